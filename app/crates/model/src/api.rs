@@ -1,0 +1,405 @@
+//! Every endpoint of the API, once: path, request, response, permission, refusals. The server
+//! functions, the authorisation, the CLI's client and the permission matrix test come from here.
+
+use crate::{
+    DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, Timestamp, UserName, Version,
+    access::{Permission, Role},
+    deployment::{Phase, Resolution, Source},
+    error::ErrorKind,
+    view::{
+        CheckpointView, DeploymentDetail, DeploymentSummary, EventsView, LogLine, ManifestView, PlanView,
+        ServiceView, TokenView, UserView,
+    },
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+/// The path before every endpoint.
+pub const PREFIX: &str = "/api/v1";
+/// The largest body of a request, in bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// The most rows that one answer holds.
+pub const PAGE_ROWS_MAX: u32 = 200;
+/// The longest that `deployment/wait` holds a request open.
+pub const WAIT_MS_MAX: u64 = 25_000;
+
+/// A typed endpoint: `POST {PREFIX}{PATH}` with JSON both ways.
+pub trait Endpoint {
+    /// Path after [`PREFIX`].
+    const PATH: &'static str;
+    /// Who may.
+    const PERMISSION: Permission;
+    /// Body of the request.
+    type Request: Serialize + DeserializeOwned + Send;
+    /// Body of the answer.
+    type Response: Serialize + DeserializeOwned + Send;
+}
+
+/// What is declared of an endpoint, without its types.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared {
+    /// Path after [`PREFIX`].
+    pub path: &'static str,
+    /// Who may.
+    pub permission: Permission,
+    /// Whether it changes something, and so is audited.
+    pub mutates: bool,
+    /// What it may answer beside success, 401, 403 and what holds for all (400, 413, 415, 422, 503).
+    pub refusals: &'static [ErrorKind],
+}
+
+macro_rules! endpoints {
+    ($($(#[$doc:meta])* $name:ident $path:literal $permission:ident $mutates:literal
+       $request:ty => $response:ty, [$($refusal:ident),*];)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+            impl Endpoint for $name {
+                const PATH: &'static str = $path;
+                const PERMISSION: Permission = Permission::$permission;
+                type Request = $request;
+                type Response = $response;
+            }
+        )*
+        /// All endpoints.
+        pub const ENDPOINTS: &[Declared] = &[
+            $(Declared {
+                path: $path,
+                permission: Permission::$permission,
+                mutates: $mutates,
+                refusals: &[$(ErrorKind::$refusal),*],
+            },)*
+        ];
+    };
+}
+
+endpoints! {
+    /// Stores an immutable revision of a manifest; applying the same text again changes nothing.
+    ManifestApply "/manifest/apply" ApplyManifest true ApplyManifest => ManifestView, [];
+    /// The manifest of a project as it was applied last.
+    ManifestShow "/manifest/show" View false ProjectRequest => ManifestView, [NotFound];
+    /// What a deployment would do; changes nothing.
+    DeploymentPlan "/deployment/plan" View false StartDeployment => PlanView, [NotFound, Conflict];
+    /// Asks for a deployment.
+    DeploymentStart "/deployment/start" Deploy true StartDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
+    /// Deployments, the newest first.
+    DeploymentList "/deployment/list" View false ListDeployments => DeploymentPage, [];
+    /// One deployment with everything about it.
+    DeploymentShow "/deployment/show" View false DeploymentRequest => DeploymentDetail, [NotFound];
+    /// Events after a sequence number; waits for one when there is none yet.
+    DeploymentWait "/deployment/wait" View false WaitDeployment => EventsView, [NotFound];
+    /// Output of the steps.
+    DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
+    /// Ends a deployment; what it changed is taken back.
+    DeploymentCancel "/deployment/cancel" Operate true EndDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Takes back: a live deployment at once, an ended one by a deployment of kind restore.
+    DeploymentRollback "/deployment/rollback" Operate true RollbackDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Tries again what could not be undone.
+    DeploymentUndoRetry "/deployment/undo_retry" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
+    /// Declares how a deployment that needs an operator ended.
+    DeploymentResolve "/deployment/resolve" Operate true ResolveDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// What served before the deployments of an environment, the newest first.
+    CheckpointList "/checkpoint/list" View false EnvironmentRequest => CheckpointPage, [NotFound];
+    /// All services as they stand.
+    ServiceList "/service/list" View false ListServices => ServicePage, [];
+    /// What the gateway does.
+    GatewayShow "/gateway/show" View false Empty => GatewayPage, [];
+    /// Users.
+    UserList "/user/list" ManageUsers false Empty => UserPage, [];
+    /// Makes a user and a one-time link with which they set a password.
+    UserAdd "/user/add" ManageUsers true AddUser => OneTimeLink, [Conflict];
+    /// Changes a user's role, or switches them off; ends their sessions.
+    UserChange "/user/change" ManageUsers true ChangeUser => UserView, [NotFound, Conflict];
+    /// One's own tokens; for admins, everybody's.
+    TokenList "/token/list" SignedIn false Empty => TokenPage, [];
+    /// Makes a token, never wider than its maker.
+    TokenAdd "/token/add" SignedIn true AddToken => TokenCreated, [];
+    /// Ends a token.
+    TokenRevoke "/token/revoke" SignedIn true RevokeToken => TokenView, [NotFound];
+    /// Who one is.
+    SessionShow "/session/show" SignedIn false Empty => SessionView, [];
+}
+
+macro_rules! body {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    };
+}
+
+body! { /// A request without fields.
+Empty {} }
+body! { /// Names a project.
+ProjectRequest {
+    /// The project.
+    project: ProjectName,
+} }
+body! { /// Names a project's environment.
+EnvironmentRequest {
+    /// The project; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// The environment; none = the project's default.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+} }
+body! { /// A manifest to store.
+ApplyManifest {
+    /// What the sender calls the file, for messages.
+    file: String,
+    /// The YAML text.
+    source: String,
+} }
+body! { /// A deployment that is wished for.
+StartDeployment {
+    /// The project; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// The environment; none = the project's default.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+    /// Services and their versions; none as version = the manifest's. Empty = all services of
+    /// the environment.
+    #[serde(default)]
+    services: BTreeMap<ServiceName, Option<Version>>,
+    /// Where the release comes from.
+    #[serde(default)]
+    source: Source,
+    /// Why, in one's own words.
+    #[serde(default)]
+    reason: Option<String>,
+    /// Accept that something cannot be taken back.
+    #[serde(default)]
+    accept_no_rollback: bool,
+    /// The same key with the same body starts once.
+    #[serde(default)]
+    idempotency_key: Option<String>,
+} }
+body! { /// Which deployments to list.
+ListDeployments {
+    /// Only of this project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Only of this environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+    /// Only in this phase.
+    #[serde(default)]
+    phase: Option<Phase>,
+    /// Only older than this one; from the last page.
+    #[serde(default)]
+    before: Option<DeploymentId>,
+    /// At most so many, 1 to 200.
+    #[serde(default = "page_rows_default")]
+    limit: u32,
+} }
+body! { /// Names a deployment.
+DeploymentRequest {
+    /// Its number.
+    id: DeploymentId,
+} }
+body! { /// Waits for what comes next.
+WaitDeployment {
+    /// Its number.
+    id: DeploymentId,
+    /// The last event that is known.
+    #[serde(default)]
+    after: Seq,
+    /// Answer after this long even when nothing happened; at most 25,000.
+    #[serde(default)]
+    wait_ms: u64,
+} }
+body! { /// Which lines.
+ReadLogs {
+    /// Its number.
+    id: DeploymentId,
+    /// Only of this step.
+    #[serde(default)]
+    step: Option<String>,
+    /// Only after this cursor.
+    #[serde(default)]
+    after: i64,
+    /// At most so many, 1 to 200.
+    #[serde(default = "page_rows_default")]
+    limit: u32,
+} }
+body! { /// Ends a deployment.
+EndDeployment {
+    /// Its number.
+    id: DeploymentId,
+    /// Why, in one's own words.
+    #[serde(default)]
+    reason: Option<String>,
+} }
+body! { /// What to take back.
+RollbackDeployment {
+    /// The deployment that is taken back; none = the last one of the environment that changed
+    /// something.
+    #[serde(default)]
+    id: Option<DeploymentId>,
+    /// The project, when no id is given; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// The environment, when no id is given; none = the project's default.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+    /// Why, in one's own words.
+    #[serde(default)]
+    reason: Option<String>,
+    /// The same key with the same body starts once.
+    #[serde(default)]
+    idempotency_key: Option<String>,
+} }
+body! { /// How it ended.
+ResolveDeployment {
+    /// Its number.
+    id: DeploymentId,
+    /// How it ended.
+    outcome: Resolution,
+    /// Why; it is recorded.
+    reason: String,
+} }
+body! { /// Which services.
+ListServices {
+    /// Only of this project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Only in this environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+} }
+body! { /// A user to make.
+AddUser {
+    /// Name.
+    name: UserName,
+    /// Role.
+    role: Role,
+} }
+body! { /// What changes of a user.
+ChangeUser {
+    /// Name.
+    name: UserName,
+    /// Their role from now on.
+    #[serde(default)]
+    role: Option<Role>,
+    /// Whether they may sign in from now on.
+    #[serde(default)]
+    enabled: Option<bool>,
+} }
+body! { /// A token to make.
+AddToken {
+    /// What it is called.
+    name: String,
+    /// What it may do; none = what its maker may.
+    #[serde(default)]
+    role: Option<Role>,
+    /// Days until it ends, 1 to 366.
+    #[serde(default = "token_days_default")]
+    days: u32,
+} }
+body! { /// A token to end.
+RevokeToken {
+    /// Its public part.
+    id: String,
+} }
+body! { /// A page of deployments.
+DeploymentPage {
+    /// The newest first.
+    deployments: Vec<DeploymentSummary>,
+    /// Ask with `before` set to this for the next page; none = the end.
+    next: Option<DeploymentId>,
+} }
+body! { /// A page of output.
+LogPage {
+    /// In order.
+    lines: Vec<LogLine>,
+    /// Ask with `after` set to this for what comes next.
+    next: i64,
+    /// Whether more was there when this was read.
+    more: bool,
+} }
+body! { /// Checkpoints.
+CheckpointPage {
+    /// The newest first.
+    checkpoints: Vec<CheckpointView>,
+} }
+body! { /// Services.
+ServicePage {
+    /// By project, environment and name.
+    services: Vec<ServiceView>,
+} }
+/// What gateways do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatewayPage {
+    /// The gateway's state; none = none runs.
+    pub gateway: Option<crate::gateway::GatewayState>,
+}
+body! { /// Users.
+UserPage {
+    /// By name.
+    users: Vec<UserView>,
+} }
+body! { /// A link that works once.
+OneTimeLink {
+    /// The user.
+    user: UserName,
+    /// Path and query; put the server's address in front.
+    path: String,
+    /// Until when it works.
+    expires_at: Timestamp,
+} }
+body! { /// Tokens.
+TokenPage {
+    /// The newest first.
+    tokens: Vec<TokenView>,
+} }
+body! { /// A token that was made.
+TokenCreated {
+    /// What is known of it.
+    token: TokenView,
+    /// The secret; never shown again.
+    secret: String,
+} }
+body! { /// Who one is.
+SessionView {
+    /// Name.
+    user: UserName,
+    /// Role.
+    role: Role,
+    /// How one came in: `browser`, `token NAME`.
+    via: String,
+} }
+
+/// Rows of a page when nobody says how many.
+fn page_rows_default() -> u32 {
+    50
+}
+
+/// Days of a token when nobody says how many.
+fn token_days_default() -> u32 {
+    90
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_unique_nouns_and_verbs() {
+        let mut seen = std::collections::HashSet::new();
+        for endpoint in ENDPOINTS {
+            assert!(seen.insert(endpoint.path), "{}", endpoint.path);
+            let parts: Vec<&str> = endpoint.path.split('/').collect();
+            assert!(matches!(parts[..], ["", noun, verb] if !noun.is_empty() && !verb.is_empty()));
+        }
+    }
+
+    #[test]
+    fn no_endpoint_is_public() {
+        assert!(ENDPOINTS.iter().all(|endpoint| endpoint.permission != Permission::Public));
+    }
+}

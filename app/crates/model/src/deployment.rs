@@ -1,0 +1,287 @@
+//! A deployment: its states, and what is known of it at a sequence number. Changed only by
+//! `engine::apply`.
+
+use crate::{
+    Attempt, Seq, ServiceName, StepId, Timestamp, UserName, Version,
+    health::Evidence,
+    plan::{Checkpoint, Plan},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Where a deployment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Phase {
+    /// Waits for another deployment of the environment.
+    Queued,
+    /// Steps run.
+    Running,
+    /// Running steps are being stopped or finished ones taken back.
+    RollingBack,
+    /// Something could not be taken back; an operator decides. Not final: the environment stays
+    /// closed to other deployments.
+    NeedsOperator,
+    /// All services passed; final.
+    Succeeded,
+    /// What it changed is taken back and probed; final.
+    RolledBack,
+    /// It failed before it changed anything, or with rollback switched off; final.
+    Failed,
+    /// Somebody ended it; what it changed is taken back; final.
+    Cancelled,
+    /// A newer one took its place in the queue; final.
+    Superseded,
+}
+
+impl Phase {
+    /// Whether it never changes again.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::RollingBack | Self::NeedsOperator => false,
+            Self::Succeeded | Self::RolledBack | Self::Failed | Self::Cancelled | Self::Superseded => true,
+        }
+    }
+
+    /// The words shown to people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::RollingBack => "rolling back",
+            Self::NeedsOperator => "needs an operator",
+            Self::Succeeded => "succeeded",
+            Self::RolledBack => "rolled back",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum StepState {
+    /// Waits for the steps before it.
+    #[default]
+    Pending,
+    /// Its attempt is under way.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Did not do it.
+    Failed,
+    /// Was not needed any more and never ran.
+    Skipped,
+    /// Was begun; nobody knows how far it came.
+    Unknown,
+    /// Is being undone.
+    Undoing,
+    /// Undone, and that was probed.
+    Undone,
+    /// Could not be undone.
+    UndoFailed,
+}
+
+impl StepState {
+    /// The words shown to people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::UndoFailed => "undo failed",
+        }
+    }
+}
+
+/// Who did something, from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Actor {
+    /// The user; for a token, its owner.
+    pub user: UserName,
+    /// How: `browser`, `token NAME`, `local`, `system`.
+    pub via: String,
+    /// The peer's address, when there is one.
+    pub address: Option<String>,
+}
+
+/// Where a release comes from; kept with the deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// Commit id.
+    pub commit: Option<String>,
+    /// When it was committed.
+    pub commit_time: Option<Timestamp>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// The CI run that asks.
+    pub ci_run: Option<String>,
+    /// Further facts, by name.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What was asked for, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asked.
+    pub by: Actor,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Where the release comes from.
+    pub source: Source,
+    /// They accepted that something cannot be taken back.
+    pub accept_no_rollback: bool,
+}
+
+/// Why a deployment did not go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failure {
+    /// The step that failed; none = the whole took too long.
+    pub step: Option<StepId>,
+    /// The service that failed.
+    pub service: Option<ServiceName>,
+    /// Its version.
+    pub version: Option<Version>,
+    /// What happened, in one sentence.
+    pub reason: String,
+}
+
+/// When things happened. Durations for people; order comes from sequence numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Clocks {
+    /// It was asked for.
+    pub requested_at: Timestamp,
+    /// The first step could begin.
+    pub started_at: Option<Timestamp>,
+    /// A failure or a wish to end was noticed.
+    pub detected_at: Option<Timestamp>,
+    /// It was decided what goes back.
+    pub decided_at: Option<Timestamp>,
+    /// All that went back was probed and serves.
+    pub stable_at: Option<Timestamp>,
+    /// It ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What is known of a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepStatus {
+    /// Where it stands.
+    pub state: StepState,
+    /// Its attempt, from 1; 0 = not begun.
+    pub attempt: u32,
+    /// The attempt of its undo, from 1; 0 = not begun.
+    pub undo_attempt: u32,
+    /// When the attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// What was seen last.
+    pub evidence: Vec<Evidence>,
+    /// Why it failed or is unknown.
+    pub reason: Option<String>,
+}
+
+impl StepStatus {
+    /// The attempt that is under way.
+    pub const fn running_attempt(&self) -> Attempt {
+        Attempt(self.attempt)
+    }
+}
+
+/// What goes back, in which order; stored before the first undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackPlan {
+    /// What goes back. `after` of an entry names places in this list.
+    pub services: Vec<RollbackService>,
+    /// Dependants outside the release, which are reported and never changed.
+    pub outside: Vec<ServiceName>,
+    /// It may take this long before an operator is asked.
+    pub max_duration_ms: u64,
+}
+
+/// A service that goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackService {
+    /// Place in [`Plan::services`].
+    pub service: u32,
+    /// Steps to undo, the first to be undone first.
+    pub steps: Vec<u32>,
+    /// Entries that must be back before.
+    pub after: Vec<u32>,
+}
+
+/// What follows when everything that should go back is back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Ending {
+    /// It ends as failed and taken back.
+    RolledBack,
+    /// It ends as cancelled.
+    Cancelled {
+        /// By whom.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+}
+
+/// A deployment as its journal tells it up to `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The last event that is in here.
+    pub seq: Seq,
+    /// Where it stands.
+    pub phase: Phase,
+    /// What was asked for.
+    pub request: Request,
+    /// What is to be done.
+    pub plan: Arc<Plan>,
+    /// One entry a step of the plan.
+    pub steps: Vec<StepStatus>,
+    /// What served before, by place in [`Plan::services`].
+    pub checkpoints: BTreeMap<u32, Checkpoint>,
+    /// Why it did not go on.
+    pub failure: Option<Failure>,
+    /// What follows the rollback; set when one begins.
+    pub ending: Option<Ending>,
+    /// What goes back; none while running steps are still being stopped.
+    pub rollback: Option<RollbackPlan>,
+    /// What an operator is needed for.
+    pub operator_reason: Option<String>,
+    /// When things happened.
+    pub clocks: Clocks,
+}
+
+/// How an operator ends a deployment that needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Resolution {
+    /// The new state is right and stays.
+    Succeeded,
+    /// The operator took it back by hand.
+    RolledBack,
+    /// It is left as it is.
+    Failed,
+}

@@ -1,0 +1,23 @@
+//! The words of Lockstep: ids, states, events, views, permissions and the API, shared by the
+//! dashboard in the browser and the server. This crate does no I/O, reads no clock and knows no
+//! database, no regex and no time zone; it is compiled to WASM.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod api;
+pub mod deployment;
+pub mod error;
+pub mod event;
+pub mod gateway;
+pub mod health;
+pub mod manifest;
+pub mod plan;
+pub mod scalar;
+pub mod template;
+pub mod view;
+pub mod wire;
+
+pub use scalar::{
+    AgentName, Attempt, DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, RevisionId, Seq,
+    ServiceName, StepId, TeamName, Timestamp, UserName, Version,
+};

@@ -1,0 +1,1 @@
+//! The WASM entry of Lockstep.

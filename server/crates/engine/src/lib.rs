@@ -1,1 +1,13 @@
-//! Placeholder until its first real code.
+//! What is decided, and nothing else: plans, the deployment machine, the order of a rollback, and
+//! the ports through which the rest of Lockstep is reached.
+//!
+//! This crate does no I/O, reads no clock and draws no randomness; the same input gives the same
+//! answer, which is what makes a journal replayable.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod effect;
+pub mod port;
+
+pub use command::{Command, StepOutcome, UndoOutcome};
+pub use effect::{Effect, EffectKey};

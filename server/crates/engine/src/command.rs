@@ -1,0 +1,109 @@
+//! Commands: everything that can be asked of a deployment, and what came of its effects.
+
+use lockstep_model::{
+    Attempt, DeploymentId,
+    deployment::{Actor, Resolution},
+    health::Evidence,
+    plan::Checkpoint,
+};
+
+/// Something a deployment is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Its turn has come.
+    Start,
+    /// A newer deployment takes its place in the queue.
+    Supersede {
+        /// Which.
+        by: DeploymentId,
+    },
+    /// What came of a step.
+    FinishStep {
+        /// Which step.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// What came of it.
+        outcome: StepOutcome,
+    },
+    /// What came of an undo.
+    FinishUndo {
+        /// Which step.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// What came of it.
+        outcome: UndoOutcome,
+    },
+    /// Somebody ends it; what it changed goes back and it counts as cancelled.
+    Cancel {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Somebody takes it back; it counts as rolled back.
+    TakeBack {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Somebody has what could not be undone tried again.
+    RetryUndo {
+        /// Who.
+        by: Actor,
+    },
+    /// Somebody declares how it ended.
+    Resolve {
+        /// Who.
+        by: Actor,
+        /// How it ended.
+        outcome: Resolution,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// Time has passed: limits are looked at.
+    Tick,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It is done.
+    Succeeded {
+        /// What was seen.
+        evidence: Vec<Evidence>,
+        /// What serves before the change; given by preflight.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// It was not done.
+    Failed {
+        /// Why, in one sentence.
+        reason: String,
+        /// What was seen.
+        evidence: Vec<Evidence>,
+    },
+    /// It was stopped or lost, and nobody knows how far it came.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What came of an undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UndoOutcome {
+    /// The checkpoint serves, and that was probed.
+    Undone {
+        /// What was seen.
+        evidence: Vec<Evidence>,
+    },
+    /// It could not be done or not be shown.
+    Failed {
+        /// Why, in one sentence.
+        reason: String,
+        /// What was seen.
+        evidence: Vec<Evidence>,
+    },
+}

@@ -1,0 +1,16 @@
+//! Ports: what the engine's surroundings must offer. Implemented by `store`, `targets` and the
+//! server; faked in `testkit`.
+
+pub mod clock;
+pub mod host;
+pub mod identity;
+pub mod logs;
+pub mod store;
+pub mod target;
+
+pub use clock::Clock;
+pub use host::{Host, HostError, HostOrder};
+pub use identity::IdentityStore;
+pub use logs::{LogRow, LogStore};
+pub use store::{Commit, CommitError, CommitTo, Committed, Rows, Store, StoreError};
+pub use target::{Job, Observation, Target};

@@ -1,0 +1,160 @@
+//! The store of users, sessions, tokens, one-time links and throttles. It keeps digests of
+//! secrets, never secrets.
+
+use crate::port::store::{AuditEntry, StoreError};
+use async_trait::async_trait;
+use lockstep_model::{Digest, Timestamp, UserName, access::Role, view::TokenView, view::UserView};
+
+/// A user with what is needed to check a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// The user.
+    pub view: UserView,
+    /// The password as an argon2id string; none = not set yet.
+    pub password: Option<String>,
+}
+
+/// A session of a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Digest of its id.
+    pub id: Digest,
+    /// Whose it is.
+    pub user: UserName,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// When it was used last by a person.
+    pub used_at: Timestamp,
+    /// It ends then, used or not.
+    pub expires_at: Timestamp,
+}
+
+/// What a one-time link does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// Sets a password.
+    SetPassword,
+    /// Signs in once; the demo's.
+    SignIn,
+}
+
+/// A one-time link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRow {
+    /// Digest of its code.
+    pub code: Digest,
+    /// What it does.
+    pub kind: LinkKind,
+    /// For whom.
+    pub user: UserName,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Failed tries to sign in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Throttle {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Further tries are refused until then.
+    pub blocked_until: Timestamp,
+}
+
+/// What came of a change to users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChanged {
+    /// It is done.
+    Done(UserView),
+    /// There is no such user.
+    NotFound,
+    /// There is such a user already.
+    Exists,
+    /// It would take away the last admin who may sign in.
+    LastAdmin,
+}
+
+/// Keeps users, sessions, tokens, links and throttles.
+#[async_trait]
+pub trait IdentityStore: Send + Sync {
+    /// Makes a user without a password.
+    async fn user_add(
+        &self,
+        name: &UserName,
+        role: Role,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// Changes role or whether they may sign in, and ends their sessions when it does.
+    async fn user_change(
+        &self,
+        name: &UserName,
+        role: Option<Role>,
+        enabled: Option<bool>,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// Sets a password and ends all sessions of the user.
+    async fn user_set_password(
+        &self,
+        name: &UserName,
+        password: &str,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// A user by name.
+    async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError>;
+
+    /// All users, by name.
+    async fn user_list(&self) -> Result<Vec<UserView>, StoreError>;
+
+    /// Keeps a session; the oldest of a user's beyond `keep` end.
+    async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError>;
+
+    /// A session by the digest of its id, with its user.
+    async fn session_fetch(&self, id: &Digest) -> Result<Option<(SessionRow, UserView)>, StoreError>;
+
+    /// Notes that a session was used.
+    async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a session.
+    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError>;
+
+    /// Keeps a token.
+    async fn token_add(
+        &self,
+        token: &TokenView,
+        secret: &Digest,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError>;
+
+    /// A token by its public part: digest of its secret, its row, its owner.
+    async fn token_fetch(&self, id: &str) -> Result<Option<(Digest, TokenView, UserView)>, StoreError>;
+
+    /// Tokens of a user, or all; the newest first.
+    async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError>;
+
+    /// Ends a token.
+    async fn token_revoke(&self, id: &str, audit: AuditEntry) -> Result<Option<TokenView>, StoreError>;
+
+    /// Notes that a token was used; at most once a minute is enough.
+    async fn token_touch(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Keeps a one-time link; earlier ones of the same kind and user end.
+    async fn link_add(&self, link: &LinkRow) -> Result<(), StoreError>;
+
+    /// Looks at a link without using it up.
+    async fn link_fetch(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError>;
+
+    /// Uses a link up: returns it once, to one caller, and only before it expires.
+    async fn link_take(&self, code: &Digest, now: Timestamp) -> Result<Option<LinkRow>, StoreError>;
+
+    /// The throttle of a key such as `account anna` or `address 10.0.0.1`.
+    async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError>;
+
+    /// Sets the throttle of a key; none forgets it.
+    async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError>;
+
+    /// The installation's own id, made at the first start.
+    async fn installation_id(&self) -> Result<String, StoreError>;
+}

@@ -1,0 +1,309 @@
+//! The store of projects, manifests and deployments. Its methods are business operations; one of
+//! them, [`Store::commit`], is the only way to write a deployment.
+
+use crate::effect::{Effect, EffectKey};
+use async_trait::async_trait;
+use lockstep_model::{
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, Timestamp, UserName,
+    api::{CheckpointPage, DeploymentPage, ListDeployments},
+    deployment::{Actor, StepStatus},
+    event::Envelope,
+    gateway::Slot,
+    manifest::ManifestRevision,
+    plan::{Checkpoint, Serving},
+    view::DeploymentSummary,
+};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space is left.
+    #[error(
+        "the disk with the data folder is full: {operation} was not stored; free some space, it goes on by itself"
+    )]
+    Full {
+        /// What was to be stored.
+        operation: &'static str,
+    },
+    /// The database does not answer or refuses.
+    #[error("the database failed at {operation}")]
+    Unavailable {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored row cannot be read: written by a newer version, or damaged.
+    #[error("stored {what} cannot be read; it may come from a newer version of Lockstep")]
+    Unreadable {
+        /// Which row.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a commit changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else owns the deployment now.
+    #[error("deployment {id} is owned by another coordinator")]
+    StaleEpoch {
+        /// Which.
+        id: DeploymentId,
+    },
+    /// The journal has moved on since `after_seq`.
+    #[error("the journal of deployment {id} has moved on")]
+    SeqConflict {
+        /// Which.
+        id: DeploymentId,
+    },
+    /// Another deployment of the environment is live.
+    #[error("deployment {live} is live in this environment")]
+    EnvironmentBusy {
+        /// Which.
+        live: DeploymentId,
+    },
+    /// The same request was answered before: this is the deployment it made.
+    #[error("this request was answered before with deployment {id}")]
+    Replayed {
+        /// Which.
+        id: DeploymentId,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which deployment a commit writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitTo {
+    /// A new one; the store gives its number, and epoch 1 to `owner`.
+    New {
+        /// Project.
+        project: ProjectName,
+        /// Environment.
+        environment: EnvironmentName,
+        /// The coordinator that makes it.
+        owner: String,
+    },
+    /// One that exists, when its epoch is still `epoch` and its last event `after_seq`.
+    Existing {
+        /// Which.
+        id: DeploymentId,
+        /// The epoch under which the writer owns it.
+        epoch: Epoch,
+        /// The last event that the writer knows.
+        after_seq: Seq,
+    },
+}
+
+/// Rows that follow from the events of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The deployment's row; its `id` is ignored, the store knows it.
+    pub summary: DeploymentSummary,
+    /// Steps that changed.
+    pub steps: Vec<StepRow>,
+    /// What serves now, where that changed.
+    pub serving: Vec<ServingRow>,
+    /// Checkpoints that were taken.
+    pub checkpoints: Vec<CheckpointRow>,
+}
+
+/// A step's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRow {
+    /// Its place in the plan.
+    pub step: u32,
+    /// Its state and all that is known.
+    pub status: StepStatus,
+}
+
+/// What serves for a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServingRow {
+    /// Which slot.
+    pub slot: Slot,
+    /// What serves; none = nothing.
+    pub serving: Option<Serving>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointRow {
+    /// Of which service.
+    pub slot: Slot,
+    /// What served.
+    pub checkpoint: Checkpoint,
+    /// When it was taken.
+    pub at: Timestamp,
+}
+
+/// Who did what, from where and why; written in the transaction of what they did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who, from where.
+    pub actor: Actor,
+    /// What: the endpoint's path, `system/…` for Lockstep itself.
+    pub action: String,
+    /// On what: `deployment 12`, `user anna`.
+    pub target: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Whether it was done or denied.
+    pub allowed: bool,
+}
+
+/// Makes a request that is sent twice act once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Whose key.
+    pub principal: String,
+    /// Which endpoint.
+    pub route: String,
+    /// The key.
+    pub key: String,
+    /// Digest of the request's body.
+    pub body: Digest,
+}
+
+/// One transaction on a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Which deployment.
+    pub to: CommitTo,
+    /// New events; their numbers follow the last one without a gap.
+    pub events: Vec<Envelope>,
+    /// Rows that follow from them.
+    pub rows: Rows,
+    /// Effects for the outbox.
+    pub effects: Vec<Effect>,
+    /// Effects whose outcome is in `events`.
+    pub done: Vec<EffectKey>,
+    /// Who did it.
+    pub audit: Vec<AuditEntry>,
+    /// For a request that may be sent twice.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A commit that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Which deployment.
+    pub id: DeploymentId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Place of the last new event in the feed of all deployments.
+    pub position: i64,
+}
+
+/// A deployment that is not finished, as recovery finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which.
+    pub id: DeploymentId,
+    /// Project.
+    pub project: ProjectName,
+    /// Environment.
+    pub environment: EnvironmentName,
+    /// Who owned it last.
+    pub owner: String,
+}
+
+/// A manifest as it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestRow {
+    /// The revision.
+    pub revision: ManifestRevision,
+    /// Who.
+    pub applied_by: UserName,
+    /// When.
+    pub applied_at: Timestamp,
+}
+
+/// Keeps projects, manifests and deployments.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Keeps a manifest and makes it the current one of its project. The same digest again makes
+    /// it current and keeps the first row.
+    async fn manifest_apply(&self, row: &ManifestRow, audit: AuditEntry) -> Result<(), StoreError>;
+
+    /// The current manifest of a project.
+    async fn manifest_current(&self, project: &ProjectName) -> Result<Option<ManifestRow>, StoreError>;
+
+    /// A manifest by its digest.
+    async fn manifest_by_digest(
+        &self,
+        project: &ProjectName,
+        digest: &Digest,
+    ) -> Result<Option<ManifestRow>, StoreError>;
+
+    /// All projects that have a manifest, by name.
+    async fn project_list(&self) -> Result<Vec<ProjectName>, StoreError>;
+
+    /// Writes events, rows, effects, audit and idempotency of a deployment, all or nothing.
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError>;
+
+    /// Takes ownership: the epoch rises by one. None when there is no such deployment or it is
+    /// finished.
+    async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError>;
+
+    /// All that is not finished, the oldest first. Rows are decoded one by one by the caller, so
+    /// one that cannot be read does not hide the others.
+    async fn deployment_unfinished(&self) -> Result<Vec<Unfinished>, StoreError>;
+
+    /// Events of a deployment after a sequence number.
+    async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Effects of a deployment that are not done, in the order in which they were written.
+    async fn effect_pending(&self, id: DeploymentId) -> Result<Vec<Effect>, StoreError>;
+
+    /// One deployment's row.
+    async fn deployment_fetch(&self, id: DeploymentId) -> Result<Option<DeploymentSummary>, StoreError>;
+
+    /// A page of deployments' rows, the newest first.
+    async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError>;
+
+    /// The steps' rows of a deployment, by place.
+    async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError>;
+
+    /// What serves, for all slots of a project and environment, or of all when none is named.
+    async fn serving_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<ServingRow>, StoreError>;
+
+    /// Checkpoints of an environment, the newest first, at most 200.
+    async fn checkpoint_list(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+    ) -> Result<CheckpointPage, StoreError>;
+
+    /// Checkpoints that a deployment took.
+    async fn checkpoint_of(&self, id: DeploymentId) -> Result<Vec<CheckpointRow>, StoreError>;
+
+    /// Revisions that some deployment replaced and that nobody has retired yet, with the time when
+    /// they lost their traffic. Revisions that serve now are not among them.
+    async fn retirement_list(&self) -> Result<Vec<(Slot, Serving, Timestamp)>, StoreError>;
+
+    /// Notes that a revision is retired.
+    async fn retirement_done(&self, slot: &Slot, serving: &Serving, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes a denial or another mutation that belongs to no deployment.
+    async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError>;
+
+    /// Whether the database answers and can be written.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

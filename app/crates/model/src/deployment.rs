@@ -267,6 +267,8 @@ pub struct Deployment {
     pub ending: Option<Ending>,
     /// What goes back; none while running steps are still being stopped.
     pub rollback: Option<RollbackPlan>,
+    /// Since when the rollback's limit runs; set again when an operator retries.
+    pub rollback_since: Option<Timestamp>,
     /// What an operator is needed for.
     pub operator_reason: Option<String>,
     /// When things happened.

@@ -64,6 +64,9 @@ pub struct Plan {
     pub services: Vec<PlannedService>,
     /// Steps; a step's number is its place here.
     pub steps: Vec<PlannedStep>,
+    /// Services that depend on what changes and are not part of it: probed and reported after a
+    /// rollback, never changed.
+    pub outside: Vec<ServiceName>,
     /// What somebody should know before it starts.
     pub warnings: Vec<PlanWarning>,
 }

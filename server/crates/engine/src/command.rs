@@ -63,8 +63,10 @@ pub enum Command {
         /// Why, in their words.
         reason: String,
     },
-    /// Time has passed: limits are looked at.
-    Tick,
+    /// Look what can go on now: begin what is ready, notice a failure or a limit that has passed,
+    /// plan and carry on a rollback, end. Repeated until it decides nothing more; doing it again
+    /// changes nothing, so it is also what recovery does.
+    Proceed,
 }
 
 /// What came of a step.

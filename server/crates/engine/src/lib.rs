@@ -6,8 +6,16 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod deployment;
 pub mod effect;
+pub mod plan;
 pub mod port;
+pub mod rollback;
+pub mod rows;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod view;
 
 pub use command::{Command, StepOutcome, UndoOutcome};
+pub use deployment::{Decision, IllegalEvent, Refusal, apply, decide, replay};
 pub use effect::{Effect, EffectKey};

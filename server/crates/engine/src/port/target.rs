@@ -11,7 +11,7 @@ use lockstep_model::{
     gateway::Slot,
     health::Evidence,
     manifest::ServiceSpec,
-    plan::{Checkpoint, Goal, Plan, PlannedService, PlannedStep, Serving},
+    plan::{Checkpoint, Plan, PlannedService, PlannedStep, Serving},
     wire::OrderKey,
 };
 use std::sync::Arc;
@@ -56,18 +56,7 @@ impl Job {
     /// What the step makes serve; none = nothing is to serve. For an unchanged service this is
     /// what serves.
     pub fn wanted(&self) -> Option<Serving> {
-        let service = self.service();
-        match &service.goal {
-            Goal::Version { version } => Some(Serving {
-                revision: RevisionId::of(&service.service, self.deployment, Attempt::FIRST),
-                version: version.clone(),
-                deployment: self.deployment,
-                spec: service.spec.clone(),
-                artifact: service.artifact.clone(),
-            }),
-            Goal::Checkpoint { checkpoint } => checkpoint.serving.clone(),
-            Goal::Unchanged => service.from.clone(),
-        }
+        crate::rows::wanted(self.service(), self.deployment)
     }
 
     /// What every order key of this step's attempt begins with.

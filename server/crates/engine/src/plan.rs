@@ -1,0 +1,489 @@
+//! From manifest, release and what serves now to an immutable plan, or a refusal that names the
+//! trouble. Never looks at the world itself: what it must know comes in [`PlanInput`].
+
+mod graph;
+mod steps;
+
+use lockstep_model::{
+    Digest, EnvironmentName, ProjectName, ServiceName, Version,
+    manifest::{Condition, Manifest, SERVICES_MAX, Service, ServiceSpec, Strategy, Target},
+    plan::{Checkpoint, DeploymentKind, Goal, Plan, PlanWarning, PlannedService, Serving, StepKind, Undo},
+    template::{self, Vars},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What a plan is made from.
+#[derive(Debug, Clone)]
+pub struct PlanInput<'a> {
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// Its digest.
+    pub digest: &'a Digest,
+    /// Where to.
+    pub environment: &'a EnvironmentName,
+    /// What is wished.
+    pub wish: Wish,
+    /// What serves now in this environment.
+    pub serving: BTreeMap<ServiceName, Serving>,
+    /// What [`artifacts`] asked for: the digest that was found, none when the path does not exist.
+    pub artifacts: BTreeMap<ServiceName, Option<Digest>>,
+    /// Somebody accepted that something cannot be taken back.
+    pub accept_no_rollback: bool,
+}
+
+/// What is wished of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// These services at these versions (none = the manifest's); empty = all of the environment.
+    Release(BTreeMap<ServiceName, Option<Version>>),
+    /// What served before a deployment changed it.
+    Restore {
+        /// The deployment.
+        of: lockstep_model::DeploymentId,
+        /// Its checkpoints.
+        checkpoints: BTreeMap<ServiceName, Checkpoint>,
+    },
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanRefusal {
+    /// No such environment.
+    #[error("project {project} has no environment '{given}'{}; it has: {known}", nearest_text(.nearest))]
+    UnknownEnvironment {
+        /// Project.
+        project: ProjectName,
+        /// What was given.
+        given: EnvironmentName,
+        /// The nearest that there is.
+        nearest: Option<String>,
+        /// All there are.
+        known: String,
+    },
+    /// No such service.
+    #[error("project {project} has no service '{given}'{}; see `lockstep status`", nearest_text(.nearest))]
+    UnknownService {
+        /// Project.
+        project: ProjectName,
+        /// What was given.
+        given: ServiceName,
+        /// The nearest that there is.
+        nearest: Option<String>,
+    },
+    /// The service is not deployed in this environment.
+    #[error(
+        "service {service} has no target in {environment}; add one under services.{service}.environments.{environment}.target and apply the manifest"
+    )]
+    NoTarget {
+        /// Which.
+        service: ServiceName,
+        /// Where.
+        environment: EnvironmentName,
+    },
+    /// Nobody says which version.
+    #[error("no version is given for {service}, and the manifest has none; use --set {service}=VERSION")]
+    NoVersion {
+        /// Which.
+        service: ServiceName,
+    },
+    /// Nothing is to be done.
+    #[error("nothing is to be done in {environment}: no service has a target there")]
+    Nothing {
+        /// Where.
+        environment: EnvironmentName,
+    },
+    /// Services depend on each other in a circle.
+    #[error("services depend on each other in a circle: {path}")]
+    Cycle {
+        /// `a -> b -> a`.
+        path: String,
+    },
+    /// The artifact does not exist.
+    #[error(
+        "the artifact of {service} does not exist: {path}; build it or correct services.{service}.artifact.path"
+    )]
+    NoArtifact {
+        /// Which.
+        service: ServiceName,
+        /// Where it was looked for.
+        path: String,
+    },
+    /// Something depended on is not there.
+    #[error(
+        "{service} depends on {dependency}, which is not deployed in {environment}; deploy it too: --set {dependency}=VERSION"
+    )]
+    DependencyNotDeployed {
+        /// Which.
+        service: ServiceName,
+        /// On what.
+        dependency: ServiceName,
+        /// Where.
+        environment: EnvironmentName,
+    },
+    /// Something cannot be taken back and nobody accepted that.
+    #[error(
+        "{service} could not be taken back: {why}. {environment} refuses that; give it an undo, or accept it with --accept-no-rollback (it is recorded)"
+    )]
+    NoRollback {
+        /// Which.
+        service: ServiceName,
+        /// Where.
+        environment: EnvironmentName,
+        /// Why.
+        why: String,
+    },
+    /// Too many services.
+    #[error("the plan has {count} services; at most {SERVICES_MAX} are possible")]
+    TooLarge {
+        /// How many.
+        count: usize,
+    },
+    /// A text of the manifest cannot be used with this version.
+    #[error("{service}: {message}")]
+    Template {
+        /// Which service.
+        service: ServiceName,
+        /// Why.
+        message: String,
+    },
+}
+
+fn nearest_text(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
+}
+
+/// The artifacts that must be looked at before a plan can be made: service and absolute path (or
+/// as given, when the target has no `workdir`).
+///
+/// # Errors
+/// Unknown names, missing targets and versions, as [`plan`].
+pub fn artifacts(input: &PlanInput<'_>) -> Result<Vec<(ServiceName, String)>, PlanRefusal> {
+    let Wish::Release(_) = input.wish else { return Ok(Vec::new()) };
+    let mut questions = Vec::new();
+    for (name, version, spec) in release(input)? {
+        if let Some(path) = artifact_path(&name, spec, &version)? {
+            questions.push((name, path));
+        }
+    }
+    Ok(questions)
+}
+
+/// The path of a service's artifact at a version; relative ones are taken from `workdir`.
+///
+/// # Errors
+/// [`PlanRefusal::Template`] when the path has a variable that has no value.
+pub fn artifact_path(
+    service: &ServiceName,
+    spec: &ServiceSpec,
+    version: &Version,
+) -> Result<Option<String>, PlanRefusal> {
+    let Some(artifact) = &spec.artifact else { return Ok(None) };
+    let path = template::render(&artifact.path, Vars { version, port: None })
+        .map_err(|e| PlanRefusal::Template { service: service.clone(), message: e.to_string() })?;
+    let workdir = match &spec.target {
+        Target::Process(target) => target.workdir.as_deref(),
+        Target::Command(target) => target.workdir.as_deref(),
+    };
+    Ok(Some(match workdir {
+        Some(workdir) if !path.starts_with('/') => format!("{}/{path}", workdir.trim_end_matches('/')),
+        _ => path,
+    }))
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// [`PlanRefusal`], which names what is wrong and what to do.
+pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
+    let environment = environment(input)?;
+    let mut services = match &input.wish {
+        Wish::Release(_) => release_services(input)?,
+        Wish::Restore { checkpoints, .. } => restore_services(input, checkpoints)?,
+    };
+    if services.is_empty() {
+        return Err(PlanRefusal::Nothing { environment: input.environment.clone() });
+    }
+    if services.len() > SERVICES_MAX {
+        return Err(PlanRefusal::TooLarge { count: services.len() });
+    }
+    let outside = outside_dependants(input, &services);
+    let mut warnings = Vec::new();
+    connect(input, &mut services, &mut warnings)?;
+    let services = graph::order(services)?;
+    let restoring = matches!(input.wish, Wish::Restore { .. });
+    let steps = steps::steps(&services, restoring);
+    warnings.extend(step_warnings(input, &services, &steps, environment.require_rollback)?);
+    Ok(Plan {
+        project: input.manifest.project.clone(),
+        environment: input.environment.clone(),
+        kind: match &input.wish {
+            Wish::Release(_) => DeploymentKind::Deploy,
+            Wish::Restore { of, .. } => DeploymentKind::Restore { of: *of },
+        },
+        manifest: input.digest.clone(),
+        degraded: environment.degraded,
+        max_parallel: environment.max_parallel,
+        deployment_timeout_ms: environment.deployment_timeout_ms,
+        services,
+        steps,
+        outside,
+        warnings,
+    })
+}
+
+fn environment<'a>(input: &PlanInput<'a>) -> Result<&'a lockstep_model::manifest::Environment, PlanRefusal> {
+    input.manifest.environments.get(input.environment).ok_or_else(|| {
+        let known: Vec<&str> = input.manifest.environments.keys().map(|name| name.as_str()).collect();
+        PlanRefusal::UnknownEnvironment {
+            project: input.manifest.project.clone(),
+            given: input.environment.clone(),
+            nearest: nearest(input.environment.as_str(), known.iter().copied()),
+            known: known.join(", "),
+        }
+    })
+}
+
+fn service<'a>(input: &PlanInput<'a>, name: &ServiceName) -> Result<&'a Service, PlanRefusal> {
+    input.manifest.services.get(name).ok_or_else(|| PlanRefusal::UnknownService {
+        project: input.manifest.project.clone(),
+        given: name.clone(),
+        nearest: nearest(name.as_str(), input.manifest.services.keys().map(ServiceName::as_str)),
+    })
+}
+
+/// The name among `known` that is most like `given`, when one is like it at all.
+pub fn nearest<'n>(given: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    known
+        .map(|name| (strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(2))
+        .min()
+        .map(|(_, name)| name.to_owned())
+}
+
+type Released<'a> = (ServiceName, Version, &'a ServiceSpec);
+
+/// The services of a release with their versions, checked against the manifest.
+fn release<'a>(input: &PlanInput<'a>) -> Result<Vec<Released<'a>>, PlanRefusal> {
+    environment(input)?;
+    let Wish::Release(wanted) = &input.wish else { return Ok(Vec::new()) };
+    let whole = BTreeMap::from_iter(
+        input
+            .manifest
+            .services
+            .iter()
+            .filter(|(_, service)| wanted.is_empty() && service.environments.contains_key(input.environment))
+            .map(|(name, _)| (name.clone(), None)),
+    );
+    let wanted = if wanted.is_empty() { &whole } else { wanted };
+    let mut released = Vec::with_capacity(wanted.len());
+    for (name, version) in wanted {
+        let service = service(input, name)?;
+        let spec = service.environments.get(input.environment).ok_or_else(|| PlanRefusal::NoTarget {
+            service: name.clone(),
+            environment: input.environment.clone(),
+        })?;
+        let version = version
+            .clone()
+            .or_else(|| spec.version.clone())
+            .ok_or_else(|| PlanRefusal::NoVersion { service: name.clone() })?;
+        // The manifest's own spelling, whatever the request's case.
+        let name = input.manifest.services.get_key_value(name).map_or(name, |(key, _)| key);
+        released.push((name.clone(), version, spec));
+    }
+    Ok(released)
+}
+
+fn release_services(input: &PlanInput<'_>) -> Result<Vec<PlannedService>, PlanRefusal> {
+    let released = release(input)?;
+    let mut services = Vec::with_capacity(released.len());
+    for (name, version, spec) in released {
+        let artifact = match artifact_path(&name, spec, &version)? {
+            None => None,
+            Some(path) => match input.artifacts.get(&name).cloned().flatten() {
+                Some(digest) => Some(digest),
+                None => return Err(PlanRefusal::NoArtifact { service: name, path }),
+            },
+        };
+        services.push(PlannedService {
+            team: service(input, &name)?.team.clone(),
+            from: input.serving.get(&name).cloned(),
+            goal: Goal::Version { version },
+            spec: spec.clone(),
+            artifact,
+            depends_on: Vec::new(),
+            service: name,
+        });
+    }
+    Ok(services)
+}
+
+fn restore_services(
+    input: &PlanInput<'_>,
+    checkpoints: &BTreeMap<ServiceName, Checkpoint>,
+) -> Result<Vec<PlannedService>, PlanRefusal> {
+    let mut services = Vec::with_capacity(checkpoints.len());
+    for (name, checkpoint) in checkpoints {
+        let from = input.serving.get(name).cloned();
+        let declared = input.manifest.services.get(name);
+        let spec = checkpoint
+            .serving
+            .as_ref()
+            .map(|serving| serving.spec.clone())
+            .or_else(|| from.as_ref().map(|serving| serving.spec.clone()))
+            .or_else(|| declared.and_then(|service| service.environments.get(input.environment)).cloned())
+            .ok_or_else(|| PlanRefusal::NoTarget {
+                service: name.clone(),
+                environment: input.environment.clone(),
+            })?;
+        services.push(PlannedService {
+            service: name.clone(),
+            team: declared.and_then(|service| service.team.clone()),
+            from,
+            artifact: checkpoint.serving.as_ref().and_then(|serving| serving.artifact.clone()),
+            goal: Goal::Checkpoint { checkpoint: checkpoint.clone() },
+            spec,
+            depends_on: Vec::new(),
+        });
+    }
+    Ok(services)
+}
+
+/// Fills in `depends_on`, and appends dependencies that stand outside the release.
+fn connect(
+    input: &PlanInput<'_>,
+    services: &mut Vec<PlannedService>,
+    warnings: &mut Vec<PlanWarning>,
+) -> Result<(), PlanRefusal> {
+    let restoring = matches!(input.wish, Wish::Restore { .. });
+    let mut places: HashMap<ServiceName, u32> =
+        services.iter().zip(0..).map(|(service, place)| (service.service.clone(), place)).collect();
+    for place in 0..services.len() {
+        let name = services[place].service.clone();
+        let Some(declared) = input.manifest.services.get(&name) else { continue };
+        for (dependency, condition) in &declared.depends_on {
+            let known = match places.get(dependency) {
+                Some(known) => *known,
+                // A restore goes back whatever the neighbours do.
+                None if restoring => continue,
+                None => {
+                    let Some(outside) = unchanged(input, &name, dependency, warnings)? else { continue };
+                    let known = u32::try_from(services.len()).unwrap_or(u32::MAX);
+                    places.insert(dependency.clone(), known);
+                    services.push(outside);
+                    known
+                }
+            };
+            services[place].depends_on.push((known, *condition));
+        }
+    }
+    Ok(())
+}
+
+/// A dependency outside the release, to be probed; none when it has no target here.
+fn unchanged(
+    input: &PlanInput<'_>,
+    service_name: &ServiceName,
+    dependency: &ServiceName,
+    warnings: &mut Vec<PlanWarning>,
+) -> Result<Option<PlannedService>, PlanRefusal> {
+    let declared = service(input, dependency)?;
+    let Some(spec) = declared.environments.get(input.environment) else {
+        warnings.push(PlanWarning {
+            service: Some(service_name.clone()),
+            message: format!(
+                "{service_name} depends on {dependency}, which has no target in {}; it is not looked at",
+                input.environment
+            ),
+        });
+        return Ok(None);
+    };
+    let Some(serving) = input.serving.get(dependency) else {
+        return Err(PlanRefusal::DependencyNotDeployed {
+            service: service_name.clone(),
+            dependency: dependency.clone(),
+            environment: input.environment.clone(),
+        });
+    };
+    Ok(Some(PlannedService {
+        service: dependency.clone(),
+        team: declared.team.clone(),
+        from: Some(serving.clone()),
+        goal: Goal::Unchanged,
+        spec: spec.clone(),
+        artifact: serving.artifact.clone(),
+        depends_on: Vec::new(),
+    }))
+}
+
+/// Services that depend on something that changes, serve, and are not part of the plan.
+fn outside_dependants(input: &PlanInput<'_>, services: &[PlannedService]) -> Vec<ServiceName> {
+    let inside: BTreeSet<&ServiceName> = services.iter().map(|service| &service.service).collect();
+    input
+        .manifest
+        .services
+        .iter()
+        .filter(|(name, service)| {
+            !inside.contains(name)
+                && input.serving.contains_key(name)
+                && service.depends_on.keys().any(|dependency| inside.contains(dependency))
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn step_warnings(
+    input: &PlanInput<'_>,
+    services: &[PlannedService],
+    steps: &[lockstep_model::plan::PlannedStep],
+    require_rollback: bool,
+) -> Result<Vec<PlanWarning>, PlanRefusal> {
+    let mut warnings = Vec::new();
+    if matches!(input.wish, Wish::Restore { .. }) {
+        return Ok(warnings);
+    }
+    for step in steps {
+        let service = &services[step.service as usize];
+        let mut warn = |message: String| {
+            warnings.push(PlanWarning { service: Some(service.service.clone()), message });
+        };
+        match (&step.undo, step.kind) {
+            (Undo::Impossible { why }, _) if require_rollback && !input.accept_no_rollback => {
+                return Err(PlanRefusal::NoRollback {
+                    service: service.service.clone(),
+                    environment: input.environment.clone(),
+                    why: why.clone(),
+                });
+            }
+            (Undo::Impossible { why }, _) => {
+                warn(format!("{} cannot be taken back: {why}", service.service));
+            }
+            (_, StepKind::Shift | StepKind::Replace) if service.from.is_none() => {
+                warn(format!("first deployment of {}: taken back means not deployed", service.service));
+            }
+            (_, StepKind::Replace) if matches!(service.spec.target, Target::Process(_)) => {
+                warn(format!(
+                    "{} is replaced in place: nobody serves between the end of {} and the start of the new version",
+                    service.service,
+                    service.from.as_ref().map_or("nothing", |serving| serving.version.as_str()),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(warnings)
+}
+
+/// Whether `condition` of a dependency is met by its step of kind `kind` under `strategy`.
+pub(crate) const fn gate_kind(strategy: Strategy, condition: Condition, verified: bool) -> StepKind {
+    match (strategy, condition, verified) {
+        (Strategy::BlueGreen, Condition::Started, _) => StepKind::Prepare,
+        (Strategy::BlueGreen, Condition::Healthy, _) => StepKind::Shift,
+        (Strategy::Recreate, Condition::Started, _) | (Strategy::Recreate, Condition::Healthy, false) => {
+            StepKind::Replace
+        }
+        (Strategy::Recreate, Condition::Healthy, true) => StepKind::Verify,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Views of a deployment and of a plan, made from the state alone.
+
+use lockstep_model::{
+    DeploymentId, ServiceName, StepId,
+    deployment::{Deployment, StepState},
+    plan::{DeploymentKind, Goal, Plan, PlannedService, StepKind},
+    view::{
+        CheckpointView, DeploymentDetail, DeploymentSummary, PlanView, PlannedChange, PlannedStepView,
+        ServiceChange, ServiceProgress, StepView,
+    },
+};
+
+/// A deployment in a list.
+pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
+    let plan = &state.plan;
+    let mut tallies = vec![Tally::default(); plan.services.len()];
+    for (planned, status) in plan.steps.iter().zip(&state.steps) {
+        tallies[planned.service as usize].count(planned.kind, status.state);
+    }
+    let done = state.steps.iter().filter(|status| status.state == StepState::Succeeded).count();
+    DeploymentSummary {
+        id,
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        phase: state.phase,
+        restore_of: match plan.kind {
+            DeploymentKind::Deploy => None,
+            DeploymentKind::Restore { of } => Some(of),
+        },
+        services: plan
+            .services
+            .iter()
+            .zip(tallies)
+            .filter(|(service, _)| service.is_changed())
+            .map(|(service, tally)| change(service, tally, state))
+            .collect(),
+        by: state.request.by.clone(),
+        reason: state.request.reason.clone(),
+        source: state.request.source.clone(),
+        failure: state.failure.clone(),
+        operator_reason: state.operator_reason.clone(),
+        clocks: state.clocks,
+        progress: (count(done), count(state.steps.len())),
+        seq: state.seq,
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    begun: bool,
+    changed: bool,
+    failed: bool,
+    undoing: bool,
+    undone: bool,
+    stuck: bool,
+    unfinished: bool,
+    watching: bool,
+}
+
+impl Tally {
+    fn count(&mut self, kind: StepKind, state: StepState) {
+        match state {
+            StepState::Pending | StepState::Skipped => self.unfinished = true,
+            StepState::Running => {
+                self.begun = true;
+                self.unfinished = true;
+                self.watching |= kind == StepKind::Watch;
+            }
+            StepState::Succeeded => self.begun = true,
+            StepState::Failed | StepState::Unknown => {
+                self.failed = true;
+                self.unfinished = true;
+            }
+            StepState::Undoing => self.undoing = true,
+            StepState::Undone => self.undone = true,
+            StepState::UndoFailed => self.stuck = true,
+        }
+        let touched = !matches!(state, StepState::Pending | StepState::Skipped);
+        self.changed |= kind.is_change() && touched;
+    }
+}
+
+fn change(service: &PlannedService, tally: Tally, state: &Deployment) -> ServiceChange {
+    let rolled_back = state.rollback.is_some();
+    let progress = match tally {
+        Tally { stuck: true, .. } => ServiceProgress::Stuck,
+        Tally { undoing: true, .. } => ServiceProgress::TakingBack,
+        Tally { undone: true, .. } => {
+            let left = rolled_back && has_undo_left(service, state);
+            if left { ServiceProgress::TakingBack } else { ServiceProgress::Back }
+        }
+        Tally { failed: true, .. } => ServiceProgress::Failed,
+        Tally { changed: false, .. } if state.phase.is_final() || state.ending.is_some() => {
+            ServiceProgress::Untouched
+        }
+        Tally { begun: false, .. } => ServiceProgress::Pending,
+        Tally { unfinished: false, .. } => ServiceProgress::Done,
+        Tally { watching: true, .. } => ServiceProgress::Watching,
+        _ => ServiceProgress::Running,
+    };
+    ServiceChange {
+        service: service.service.clone(),
+        from: service.from.as_ref().map(|serving| serving.version.clone()),
+        to: service.to_version().cloned(),
+        state: progress,
+    }
+}
+
+fn has_undo_left(service: &PlannedService, state: &Deployment) -> bool {
+    let Some(rollback) = &state.rollback else { return false };
+    rollback
+        .services
+        .iter()
+        .filter(|entry| state.plan.services[entry.service as usize].service == service.service)
+        .flat_map(|entry| &entry.steps)
+        .any(|step| state.steps[*step as usize].state != StepState::Undone)
+}
+
+/// A deployment with everything about it.
+pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
+    let plan = &state.plan;
+    DeploymentDetail {
+        summary: summary(id, state),
+        manifest: plan.manifest.clone(),
+        steps: plan
+            .steps
+            .iter()
+            .zip(&state.steps)
+            .map(|(planned, status)| StepView {
+                id: planned.id.clone(),
+                service: plan.services[planned.service as usize].service.clone(),
+                kind: planned.kind,
+                after: step_ids(plan, &planned.after),
+                state: status.state,
+                attempt: status.attempt,
+                started_at: status.started_at,
+                finished_at: status.finished_at,
+                reason: status.reason.clone(),
+                evidence: status.evidence.clone(),
+                undo: planned.undo.clone(),
+            })
+            .collect(),
+        checkpoints: state
+            .checkpoints
+            .iter()
+            .map(|(place, checkpoint)| CheckpointView {
+                deployment: id,
+                service: plan.services[*place as usize].service.clone(),
+                version: checkpoint.serving.as_ref().map(|serving| serving.version.clone()),
+                revision: checkpoint.serving.as_ref().map(|serving| serving.revision.clone()),
+                at: state.clocks.started_at.unwrap_or(state.clocks.requested_at),
+            })
+            .collect(),
+        warnings: plan.warnings.clone(),
+    }
+}
+
+fn step_ids(plan: &Plan, places: &[u32]) -> Vec<StepId> {
+    places.iter().map(|place| plan.steps[*place as usize].id.clone()).collect()
+}
+
+/// A plan as it is shown before it is started.
+pub fn plan(plan: &Plan) -> PlanView {
+    let mut waves = vec![0u32; plan.services.len()];
+    for (place, service) in plan.services.iter().enumerate() {
+        // Services stand dependencies first, so those waves are known.
+        waves[place] = service.depends_on.iter().map(|(d, _)| waves[*d as usize] + 1).max().unwrap_or(0);
+    }
+    PlanView {
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        manifest: plan.manifest.clone(),
+        services: plan
+            .services
+            .iter()
+            .zip(waves)
+            .map(|(service, wave)| PlannedChange {
+                service: service.service.clone(),
+                team: service.team.clone(),
+                from: service.from.as_ref().map(|serving| serving.version.clone()),
+                to: service.to_version().cloned(),
+                probed_only: matches!(service.goal, Goal::Unchanged),
+                target: service.spec.target.kind().to_owned(),
+                artifact: service.artifact.clone(),
+                depends_on: names(plan, service),
+                wave,
+            })
+            .collect(),
+        steps: plan
+            .steps
+            .iter()
+            .map(|step| PlannedStepView {
+                id: step.id.clone(),
+                kind: step.kind,
+                after: step_ids(plan, &step.after),
+                undo: step.undo.clone(),
+            })
+            .collect(),
+        warnings: plan.warnings.clone(),
+    }
+}
+
+fn names(plan: &Plan, service: &PlannedService) -> Vec<ServiceName> {
+    service.depends_on.iter().map(|(place, _)| plan.services[*place as usize].service.clone()).collect()
+}

@@ -1,1 +1,253 @@
-//! Placeholder until its first real code.
+//! The coordinator: it owns deployments, has their effects performed through ports, and brings
+//! every one of them to an end, also after a crash. It decides nothing itself (`engine` does),
+//! knows no SQL, and never changes the outside world but through `Target`.
+#![forbid(unsafe_code)]
+
+mod perform;
+mod queue;
+mod queue_rule;
+mod recover;
+mod refused;
+mod request;
+mod restore;
+mod retire;
+mod worker;
+
+use lockstep_engine::{
+    Command,
+    port::{Clock, Host, Store, StoreError, Target, store::AuditEntry},
+    replay,
+};
+use lockstep_model::{
+    DeploymentId, EnvironmentName, ProjectName, Seq,
+    deployment::{Actor, Deployment},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64, atomic::Ordering},
+};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinSet,
+};
+
+pub use refused::Refused;
+
+/// What a coordinator needs of its surroundings.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Keeps deployments.
+    pub store: Arc<dyn Store>,
+    /// The way to the agents.
+    pub host: Arc<dyn Host>,
+    /// Carries out steps.
+    pub target: Arc<dyn Target>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The name under which this coordinator owns deployments.
+    pub owner: String,
+}
+
+/// Owns deployments and brings them to their end. Cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) dependencies: Dependencies,
+    workers: Mutex<BTreeMap<DeploymentId, WorkerHandle>>,
+    /// Deployments that could not be recovered; they are tried again, and do not stop the others.
+    quarantined: Mutex<BTreeSet<DeploymentId>>,
+    /// Held while a deployment is made, so that the queue's rule is looked at by one at a time.
+    making: tokio::sync::Mutex<()>,
+    changes: watch::Sender<i64>,
+    queue_nudge: Notify,
+    stopping: watch::Sender<bool>,
+    tasks: Mutex<JoinSet<()>>,
+    questions: AtomicU64,
+}
+
+#[derive(Clone)]
+pub(crate) struct WorkerHandle {
+    pub(crate) project: ProjectName,
+    pub(crate) environment: EnvironmentName,
+    pub(crate) messages: mpsc::Sender<worker::Message>,
+    pub(crate) state: watch::Receiver<Arc<Deployment>>,
+}
+
+impl Coordinator {
+    /// Recovers everything that is not finished and starts the repeated tasks: recovery, queue,
+    /// retiring.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot even be asked what there is.
+    pub async fn start(dependencies: Dependencies) -> Result<Self, StoreError> {
+        let inner = Arc::new(Inner {
+            dependencies,
+            workers: Mutex::default(),
+            quarantined: Mutex::default(),
+            making: tokio::sync::Mutex::new(()),
+            changes: watch::channel(0).0,
+            queue_nudge: Notify::new(),
+            stopping: watch::channel(false).0,
+            tasks: Mutex::new(JoinSet::new()),
+            questions: AtomicU64::new(0),
+        });
+        recover::once(&inner).await?;
+        inner.spawn(recover::repeatedly(inner.clone()));
+        inner.spawn(queue::repeatedly(inner.clone()));
+        inner.spawn(retire::repeatedly(inner.clone()));
+        Ok(Self(inner))
+    }
+
+    /// Tells a deployment something on behalf of `actor`; answered when it is durable. `action` is
+    /// the endpoint, for the audit.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such deployment, its state does not allow it, or it could not
+    /// be stored.
+    pub async fn deployment_command(
+        &self,
+        id: DeploymentId,
+        command: Command,
+        action: &'static str,
+    ) -> Result<(), Refused> {
+        let Some(handle) = self.0.worker(id) else {
+            let finished = self.0.dependencies.store.deployment_fetch(id).await?;
+            return Err(finished.map_or_else(
+                || Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`")),
+                |row| Refused::Conflict(format!("deployment {id} has ended already: it is {}", row.phase)),
+            ));
+        };
+        let audit = actor_of(&command).map(|(actor, reason)| AuditEntry {
+            at: self.0.dependencies.clock.now(),
+            actor,
+            action: action.to_owned(),
+            target: format!("deployment {id}"),
+            reason,
+            allowed: true,
+        });
+        let (reply, answer) = oneshot::channel();
+        let message = worker::Message { command, audit, done: Vec::new(), reply: Some(reply) };
+        if handle.messages.send(message).await.is_err() {
+            return Err(Refused::Conflict(format!("deployment {id} has just ended")));
+        }
+        answer.await.unwrap_or_else(|_| Err(Refused::Conflict(format!("deployment {id} has just ended"))))
+    }
+
+    /// A deployment as its journal tells it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn deployment_load(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        if let Some(handle) = self.0.worker(id) {
+            let state = handle.state.borrow().clone();
+            return Ok(Some((*state).clone()));
+        }
+        let events = self.0.dependencies.store.deployment_events(id, Seq(0)).await?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let unreadable = |source| StoreError::Unreadable {
+            what: format!("journal of deployment {id}"),
+            source: Box::new(source),
+        };
+        replay(events).map(Some).map_err(unreadable)
+    }
+
+    /// Ticks at every commit of any deployment.
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Deployments that could not be recovered.
+    pub fn quarantined(&self) -> Vec<DeploymentId> {
+        lock(&self.0.quarantined).iter().copied().collect()
+    }
+
+    /// Deployments that are not finished and owned here.
+    pub fn live(&self) -> Vec<(DeploymentId, Arc<Deployment>)> {
+        let workers = lock(&self.0.workers);
+        workers.iter().map(|(id, worker)| (*id, worker.state.borrow().clone())).collect()
+    }
+
+    /// Whether it still works.
+    pub fn is_alive(&self) -> bool {
+        !*self.0.stopping.borrow()
+    }
+
+    /// Stops deciding. What is under way outside goes on there, and is taken up again by the next
+    /// coordinator.
+    pub async fn shutdown(&self) {
+        self.0.stopping.send_replace(true);
+        let mut tasks = std::mem::take(&mut *lock(&self.0.tasks));
+        tasks.shutdown().await;
+        lock(&self.0.workers).clear();
+    }
+}
+
+impl Inner {
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    pub(crate) fn worker(&self, id: DeploymentId) -> Option<WorkerHandle> {
+        lock(&self.workers).get(&id).cloned()
+    }
+
+    pub(crate) fn workers(&self) -> Vec<(DeploymentId, WorkerHandle)> {
+        lock(&self.workers).iter().map(|(id, handle)| (*id, handle.clone())).collect()
+    }
+
+    pub(crate) fn worker_add(&self, id: DeploymentId, handle: WorkerHandle) {
+        lock(&self.workers).insert(id, handle);
+    }
+
+    pub(crate) fn worker_remove(&self, id: DeploymentId) {
+        lock(&self.workers).remove(&id);
+    }
+
+    pub(crate) fn quarantine(&self, id: DeploymentId, is_in: bool) {
+        let mut quarantined = lock(&self.quarantined);
+        if is_in {
+            quarantined.insert(id);
+        } else {
+            quarantined.remove(&id);
+        }
+    }
+
+    pub(crate) fn is_quarantined(&self, id: DeploymentId) -> bool {
+        lock(&self.quarantined).contains(&id)
+    }
+
+    pub(crate) fn changed(&self, position: i64) {
+        self.changes.send_modify(|last| *last = (*last).max(position));
+    }
+
+    /// A key for an order that only asks something, never used before.
+    pub(crate) fn question(&self, what: &str) -> String {
+        let number = self.questions.fetch_add(1, Ordering::Relaxed);
+        format!("ask/{}/{what}/{number}", self.dependencies.owner)
+    }
+}
+
+/// A poisoned lock still holds a whole value here: every section only inserts or removes.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
+    match command {
+        Command::Cancel { by, reason } | Command::TakeBack { by, reason } => {
+            Some((by.clone(), reason.clone()))
+        }
+        Command::RetryUndo { by } => Some((by.clone(), None)),
+        Command::Resolve { by, reason, .. } => Some((by.clone(), Some(reason.clone()))),
+        Command::Start
+        | Command::Supersede { .. }
+        | Command::FinishStep { .. }
+        | Command::FinishUndo { .. }
+        | Command::Proceed => None,
+    }
+}

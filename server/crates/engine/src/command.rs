@@ -9,6 +9,10 @@ use lockstep_model::{
 
 /// Something a deployment is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of them lives a moment at a time; a box would only hide the checkpoint"
+)]
 pub enum Command {
     /// Its turn has come.
     Start,
@@ -71,6 +75,10 @@ pub enum Command {
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of them lives a moment at a time; a box would only hide the checkpoint"
+)]
 pub enum StepOutcome {
     /// It is done.
     Succeeded {

@@ -16,7 +16,7 @@ use lockstep_model::{
     event::Event,
 };
 
-pub use apply::{IllegalEvent, apply, replay};
+pub use apply::{IllegalEvent, advance, apply, replay};
 
 /// What follows from a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

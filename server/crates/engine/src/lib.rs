@@ -17,5 +17,5 @@ pub mod testing;
 pub mod view;
 
 pub use command::{Command, StepOutcome, UndoOutcome};
-pub use deployment::{Decision, IllegalEvent, Refusal, apply, decide, replay};
+pub use deployment::{Decision, IllegalEvent, Refusal, advance, apply, decide, replay};
 pub use effect::{Effect, EffectKey};

@@ -57,6 +57,16 @@ fn requested(envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
 /// [`IllegalEvent`] when it cannot follow: its number is not the next, or the state has no place
 /// for it.
 pub fn apply(mut state: Deployment, envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
+    advance(&mut state, envelope)?;
+    Ok(state)
+}
+
+/// As [`apply`], in place: a plan of 10,000 services is not copied for each event. After an error
+/// the state must be thrown away.
+///
+/// # Errors
+/// As [`apply`].
+pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), IllegalEvent> {
     let Envelope { seq, at, event } = envelope;
     if *seq != state.seq.next() {
         return Err(illegal(envelope, &format!("the last one is {}", state.seq)));
@@ -68,13 +78,13 @@ pub fn apply(mut state: Deployment, envelope: &Envelope) -> Result<Deployment, I
     match event {
         Event::Requested { .. } => return Err(illegal(envelope, "it was requested already")),
         Event::Started => {
-            expect(&state, envelope, &[Phase::Queued])?;
+            expect(state, envelope, &[Phase::Queued])?;
             state.phase = Phase::Running;
             state.clocks.started_at = Some(*at);
         }
         Event::StepStarted { step, attempt } => {
-            expect(&state, envelope, &[Phase::Running])?;
-            let status = step_in(&mut state, *step, StepState::Pending, envelope)?;
+            expect(state, envelope, &[Phase::Running])?;
+            let status = step_in(state, *step, StepState::Pending, envelope)?;
             *status = StepStatus {
                 state: StepState::Running,
                 attempt: attempt.0,
@@ -83,7 +93,7 @@ pub fn apply(mut state: Deployment, envelope: &Envelope) -> Result<Deployment, I
             };
         }
         Event::StepSucceeded { step, evidence, checkpoint, .. } => {
-            let status = step_in(&mut state, *step, StepState::Running, envelope)?;
+            let status = step_in(state, *step, StepState::Running, envelope)?;
             status.state = StepState::Succeeded;
             status.finished_at = Some(*at);
             status.evidence.clone_from(evidence);
@@ -93,28 +103,28 @@ pub fn apply(mut state: Deployment, envelope: &Envelope) -> Result<Deployment, I
             }
         }
         Event::StepFailed { step, reason, evidence, .. } => {
-            let status = step_in(&mut state, *step, StepState::Running, envelope)?;
+            let status = step_in(state, *step, StepState::Running, envelope)?;
             status.state = StepState::Failed;
             status.finished_at = Some(*at);
             status.evidence.clone_from(evidence);
             status.reason = Some(reason.clone());
         }
         Event::StepUnknown { step, reason, .. } => {
-            let status = step_in(&mut state, *step, StepState::Running, envelope)?;
+            let status = step_in(state, *step, StepState::Running, envelope)?;
             status.state = StepState::Unknown;
             status.finished_at = Some(*at);
             status.reason = Some(reason.clone());
         }
         Event::FailureDetected { failure } => {
-            expect(&state, envelope, &[Phase::Running])?;
-            begin_rollback(&mut state, *at, Ending::RolledBack);
+            expect(state, envelope, &[Phase::Running])?;
+            begin_rollback(state, *at, Ending::RolledBack);
             state.failure = Some(failure.clone());
         }
         Event::CancelRequested { by, reason } => {
-            expect(&state, envelope, &[Phase::Queued, Phase::Running])?;
+            expect(state, envelope, &[Phase::Queued, Phase::Running])?;
             let ending = Ending::Cancelled { by: by.clone(), reason: reason.clone() };
             if state.phase == Phase::Running {
-                begin_rollback(&mut state, *at, ending);
+                begin_rollback(state, *at, ending);
             } else {
                 state.ending = Some(ending);
             }
@@ -127,72 +137,72 @@ pub fn apply(mut state: Deployment, envelope: &Envelope) -> Result<Deployment, I
             });
         }
         Event::RollbackPlanned { rollback } => {
-            expect(&state, envelope, &[Phase::RollingBack])?;
+            expect(state, envelope, &[Phase::RollingBack])?;
             state.rollback = Some(rollback.clone());
             state.rollback_since = Some(*at);
             state.clocks.decided_at = Some(*at);
         }
         Event::UndoStarted { step, attempt } => {
-            expect(&state, envelope, &[Phase::RollingBack])?;
-            let status = step_at(&mut state, *step, envelope)?;
+            expect(state, envelope, &[Phase::RollingBack])?;
+            let status = step_at(state, *step, envelope)?;
             status.state = StepState::Undoing;
             status.undo_attempt = attempt.0;
         }
         Event::UndoSucceeded { step, evidence, .. } => {
-            let status = step_in(&mut state, *step, StepState::Undoing, envelope)?;
+            let status = step_in(state, *step, StepState::Undoing, envelope)?;
             status.state = StepState::Undone;
             status.evidence.clone_from(evidence);
         }
         Event::UndoFailed { step, reason, evidence, .. } => {
-            let status = step_at(&mut state, *step, envelope)?;
+            let status = step_at(state, *step, envelope)?;
             status.state = StepState::UndoFailed;
             status.reason = Some(reason.clone());
             status.evidence.clone_from(evidence);
         }
         Event::OperatorNeeded { reason } => {
-            expect(&state, envelope, &[Phase::RollingBack])?;
+            expect(state, envelope, &[Phase::RollingBack])?;
             state.phase = Phase::NeedsOperator;
             state.operator_reason = Some(reason.clone());
         }
         Event::UndoRetried { .. } => {
-            expect(&state, envelope, &[Phase::NeedsOperator])?;
-            retry(&mut state, *at);
+            expect(state, envelope, &[Phase::NeedsOperator])?;
+            retry(state, *at);
         }
         Event::Resolved { outcome, .. } => {
-            expect(&state, envelope, &[Phase::NeedsOperator])?;
+            expect(state, envelope, &[Phase::NeedsOperator])?;
             let phase = match outcome {
                 Resolution::Succeeded => Phase::Succeeded,
                 Resolution::RolledBack => Phase::RolledBack,
                 Resolution::Failed => Phase::Failed,
             };
-            end(&mut state, phase, *at);
+            end(state, phase, *at);
         }
         Event::ReleaseCommitted => {
-            expect(&state, envelope, &[Phase::Running])?;
-            end(&mut state, Phase::Succeeded, *at);
+            expect(state, envelope, &[Phase::Running])?;
+            end(state, Phase::Succeeded, *at);
         }
         Event::RolledBack => {
-            expect(&state, envelope, &[Phase::RollingBack, Phase::NeedsOperator])?;
+            expect(state, envelope, &[Phase::RollingBack, Phase::NeedsOperator])?;
             state.clocks.stable_at = Some(*at);
-            end(&mut state, Phase::RolledBack, *at);
+            end(state, Phase::RolledBack, *at);
         }
         Event::Failed => {
-            expect(&state, envelope, &[Phase::RollingBack])?;
-            end(&mut state, Phase::Failed, *at);
+            expect(state, envelope, &[Phase::RollingBack])?;
+            end(state, Phase::Failed, *at);
         }
         Event::Cancelled => {
-            expect(&state, envelope, &[Phase::Queued, Phase::RollingBack, Phase::NeedsOperator])?;
+            expect(state, envelope, &[Phase::Queued, Phase::RollingBack, Phase::NeedsOperator])?;
             if state.rollback.is_some() {
                 state.clocks.stable_at = Some(*at);
             }
-            end(&mut state, Phase::Cancelled, *at);
+            end(state, Phase::Cancelled, *at);
         }
         Event::Superseded { .. } => {
-            expect(&state, envelope, &[Phase::Queued])?;
-            end(&mut state, Phase::Superseded, *at);
+            expect(state, envelope, &[Phase::Queued])?;
+            end(state, Phase::Superseded, *at);
         }
     }
-    Ok(state)
+    Ok(())
 }
 
 fn begin_rollback(state: &mut Deployment, at: Timestamp, ending: Ending) {

@@ -1,1 +1,171 @@
-//! Tests.
+//! Plans and refusals.
+
+use crate::{
+    plan::{PlanInput, PlanRefusal, Wish, artifacts, plan},
+    testing::{command_spec, digest, manifest, process_spec, service_name, serving, staging},
+};
+use lockstep_model::{
+    ServiceName, Version,
+    manifest::{Artifact, Manifest, Target},
+    plan::{Goal, Plan, Serving, StepKind, Undo},
+};
+use std::collections::BTreeMap;
+
+fn input<'a>(
+    manifest: &'a Manifest,
+    digest: &'a lockstep_model::Digest,
+    environment: &'a lockstep_model::EnvironmentName,
+    services: &[(usize, Option<&str>)],
+    serving: BTreeMap<ServiceName, Serving>,
+) -> PlanInput<'a> {
+    let release = services
+        .iter()
+        .map(|(number, version)| {
+            (service_name(*number), version.map(|v| v.parse::<Version>().expect("valid")))
+        })
+        .collect();
+    PlanInput {
+        manifest,
+        digest,
+        environment,
+        wish: Wish::Release(release),
+        serving,
+        artifacts: BTreeMap::new(),
+        accept_no_rollback: false,
+    }
+}
+
+fn planned(
+    manifest: &Manifest,
+    services: &[(usize, Option<&str>)],
+    serving: BTreeMap<ServiceName, Serving>,
+) -> Result<Plan, PlanRefusal> {
+    plan(&input(manifest, &digest(), &staging(), services, serving))
+}
+
+#[test]
+fn a_release_of_everything_takes_all_services_of_the_environment() {
+    let mut manifest = manifest(3, &[(2, 0)], &process_spec());
+    manifest.services.get_mut(&service_name(1)).expect("there").environments.clear();
+    let plan = planned(&manifest, &[], BTreeMap::new()).expect("a plan");
+    let names: Vec<&str> = plan.services.iter().map(|s| s.service.as_str()).collect();
+    assert_eq!(names, ["s0000", "s0002"]);
+    assert_eq!(plan.services[1].depends_on[0].0, 0);
+    assert!(plan.warnings.iter().all(|w| w.message.contains("first deployment")));
+}
+
+#[test]
+fn a_dependency_outside_the_release_is_probed_and_never_changed() {
+    let manifest = manifest(2, &[(1, 0)], &process_spec());
+    let plan = planned(&manifest, &[(1, Some("2.0.0"))], serving(&manifest)).expect("a plan");
+    assert_eq!(plan.services[0].goal, Goal::Unchanged);
+    assert_eq!(plan.steps[0].kind, StepKind::Precondition);
+    let prepare = plan.steps.iter().find(|step| step.kind == StepKind::Prepare).expect("a prepare");
+    assert!(prepare.after.contains(&0));
+    assert_eq!(plan.services[1].to_version().map(Version::as_str), Some("2.0.0"));
+    assert_eq!(plan.services[1].from.as_ref().map(|from| from.version.as_str()), Some("0.9.0"));
+
+    let refused = planned(&manifest, &[(1, None)], BTreeMap::new()).expect_err("not deployed");
+    assert!(matches!(refused, PlanRefusal::DependencyNotDeployed { .. }), "{refused}");
+    let dependants = planned(&manifest, &[(0, None)], serving(&manifest)).expect("a plan").outside;
+    assert_eq!(dependants, [service_name(1)]);
+}
+
+#[test]
+fn refusals_name_what_is_wrong_and_the_nearest_right_name() {
+    let manifest = manifest(2, &[], &process_spec());
+    let environment = "stagin".parse().expect("valid");
+    let digest = digest();
+    let unknown = plan(&input(&manifest, &digest, &environment, &[], BTreeMap::new())).expect_err("unknown");
+    assert_eq!(
+        unknown.to_string(),
+        "project shop has no environment 'stagin'; did you mean 'staging'?; it has: staging"
+    );
+    let mut wish = input(&manifest, &digest, &environment, &[], BTreeMap::new());
+    let staging = staging();
+    wish.environment = &staging;
+    wish.wish = Wish::Release(BTreeMap::from([("s001".parse().expect("valid"), None)]));
+    let unknown = plan(&wish).expect_err("unknown").to_string();
+    assert!(unknown.contains("did you mean 's000"), "{unknown}");
+}
+
+#[test]
+fn a_service_without_target_or_version_is_refused() {
+    let mut manifest = manifest(2, &[], &process_spec());
+    manifest.services.get_mut(&service_name(0)).expect("there").environments.clear();
+    let refused = planned(&manifest, &[(0, None)], BTreeMap::new()).expect_err("no target");
+    assert!(matches!(refused, PlanRefusal::NoTarget { .. }), "{refused}");
+    let spec = manifest.services.get_mut(&service_name(1)).expect("there").environments.get_mut(&staging());
+    spec.expect("there").version = None;
+    let refused = planned(&manifest, &[(1, None)], BTreeMap::new()).expect_err("no version");
+    assert!(refused.to_string().contains("--set s0001=VERSION"), "{refused}");
+}
+
+#[test]
+fn a_circle_is_refused_with_its_path() {
+    let manifest = manifest(4, &[(0, 1), (1, 2), (2, 0), (3, 0)], &process_spec());
+    let refused = planned(&manifest, &[], BTreeMap::new()).expect_err("a circle");
+    let PlanRefusal::Cycle { path } = &refused else { panic!("{refused}") };
+    assert!(path.split(" -> ").count() == 4 && !path.contains("s0003"), "{path}");
+}
+
+#[test]
+fn an_artifact_must_exist_and_its_digest_is_kept() {
+    let mut spec = process_spec();
+    spec.artifact = Some(Artifact { path: "dist/app-${VERSION}".to_owned() });
+    if let Target::Process(process) = &mut spec.target {
+        process.workdir = Some("/srv/app/".to_owned());
+    }
+    let manifest = manifest(1, &[], &spec);
+    let (digest, staging) = (digest(), staging());
+    let mut input = input(&manifest, &digest, &staging, &[(0, Some("1.2.3"))], BTreeMap::new());
+    let questions = artifacts(&input).expect("questions");
+    assert_eq!(questions, [(service_name(0), "/srv/app/dist/app-1.2.3".to_owned())]);
+    let refused = plan(&input).expect_err("missing").to_string();
+    assert!(refused.contains("/srv/app/dist/app-1.2.3"), "{refused}");
+    input.artifacts.insert(service_name(0), Some(digest.clone()));
+    assert_eq!(plan(&input).expect("a plan").services[0].artifact, Some(digest.clone()));
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_said_before_and_refused_where_it_must_not_be() {
+    let mut spec = command_spec();
+    if let Target::Command(command) = &mut spec.target {
+        command.undo = None;
+    }
+    let mut manifest = manifest(1, &[], &spec);
+    let plan_first = planned(&manifest, &[], BTreeMap::new()).expect("a plan");
+    assert!(matches!(plan_first.steps[1].undo, Undo::Impossible { .. }));
+    assert!(plan_first.warnings[0].message.contains("cannot be taken back"));
+    // With an earlier version, that version can be deployed again.
+    let later = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    assert_eq!(later.steps[1].undo, Undo::RunUndo);
+    for environment in manifest.environments.values_mut() {
+        environment.require_rollback = true;
+    }
+    let refused = planned(&manifest, &[], BTreeMap::new()).expect_err("no rollback");
+    assert!(refused.to_string().contains("--accept-no-rollback"), "{refused}");
+    let (digest, staging) = (digest(), staging());
+    let mut accepted = input(&manifest, &digest, &staging, &[], BTreeMap::new());
+    accepted.accept_no_rollback = true;
+    assert!(plan(&accepted).is_ok());
+}
+
+#[test]
+fn equal_input_gives_an_equal_plan() {
+    let manifest = manifest(30, &[(29, 3), (3, 7), (12, 29)], &process_spec());
+    let first = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    let second = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    assert_eq!(first, second);
+    for (place, service) in first.services.iter().enumerate() {
+        assert!(service.depends_on.iter().all(|(dependency, _)| (*dependency as usize) < place));
+    }
+}
+
+#[test]
+fn a_plan_of_ten_thousand_services_is_made() {
+    let edges: Vec<(usize, usize)> = (1_000..10_000).map(|number| (number, number - 1_000)).collect();
+    let manifest = manifest(10_000, &edges, &command_spec());
+    let plan = planned(&manifest, &[], BTreeMap::new()).expect("a plan");
+    assert_eq!(plan.services.len(), 10_000);
+}

@@ -1,0 +1,80 @@
+//! Why a request was not carried out, in words for people.
+
+use lockstep_engine::{
+    Refusal,
+    plan::PlanRefusal,
+    port::{CommitError, StoreError},
+};
+
+/// A request was not carried out; nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request is not valid.
+    #[error("{0}")]
+    Invalid(String),
+    /// The state does not allow it now.
+    #[error("{0}")]
+    Conflict(String),
+    /// Too many wait already.
+    #[error("{0}")]
+    Throttled(String),
+    /// A part that is needed does not answer; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<PlanRefusal> for Refused {
+    fn from(refusal: PlanRefusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            PlanRefusal::UnknownEnvironment { .. } | PlanRefusal::UnknownService { .. } => {
+                Self::NotFound(text)
+            }
+            PlanRefusal::NoTarget { .. }
+            | PlanRefusal::NoVersion { .. }
+            | PlanRefusal::Nothing { .. }
+            | PlanRefusal::Cycle { .. }
+            | PlanRefusal::NoArtifact { .. }
+            | PlanRefusal::TooLarge { .. }
+            | PlanRefusal::Template { .. } => Self::Invalid(text),
+            PlanRefusal::DependencyNotDeployed { .. } | PlanRefusal::NoRollback { .. } => {
+                Self::Conflict(text)
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::NoReason => Self::Invalid(text),
+            Refusal::AlreadyFinished { .. }
+            | Refusal::AlreadyStarted { .. }
+            | Refusal::AlreadyRollingBack
+            | Refusal::WaitsForOperator
+            | Refusal::NoOperatorNeeded { .. }
+            | Refusal::IsRestore
+            | Refusal::StillQueued => Self::Conflict(text),
+        }
+    }
+}
+
+impl From<CommitError> for Refused {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(store) => Self::Store(store),
+            CommitError::StaleEpoch { .. }
+            | CommitError::SeqConflict { .. }
+            | CommitError::EnvironmentBusy { .. }
+            | CommitError::Replayed { .. }
+            | CommitError::KeyReused => Self::Conflict(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A store in memory that keeps the rules of the real one, and can be made to fail: the disk is
+//! full, or the answer to a commit is lost.
+
+use async_trait::async_trait;
+use lockstep_engine::{
+    Effect, EffectKey,
+    port::{
+        Commit, CommitError, CommitTo, Committed, Store, StoreError,
+        store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
+    },
+};
+use lockstep_model::{
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, Timestamp,
+    api::{CheckpointPage, DeploymentPage, ListDeployments},
+    deployment::Phase,
+    event::Envelope,
+    gateway::Slot,
+    plan::Serving,
+    view::{CheckpointView, DeploymentSummary},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// How a commit fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is stored.
+    Full,
+    /// It is stored, but the caller is told that it was not.
+    LostAnswer,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    epoch: Epoch,
+    owner: String,
+    summary: Option<DeploymentSummary>,
+    events: Vec<Envelope>,
+    steps: BTreeMap<u32, StepRow>,
+    effects: Vec<(EffectKey, Effect, bool)>,
+    checkpoints: Vec<CheckpointRow>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    manifests: Vec<ManifestRow>,
+    deployments: BTreeMap<DeploymentId, Row>,
+    serving: BTreeMap<Slot, ServingRow>,
+    retirements: Vec<(Slot, Serving, Timestamp)>,
+    audit: Vec<AuditEntry>,
+    idempotency: Vec<(Idempotency, DeploymentId)>,
+    position: i64,
+    commits: u64,
+    faults: BTreeMap<u64, Fault>,
+}
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Data>);
+
+impl MemoryStore {
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the commit number `number` (from 1) fail.
+    pub fn fail(&self, number: u64, fault: Fault) {
+        self.data().faults.insert(number, fault);
+    }
+
+    /// Commits so far, those that failed included.
+    pub fn commits(&self) -> u64 {
+        self.data().commits
+    }
+
+    /// Damages the journal of a deployment, as a newer version or a broken disk would.
+    pub fn damage(&self, id: DeploymentId) {
+        if let Some(row) = self.data().deployments.get_mut(&id) {
+            row.events.remove(0);
+        }
+    }
+
+    /// Everything that was audited.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.data().audit.clone()
+    }
+
+    /// The journal of a deployment.
+    pub fn journal(&self, id: DeploymentId) -> Vec<Envelope> {
+        self.data().deployments.get(&id).map(|row| row.events.clone()).unwrap_or_default()
+    }
+}
+
+fn is_live(phase: Phase) -> bool {
+    match phase {
+        Phase::Running | Phase::RollingBack | Phase::NeedsOperator => true,
+        Phase::Queued
+        | Phase::Succeeded
+        | Phase::RolledBack
+        | Phase::Failed
+        | Phase::Cancelled
+        | Phase::Superseded => false,
+    }
+}
+
+impl Data {
+    fn write(&mut self, commit: &Commit) -> Result<Committed, CommitError> {
+        if let Some(wanted) = &commit.idempotency {
+            let known = self.idempotency.iter().find(|(known, _)| {
+                known.principal == wanted.principal && known.route == wanted.route && known.key == wanted.key
+            });
+            match known {
+                Some((known, id)) if known.body == wanted.body => {
+                    return Err(CommitError::Replayed { id: *id });
+                }
+                Some(_) => return Err(CommitError::KeyReused),
+                None => {}
+            }
+        }
+        let (id, epoch) = match &commit.to {
+            CommitTo::New { owner, .. } => {
+                let id = DeploymentId(i64::try_from(self.deployments.len()).unwrap_or(i64::MAX) + 1);
+                let row = Row { epoch: Epoch(1), owner: owner.clone(), ..Row::default() };
+                self.deployments.insert(id, row);
+                (id, Epoch(1))
+            }
+            CommitTo::Existing { id, epoch, after_seq } => {
+                let row = self.deployments.get(id).ok_or(CommitError::StaleEpoch { id: *id })?;
+                if row.epoch != *epoch {
+                    return Err(CommitError::StaleEpoch { id: *id });
+                }
+                if row.events.last().map(|event| event.seq) != Some(*after_seq) {
+                    return Err(CommitError::SeqConflict { id: *id });
+                }
+                (*id, *epoch)
+            }
+        };
+        let summary = &commit.rows.summary;
+        let busy = self.deployments.iter().find(|(other, row)| {
+            **other != id
+                && row.summary.as_ref().is_some_and(|other| {
+                    is_live(other.phase)
+                        && other.project == summary.project
+                        && other.environment == summary.environment
+                })
+        });
+        if let (true, Some((live, _))) = (is_live(summary.phase), busy) {
+            return Err(CommitError::EnvironmentBusy { live: *live });
+        }
+        self.position += i64::try_from(commit.events.len()).unwrap_or(0);
+        for row in &commit.rows.serving {
+            self.serve(row);
+        }
+        let Some(row) = self.deployments.get_mut(&id) else { return Err(CommitError::StaleEpoch { id }) };
+        row.summary = Some(DeploymentSummary { id, ..summary.clone() });
+        row.events.extend(commit.events.iter().cloned());
+        row.steps.extend(commit.rows.steps.iter().map(|step| (step.step, step.clone())));
+        row.checkpoints.extend(commit.rows.checkpoints.iter().cloned());
+        row.effects.extend(commit.effects.iter().map(|effect| (effect.key(), *effect, false)));
+        for (key, _, done) in &mut row.effects {
+            *done |= commit.done.contains(key);
+        }
+        self.audit.extend(commit.audit.iter().cloned());
+        self.idempotency.extend(commit.idempotency.clone().map(|key| (key, id)));
+        Ok(Committed { id, epoch, position: self.position })
+    }
+
+    fn serve(&mut self, row: &ServingRow) {
+        let before = self.serving.insert(row.slot.clone(), row.clone()).and_then(|row| row.serving);
+        self.retirements.retain(|(_, serving, _)| Some(serving) != row.serving.as_ref());
+        if let Some(before) = before.filter(|before| Some(before) != row.serving.as_ref()) {
+            self.retirements.push((row.slot.clone(), before, row.since));
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn manifest_apply(&self, row: &ManifestRow, audit: AuditEntry) -> Result<(), StoreError> {
+        let mut data = self.data();
+        data.manifests.push(row.clone());
+        data.audit.push(audit);
+        Ok(())
+    }
+
+    async fn manifest_current(&self, project: &ProjectName) -> Result<Option<ManifestRow>, StoreError> {
+        let data = self.data();
+        Ok(data.manifests.iter().rfind(|row| row.revision.manifest.project == *project).cloned())
+    }
+
+    async fn manifest_by_digest(
+        &self,
+        project: &ProjectName,
+        digest: &Digest,
+    ) -> Result<Option<ManifestRow>, StoreError> {
+        let data = self.data();
+        let is_it =
+            |row: &&ManifestRow| row.revision.manifest.project == *project && row.revision.digest == *digest;
+        Ok(data.manifests.iter().find(is_it).cloned())
+    }
+
+    async fn project_list(&self) -> Result<Vec<ProjectName>, StoreError> {
+        let data = self.data();
+        let mut projects: Vec<ProjectName> =
+            data.manifests.iter().map(|row| row.revision.manifest.project.clone()).collect();
+        projects.sort();
+        projects.dedup();
+        Ok(projects)
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        let mut data = self.data();
+        data.commits += 1;
+        let number = data.commits;
+        let full = || CommitError::Store(StoreError::Full { operation: "a commit" });
+        match data.faults.get(&number).copied() {
+            None => data.write(commit),
+            Some(Fault::Full) => Err(full()),
+            Some(Fault::LostAnswer) => data.write(commit).and_then(|_| Err(full())),
+        }
+    }
+
+    async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError> {
+        let mut data = self.data();
+        let Some(row) = data.deployments.get_mut(&id) else { return Ok(None) };
+        row.epoch = row.epoch.next();
+        row.owner = owner.to_owned();
+        Ok(Some(row.epoch))
+    }
+
+    async fn deployment_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        let data = self.data();
+        let unfinished = |(id, row): (&DeploymentId, &Row)| {
+            let summary = row.summary.as_ref().filter(|summary| !summary.phase.is_final())?;
+            Some(Unfinished {
+                id: *id,
+                project: summary.project.clone(),
+                environment: summary.environment.clone(),
+                owner: row.owner.clone(),
+            })
+        };
+        Ok(data.deployments.iter().filter_map(unfinished).collect())
+    }
+
+    async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError> {
+        Ok(self.journal(id).into_iter().filter(|event| event.seq > after).collect())
+    }
+
+    async fn effect_pending(&self, id: DeploymentId) -> Result<Vec<Effect>, StoreError> {
+        let data = self.data();
+        let effects = data.deployments.get(&id).map(|row| row.effects.as_slice()).unwrap_or_default();
+        Ok(effects.iter().filter(|(_, _, done)| !done).map(|(_, effect, _)| *effect).collect())
+    }
+
+    async fn deployment_fetch(&self, id: DeploymentId) -> Result<Option<DeploymentSummary>, StoreError> {
+        Ok(self.data().deployments.get(&id).and_then(|row| row.summary.clone()))
+    }
+
+    async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError> {
+        let data = self.data();
+        let deployments = data
+            .deployments
+            .values()
+            .rev()
+            .filter_map(|row| row.summary.clone())
+            .filter(|row| filter.project.as_ref().is_none_or(|project| *project == row.project))
+            .filter(|row| filter.environment.as_ref().is_none_or(|name| *name == row.environment))
+            .filter(|row| filter.phase.is_none_or(|phase| phase == row.phase))
+            .filter(|row| filter.before.is_none_or(|before| row.id < before))
+            .take(filter.limit as usize)
+            .collect();
+        Ok(DeploymentPage { deployments, next: None })
+    }
+
+    async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {
+        let data = self.data();
+        Ok(data.deployments.get(&id).map(|row| row.steps.values().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn serving_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<ServingRow>, StoreError> {
+        let data = self.data();
+        let is_meant = |row: &&ServingRow| {
+            project.is_none_or(|project| *project == row.slot.project)
+                && environment.is_none_or(|environment| *environment == row.slot.environment)
+        };
+        Ok(data.serving.values().filter(is_meant).cloned().collect())
+    }
+
+    async fn checkpoint_list(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+    ) -> Result<CheckpointPage, StoreError> {
+        let data = self.data();
+        let mut checkpoints = Vec::new();
+        for (id, row) in data.deployments.iter().rev() {
+            for row in &row.checkpoints {
+                if row.slot.project == *project && row.slot.environment == *environment {
+                    let serving = row.checkpoint.serving.as_ref();
+                    checkpoints.push(CheckpointView {
+                        deployment: *id,
+                        service: row.slot.service.clone(),
+                        version: serving.map(|serving| serving.version.clone()),
+                        revision: serving.map(|serving| serving.revision.clone()),
+                        at: row.at,
+                    });
+                }
+            }
+        }
+        Ok(CheckpointPage { checkpoints })
+    }
+
+    async fn checkpoint_of(&self, id: DeploymentId) -> Result<Vec<CheckpointRow>, StoreError> {
+        Ok(self.data().deployments.get(&id).map(|row| row.checkpoints.clone()).unwrap_or_default())
+    }
+
+    async fn retirement_list(&self) -> Result<Vec<(Slot, Serving, Timestamp)>, StoreError> {
+        Ok(self.data().retirements.clone())
+    }
+
+    async fn retirement_done(
+        &self,
+        slot: &Slot,
+        serving: &Serving,
+        _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.data().retirements.retain(|(of, retired, _)| of != slot || retired != serving);
+        Ok(())
+    }
+
+    async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.data().audit.push(entry);
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -104,6 +104,9 @@ pub struct GatewayState {
     pub version: String,
     /// Open connections from users.
     pub connections: u64,
+    /// Connections that were refused because too many were open.
+    #[serde(default)]
+    pub connections_refused: u64,
     /// The routes and what went through them.
     pub routes: Vec<RouteState>,
 }

@@ -22,6 +22,10 @@ pub struct Envelope {
 }
 
 /// What happened. Steps are named by their place in the plan.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "values of a wire format, one at a time; a box would show in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {

@@ -91,6 +91,10 @@ pub struct PlannedService {
 }
 
 /// What a plan wants of a service.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "values of a wire format, one at a time; a box would show in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Goal {

@@ -79,6 +79,10 @@ pub enum AgentFrame {
 }
 
 /// Frames from the coordinator.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "values of a wire format, one at a time; a box would show in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CoordinatorFrame {

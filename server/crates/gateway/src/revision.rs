@@ -50,6 +50,11 @@ impl Revision {
         reweighed
     }
 
+    /// Takes the traffic away. One that was cut has none already.
+    pub(crate) fn lose_traffic(&self) {
+        self.reweigh(0);
+    }
+
     /// Closes every connection to a revision that has no traffic, whatever it is doing.
     pub(crate) fn cut(&self) {
         self.pool.cut_if(|| !self.has_traffic());

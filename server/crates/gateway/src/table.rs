@@ -95,7 +95,7 @@ impl Table {
             Some(_) | None => {}
         }
         let gone = known.into_iter().filter(|old| !serving.iter().any(|new| Arc::ptr_eq(old, new)));
-        let gone: Vec<_> = gone.inspect(|old| drop(old.reweigh(0))).collect();
+        let gone: Vec<_> = gone.inspect(|old| old.lose_traffic()).collect();
         let losers =
             gone.iter().chain(&serving).filter(|r| !r.has_traffic() && r.in_flight() > 0).cloned().collect();
         let known = serving.into_iter().chain(gone.into_iter().filter(|old| old.in_flight() > 0)).collect();
@@ -110,7 +110,7 @@ impl Table {
             endpoint.unset(checked.host.as_deref());
         }
         let draining =
-            known.into_iter().inspect(|revision| drop(revision.reweigh(0))).filter(|r| r.in_flight() > 0);
+            known.into_iter().inspect(|revision| revision.lose_traffic()).filter(|r| r.in_flight() > 0);
         Some((checked, draining.collect()))
     }
 

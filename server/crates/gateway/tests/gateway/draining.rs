@@ -29,7 +29,8 @@ async fn a_drain_waits_for_the_answer_under_way() {
     let client = up.client.clone();
     let change = GatewayRequest::Route { route: route("web", &listen, &[("fast", fast, 100)]), drain: true };
     let switched = tokio::spawn(async move { client.request(&change).await });
-    until("the switch", || async { ask(&listen, "shop").await.1 == "fast" }).await;
+    up.until_switched_to("fast").await;
+    assert_eq!(ask(&listen, "shop").await.1, "fast");
     assert!(!switched.is_finished());
     let draining = up.traffic("slow").await.unwrap();
     assert_eq!((draining.weight, draining.in_flight), (0, 1));
@@ -103,7 +104,8 @@ async fn a_revision_that_gets_its_traffic_back_is_not_cut() {
     change.drain_timeout_ms = 60_000;
     let change = GatewayRequest::Route { route: change, drain: true };
     let draining = tokio::spawn(async move { client.request(&change).await });
-    until("the switch", || async { ask(&listen, "shop").await.1 == "new" }).await;
+    up.until_switched_to("new").await;
+    assert_eq!(ask(&listen, "shop").await.1, "new");
     up.set(route("web", &listen, &[("old", old, 100)])).await;
     assert_eq!(within(draining).await.unwrap().unwrap(), GatewayResponse::Done { drained: true });
     go.notify_one();

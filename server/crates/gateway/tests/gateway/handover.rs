@@ -90,7 +90,8 @@ async fn after_a_handover_a_drain_waits_for_the_old_gateway_and_old_connections_
     let client = up.client.clone();
     let change = GatewayRequest::Route { route: route("web", &listen, &[("new", new, 100)]), drain: true };
     let switched = tokio::spawn(async move { client.request(&change).await });
-    until("the switch", || async { ask(&listen, "shop").await.1 == "new" }).await;
+    up.until_switched_to("new").await;
+    assert_eq!(ask(&listen, "shop").await.1, "new");
     assert_eq!(idle.get("shop").await.unwrap().1, "new", "over the old gateway");
     until("the old connection ends", || async { !idle.is_connected() }).await;
     assert!(!switched.is_finished(), "a request is still under way in the old gateway");

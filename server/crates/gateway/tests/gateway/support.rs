@@ -78,6 +78,15 @@ impl Up {
         revisions.into_iter().find(|traffic| traffic.revision.as_str() == revision)
     }
 
+    /// Waits until new requests of the only route go to `revision`.
+    pub async fn until_switched_to(&self, revision: &str) {
+        until("the switch", || async {
+            let routes = self.state().await.routes;
+            routes[0].route.backends.iter().any(|backend| backend.revision.as_str() == revision)
+        })
+        .await;
+    }
+
     pub async fn until_in_flight(&self, revision: &str, count: u64) {
         until("requests under way", || async {
             self.traffic(revision).await.map_or(0, |traffic| traffic.in_flight) == count

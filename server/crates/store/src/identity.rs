@@ -1,0 +1,449 @@
+//! Users, sessions, tokens, one-time links and throttles. Digests of secrets only. Rules that two
+//! requests could break together are kept inside one transaction.
+
+use crate::{
+    SqliteStore,
+    commit::write_audit,
+    error::{failed, parsed},
+};
+use async_trait::async_trait;
+use lockstep_engine::port::{
+    IdentityStore, StoreError,
+    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged, UserRow},
+    store::AuditEntry,
+};
+use lockstep_model::{
+    Digest, Timestamp, UserName,
+    access::Role,
+    view::{TokenView, UserView},
+};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+
+fn user(row: &SqliteRow) -> Result<UserRow, StoreError> {
+    let password: Option<String> = row.get(3);
+    let view = UserView {
+        name: parsed(row.get(0), "user")?,
+        role: parsed(row.get(1), "role")?,
+        enabled: row.get(2),
+        has_password: password.is_some(),
+        created_at: Timestamp(row.get(4)),
+    };
+    Ok(UserRow { view, password })
+}
+
+fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
+    Ok(TokenView {
+        id: row.get(at),
+        name: row.get(at + 1),
+        user: parsed(row.get(at + 2), "user")?,
+        role: parsed(row.get(at + 3), "role")?,
+        created_at: Timestamp(row.get(at + 4)),
+        expires_at: Timestamp(row.get(at + 5)),
+        last_used_at: row.get::<Option<i64>, _>(at + 6).map(Timestamp),
+        revoked: row.get(at + 7),
+    })
+}
+
+impl SqliteStore {
+    async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(operation))
+    }
+
+    async fn user_in_txn(
+        &self,
+        connection: &mut SqliteConnection,
+        name: &UserName,
+    ) -> Result<Option<UserRow>, StoreError> {
+        let row =
+            sqlx::query("SELECT name, role, enabled, password, created_at FROM account WHERE name = $1")
+                .bind(name.as_str())
+                .fetch_optional(connection)
+                .await
+                .map_err(failed("reading a user"))?;
+        row.as_ref().map(user).transpose()
+    }
+}
+
+#[async_trait]
+impl IdentityStore for SqliteStore {
+    async fn user_add(
+        &self,
+        name: &UserName,
+        role: Role,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        const OPERATION: &str = "adding a user";
+        let mut transaction = self.begin(OPERATION).await?;
+        let added = sqlx::query(
+            "INSERT INTO account (name, role, enabled, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name.as_str())
+        .bind(role.word())
+        .bind(at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if added.rows_affected() == 0 {
+            return Ok(UserChanged::Exists);
+        }
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        let view = UserView { name: name.clone(), role, enabled: true, has_password: false, created_at: at };
+        Ok(UserChanged::Done(view))
+    }
+
+    async fn user_change(
+        &self,
+        name: &UserName,
+        role: Option<Role>,
+        enabled: Option<bool>,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        const OPERATION: &str = "changing a user";
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(before) = self.user_in_txn(&mut transaction, name).await? else {
+            return Ok(UserChanged::NotFound);
+        };
+        let after = UserView {
+            role: role.unwrap_or(before.view.role),
+            enabled: enabled.unwrap_or(before.view.enabled),
+            ..before.view.clone()
+        };
+        sqlx::query("UPDATE account SET role = $1, enabled = $2 WHERE name = $3")
+            .bind(after.role.word())
+            .bind(after.enabled)
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        let admins: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM account WHERE role = 'admin' AND enabled = 1")
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        if admins == 0 {
+            // Dropping the transaction takes the change back.
+            return Ok(UserChanged::LastAdmin);
+        }
+        if after != before.view {
+            sqlx::query("DELETE FROM session WHERE account = $1")
+                .bind(name.as_str())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(UserChanged::Done(after))
+    }
+
+    async fn user_set_password(
+        &self,
+        name: &UserName,
+        password: &str,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        const OPERATION: &str = "setting a password";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("UPDATE account SET password = $1 WHERE name = $2")
+            .bind(password)
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        sqlx::query("DELETE FROM session WHERE account = $1")
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        let Some(user) = self.user_in_txn(&mut transaction, name).await? else {
+            return Ok(UserChanged::NotFound);
+        };
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(UserChanged::Done(user.view))
+    }
+
+    async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("reading a user"))?;
+        self.user_in_txn(&mut connection, name).await
+    }
+
+    async fn user_list(&self) -> Result<Vec<UserView>, StoreError> {
+        let rows = sqlx::query("SELECT name, role, enabled, password, created_at FROM account ORDER BY name")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("listing users"))?;
+        rows.iter().map(|row| user(row).map(|user| user.view)).collect()
+    }
+
+    async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError> {
+        const OPERATION: &str = "a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query(
+            "INSERT INTO session (id, account, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(row.id.as_str())
+        .bind(row.user.as_str())
+        .bind(row.created_at.0)
+        .bind(row.used_at.0)
+        .bind(row.expires_at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        sqlx::query(
+            "DELETE FROM session WHERE expires_at < $1 OR (account = $2 AND id NOT IN \
+             (SELECT id FROM session WHERE account = $2 ORDER BY created_at DESC, id LIMIT $3))",
+        )
+        .bind(row.created_at.0)
+        .bind(row.user.as_str())
+        .bind(i64::from(keep))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn session_fetch(&self, id: &Digest) -> Result<Option<(SessionRow, UserView)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT account.name, account.role, account.enabled, account.password, account.created_at, \
+             session.created_at, session.used_at, session.expires_at \
+             FROM session JOIN account ON account.name = session.account WHERE session.id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("reading a session"))?;
+        let Some(row) = row else { return Ok(None) };
+        let user = user(&row)?.view;
+        let session = SessionRow {
+            id: id.clone(),
+            user: user.name.clone(),
+            created_at: Timestamp(row.get(5)),
+            used_at: Timestamp(row.get(6)),
+            expires_at: Timestamp(row.get(7)),
+        };
+        Ok(Some((session, user)))
+    }
+
+    async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE session SET used_at = $1 WHERE id = $2 AND used_at < $1")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failed("noting that a session is used"))?;
+        Ok(())
+    }
+
+    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError> {
+        const OPERATION: &str = "ending a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("DELETE FROM session WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn token_add(
+        &self,
+        token: &TokenView,
+        secret: &Digest,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "a token";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query(
+            "INSERT INTO token (id, secret, account, name, role, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&token.id)
+        .bind(secret.as_str())
+        .bind(token.user.as_str())
+        .bind(&token.name)
+        .bind(token.role.word())
+        .bind(token.created_at.0)
+        .bind(token.expires_at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn token_fetch(&self, id: &str) -> Result<Option<(Digest, TokenView, UserView)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT account.name, account.role, account.enabled, account.password, account.created_at, \
+             token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
+             token.last_used_at, token.revoked, token.secret \
+             FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("reading a token"))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((parsed(row.get(13), "digest")?, token(&row, 5)?, user(&row)?.view)))
+    }
+
+    async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked FROM token \
+             WHERE $1 IS NULL OR account = $1 ORDER BY created_at DESC, id LIMIT 1000",
+        )
+        .bind(user.map(UserName::as_str))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("listing tokens"))?;
+        rows.iter().map(|row| token(row, 0)).collect()
+    }
+
+    async fn token_revoke(&self, id: &str, audit: AuditEntry) -> Result<Option<TokenView>, StoreError> {
+        const OPERATION: &str = "revoking a token";
+        let mut transaction = self.begin(OPERATION).await?;
+        let row = sqlx::query(
+            "UPDATE token SET revoked = 1 WHERE id = $1 \
+             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked",
+        )
+        .bind(id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        let Some(row) = row else { return Ok(None) };
+        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        token(&row, 0).map(Some)
+    }
+
+    async fn token_touch(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE token SET last_used_at = $1 WHERE id = $2")
+            .bind(at.0)
+            .bind(id)
+            .execute(&self.writer)
+            .await
+            .map_err(failed("noting that a token is used"))?;
+        Ok(())
+    }
+
+    async fn link_add(&self, link: &LinkRow) -> Result<(), StoreError> {
+        const OPERATION: &str = "a one-time link";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("DELETE FROM link WHERE kind = $1 AND account = $2")
+            .bind(kind_word(link.kind))
+            .bind(link.user.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        sqlx::query("INSERT INTO link (code, kind, account, expires_at) VALUES ($1, $2, $3, $4)")
+            .bind(link.code.as_str())
+            .bind(kind_word(link.kind))
+            .bind(link.user.as_str())
+            .bind(link.expires_at.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn link_fetch(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError> {
+        let row = sqlx::query("SELECT kind, account, expires_at FROM link WHERE code = $1")
+            .bind(code.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("reading a one-time link"))?;
+        row.as_ref().map(|row| link(code, row)).transpose()
+    }
+
+    async fn link_take(&self, code: &Digest, now: Timestamp) -> Result<Option<LinkRow>, StoreError> {
+        let row = sqlx::query(
+            "DELETE FROM link WHERE code = $1 AND expires_at > $2 RETURNING kind, account, expires_at",
+        )
+        .bind(code.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.writer)
+        .await
+        .map_err(failed("using a one-time link"))?;
+        row.as_ref().map(|row| link(code, row)).transpose()
+    }
+
+    async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError> {
+        let row = sqlx::query("SELECT failures, blocked_until FROM throttle WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("reading a throttle"))?;
+        Ok(row.map_or_else(Throttle::default, |row| Throttle {
+            failures: u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX),
+            blocked_until: Timestamp(row.get(1)),
+        }))
+    }
+
+    async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError> {
+        let query = match throttle {
+            None => sqlx::query("DELETE FROM throttle WHERE key = $1").bind(key),
+            Some(throttle) => sqlx::query(
+                "INSERT INTO throttle (key, failures, blocked_until) VALUES ($1, $2, $3) \
+                 ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until",
+            )
+            .bind(key)
+            .bind(i64::from(throttle.failures))
+            .bind(throttle.blocked_until.0),
+        };
+        query.execute(&self.writer).await.map_err(failed("a throttle"))?;
+        Ok(())
+    }
+
+    async fn installation_id(&self) -> Result<String, StoreError> {
+        const OPERATION: &str = "the installation's id";
+        let mut bytes = [0u8; 16];
+        getrandom::fill(&mut bytes).map_err(|source| StoreError::Unavailable {
+            operation: OPERATION,
+            source: source.to_string().into(),
+        })?;
+        let new: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        sqlx::query("INSERT INTO installation (key, value) VALUES ('id', $1) ON CONFLICT (key) DO NOTHING")
+            .bind(new)
+            .execute(&self.writer)
+            .await
+            .map_err(failed(OPERATION))?;
+        sqlx::query_scalar("SELECT value FROM installation WHERE key = 'id'")
+            .fetch_one(&self.writer)
+            .await
+            .map_err(failed(OPERATION))
+    }
+}
+
+fn link(code: &Digest, row: &SqliteRow) -> Result<LinkRow, StoreError> {
+    let kind: String = row.get(0);
+    let kind = if kind == kind_word(LinkKind::SignIn) { LinkKind::SignIn } else { LinkKind::SetPassword };
+    Ok(LinkRow {
+        code: code.clone(),
+        kind,
+        user: parsed(row.get(1), "user")?,
+        expires_at: Timestamp(row.get(2)),
+    })
+}
+
+const fn kind_word(kind: LinkKind) -> &'static str {
+    match kind {
+        LinkKind::SetPassword => "set_password",
+        LinkKind::SignIn => "sign_in",
+    }
+}
+
+/// The word of a role in the database is its word everywhere.
+#[cfg(test)]
+mod tests {
+    use crate::error::word;
+
+    #[test]
+    fn roles_are_stored_as_their_words() {
+        for role in lockstep_model::access::ROLES {
+            assert_eq!(word(&role), role.word());
+        }
+    }
+}

@@ -320,6 +320,9 @@ pub enum Outcome {
         evidence: Evidence,
         /// How the process ended, if it did.
         exit: Option<Exit>,
+        /// How often the process was started again by itself since it was ordered.
+        #[serde(default)]
+        restarts: u32,
     },
     /// The traffic goes as told.
     Routed {

@@ -1,1 +1,45 @@
-//! Placeholder until its first real code.
+//! The agent: it carries out orders on a host and keeps what it was told to keep. It knows no
+//! kinds of target, decides nothing, and never asks why.
+//!
+//! Everything it starts runs under a [`hold()`], a small supervisor of its own, so that neither the
+//! agent's nor the coordinator's end touches a service or loses a step's output or exit code.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod artifact;
+mod connection;
+mod desired;
+mod dispatch;
+mod environment;
+mod error;
+mod exec;
+mod folder;
+mod gateway;
+mod hold;
+mod keep;
+mod ledger;
+mod outbox;
+mod ports;
+mod probe;
+mod run_dir;
+mod spawn;
+
+pub use agent::{AgentOptions, run};
+pub use connection::Connect;
+pub use error::AgentError;
+pub use hold::hold;
+pub use spawn::spawn_detached;
+
+use lockstep_model::Timestamp;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Now, in milliseconds since the epoch.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A poisoned lock still holds a whole value here: every section only inserts or removes.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

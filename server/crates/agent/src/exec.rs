@@ -1,0 +1,216 @@
+//! Commands: run once under a hold, whoever ends in between, with their output sent on as it
+//! comes.
+
+use crate::{
+    environment, folder,
+    keep::{Keeper, launch},
+    outbox::Outbox,
+    run_dir::{HoldSpec, OutputRule, RunDir, RunState},
+};
+use lockstep_model::{
+    template::{Vars, render},
+    wire::{AgentFrame, ExecSpec, OrderKey, Outcome},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    io::{self, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncSeekExt},
+    sync::{oneshot, watch},
+    time::sleep,
+};
+
+/// A cancelled command has this long after the stop signal.
+const CANCEL_GRACE_MS: u64 = 2_000;
+/// How often is looked at a command that another agent launched, and at new output.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What is told of the end of the output.
+const TAIL_BYTES: u64 = 4 * 1024;
+/// The largest piece of output in one frame.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Runs commands. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Runner {
+    dir: PathBuf,
+    program: PathBuf,
+    keeper: Keeper,
+    outbox: Outbox,
+}
+
+impl Runner {
+    pub(crate) fn new(dir: &Path, program: &Path, keeper: Keeper, outbox: Outbox) -> Self {
+        Self { dir: dir.join("commands"), program: program.to_owned(), keeper, outbox }
+    }
+
+    /// Runs a command, or takes up one that runs or has run already under this key.
+    pub(crate) async fn run(
+        &self,
+        key: &OrderKey,
+        spec: &ExecSpec,
+        cancel: watch::Receiver<bool>,
+    ) -> Outcome {
+        match self.try_run(key, spec, cancel).await {
+            Ok(outcome) => outcome,
+            Err(message) => Outcome::Failed { message },
+        }
+    }
+
+    async fn try_run(
+        &self,
+        key: &OrderKey,
+        spec: &ExecSpec,
+        mut cancel: watch::Receiver<bool>,
+    ) -> Result<Outcome, String> {
+        let dir = self.run_dir(key);
+        let failed =
+            |error: io::Error| format!("the folder {} cannot be used: {error}", dir.path().display());
+        let mut hold_ended = None;
+        if dir.state().map_err(failed)? == RunState::Waiting {
+            dir.prepare(&self.hold_spec(spec)?).map_err(failed)?;
+            hold_ended = Some(launch(&self.program, &dir).map_err(failed)?);
+        }
+        let mut cancelled = false;
+        loop {
+            match dir.state().map_err(failed)? {
+                RunState::Ended(_) if cancelled => return Ok(Outcome::Cancelled),
+                RunState::Ended(ended) => {
+                    let tail = tail(&dir.output_path()).await;
+                    return Ok(Outcome::Exited { exit: ended.exit, tail });
+                }
+                RunState::Waiting if hold_ended.is_none() => {
+                    return Err("its hold ended before it began; nothing was run".to_owned());
+                }
+                RunState::Waiting | RunState::Running { .. } => {}
+            }
+            if !cancelled && *cancel.borrow_and_update() {
+                cancelled = true;
+                dir.request_stop(CANCEL_GRACE_MS).map_err(failed)?;
+            }
+            tokio::select! {
+                () = ended(&mut hold_ended) => {}
+                _ = cancel.changed(), if !cancelled => {}
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    fn hold_spec(&self, spec: &ExecSpec) -> Result<HoldSpec, String> {
+        let port = match &spec.port_of {
+            Some(revision) => Some(
+                self.keeper.port(revision).ok_or_else(|| format!("{revision} is not kept here any more"))?,
+            ),
+            None => None,
+        };
+        let refused = |error: lockstep_model::scalar::InvalidText| error.to_string();
+        let vars = Vars { version: &spec.version, port };
+        let workdir = match &spec.workdir {
+            Some(workdir) => PathBuf::from(render(workdir, vars).map_err(refused)?),
+            None => {
+                let own = self.dir.join("work");
+                folder::make(&own).map_err(|error| format!("{}: {error}", own.display()))?;
+                own
+            }
+        };
+        Ok(HoldSpec {
+            argv: environment::arguments(&spec.argv, vars).map_err(refused)?,
+            env: environment::environment(&spec.env, &spec.version, port).map_err(refused)?,
+            workdir,
+            timeout_ms: Some(spec.timeout_ms),
+            output: OutputRule::HeadAndTail,
+            end_tree: false,
+        })
+    }
+
+    /// Sends a command's output on, from its beginning on each new connection, until `done` says
+    /// that no more will come; then its outcome.
+    pub(crate) async fn deliver(&self, key: OrderKey, mut done: watch::Receiver<Option<Outcome>>) {
+        let path = self.run_dir(&key).output_path();
+        let mut line = self.outbox.line(0).await;
+        let mut offset = 0;
+        loop {
+            let outcome = done.borrow_and_update().clone();
+            let sent = loop {
+                let Ok(piece) = read_piece(&path, offset, outcome.is_some()).await else { break true };
+                if piece.is_empty() {
+                    break true;
+                }
+                let text = String::from_utf8_lossy(&piece).into_owned();
+                if !line.send(AgentFrame::Output { key: key.clone(), offset, text }).await {
+                    break false;
+                }
+                offset += piece.len() as u64;
+            };
+            if !sent {
+                line = self.outbox.line(line.number).await;
+                offset = 0;
+                continue;
+            }
+            if let Some(outcome) = outcome {
+                // Not sent: it is in the ledger, and the next connection begins with it.
+                line.send(AgentFrame::Outcome { key, outcome }).await;
+                return;
+            }
+            tokio::select! {
+                changed = done.changed() => if changed.is_err() { return },
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Forgets a command whose output and outcome the coordinator has.
+    pub(crate) fn forget(&self, key: &OrderKey) {
+        self.run_dir(key).remove();
+    }
+
+    fn run_dir(&self, key: &OrderKey) -> RunDir {
+        let hex: String =
+            Sha256::digest(key.0.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect();
+        RunDir::new(self.dir.join(hex))
+    }
+}
+
+async fn ended(hold: &mut Option<oneshot::Receiver<()>>) {
+    match hold {
+        Some(receiver) => {
+            let _ = receiver.await;
+            *hold = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The next piece from `offset`: whole lines, or what there is when no more comes or a line is very
+/// long.
+async fn read_piece(path: &Path, offset: u64, is_last: bool) -> io::Result<Vec<u8>> {
+    let mut file = match tokio::fs::File::open(path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    file.seek(SeekFrom::Start(offset)).await?;
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    file.take(PIECE_BYTES as u64).read_to_end(&mut piece).await?;
+    let whole = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    if whole > 0 {
+        piece.truncate(whole);
+    } else if !is_last && piece.len() < PIECE_BYTES {
+        piece.clear();
+    }
+    Ok(piece)
+}
+
+async fn tail(path: &Path) -> String {
+    let read = async {
+        let mut file = tokio::fs::File::open(path).await?;
+        let length = file.metadata().await?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).await?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes).await?;
+        Ok::<_, io::Error>(bytes)
+    };
+    String::from_utf8_lossy(&read.await.unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,293 @@
+//! Keeping processes: each revision under a hold, on a port of its own, started again within its
+//! budget, and found again after the agent's end or the host's.
+
+mod launch;
+mod watch;
+
+use crate::{
+    AgentError,
+    desired::{Desired, Wanted},
+    environment, lock,
+    outbox::Outbox,
+    ports,
+    run_dir::{HoldSpec, OutputRule, RunDir, RunState},
+};
+use lockstep_model::{
+    RevisionId,
+    gateway::Slot,
+    template::{Vars, render},
+    wire::{Exit, ObservedRevision, Outcome, RevisionSpec},
+};
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+pub(crate) use launch::launch;
+
+/// Beside its grace, a hold gets this long to end a tree and write how it ended.
+const STOP_SLACK: Duration = Duration::from_secs(10);
+
+/// Keeps processes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Keeper(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    program: PathBuf,
+    outbox: Outbox,
+    desired: Mutex<Desired>,
+    /// One change at a time of each revision.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Keeper {
+    /// Reads what is wanted; nothing is started yet.
+    pub(crate) fn open(dir: &Path, program: &Path, outbox: Outbox) -> Result<Self, AgentError> {
+        let desired = Mutex::new(Desired::open(&dir.join("desired.json"))?);
+        let inner = Inner {
+            dir: dir.join("services"),
+            program: program.to_owned(),
+            outbox,
+            desired,
+            turns: Mutex::default(),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Takes up everything that is wanted: what runs is watched, what is missing is started.
+    pub(crate) fn resume(&self) {
+        let (wanted, rebooted) = {
+            let desired = lock(&self.0.desired);
+            (desired.all().cloned().collect::<Vec<_>>(), desired.rebooted)
+        };
+        for wanted in wanted {
+            let keeper = self.clone();
+            tokio::spawn(async move {
+                let revision = wanted.spec.revision.clone();
+                if wanted.ending {
+                    keeper.stop(&revision, wanted.spec.process.stop_grace_ms).await;
+                } else if wanted.given_up.is_none() {
+                    keeper.watch(revision, rebooted).await;
+                }
+            });
+        }
+    }
+
+    /// Starts a revision, or leaves it alone when it runs.
+    pub(crate) async fn start(&self, spec: RevisionSpec) -> Outcome {
+        let turn = self.turn(&spec.revision);
+        let _one_at_a_time = turn.lock().await;
+        match self.start_in_turn(spec).await {
+            Ok((port, pid)) => Outcome::Started { port, pid },
+            Err(message) => Outcome::Failed { message },
+        }
+    }
+
+    async fn start_in_turn(&self, spec: RevisionSpec) -> Result<(u16, u32), String> {
+        let known = self.wanted(&spec.revision);
+        if let Some(known) = &known
+            && let Ok(RunState::Running { .. }) = self.run_dir(known).state()
+            && let Ok(Some(started)) = self.run_dir(known).started()
+        {
+            return Ok((known.port, u32::try_from(started.pid).unwrap_or_default()));
+        }
+        let wanted = self.admit(spec, known.as_ref())?;
+        match self.launch(&wanted).await {
+            Ok(pid) => {
+                let (keeper, revision) = (self.clone(), wanted.spec.revision.clone());
+                tokio::spawn(async move { keeper.watch(revision, false).await });
+                Ok((wanted.port, pid))
+            }
+            Err(message) => {
+                // What could not be started is not wanted; the folder stays for its output.
+                if let Err(error) = lock(&self.0.desired).remove(&wanted.spec.revision) {
+                    tracing::warn!("{} could not be forgotten: {error}", wanted.spec.revision);
+                }
+                Err(message)
+            }
+        }
+    }
+
+    /// Gives a port and writes down that the revision is wanted.
+    fn admit(&self, spec: RevisionSpec, known: Option<&Wanted>) -> Result<Wanted, String> {
+        let mut desired = lock(&self.0.desired);
+        let port = match known {
+            Some(known) => known.port,
+            None => {
+                let taken = |port| desired.all().any(|wanted| wanted.port == port);
+                let hint = u16::try_from(crate::now().0 % 1_000).unwrap_or_default();
+                ports::free(taken, hint).ok_or("no port is free for a new process between 18000 and 18999")?
+            }
+        };
+        let wanted = Wanted {
+            run: self.next_run(&spec.revision),
+            spec,
+            port,
+            restarts: 0,
+            restarted_at_ms: Vec::new(),
+            ending: false,
+            given_up: None,
+        };
+        desired.put(wanted.clone()).map_err(|error| {
+            format!("that {} is wanted could not be written down: {error}", wanted.spec.revision)
+        })?;
+        Ok(wanted)
+    }
+
+    fn next_run(&self, revision: &RevisionId) -> u32 {
+        let folder = self.0.dir.join(revision.as_str());
+        (1..).find(|run| !folder.join(run.to_string()).exists()).unwrap_or(u32::MAX)
+    }
+
+    async fn launch(&self, wanted: &Wanted) -> Result<u32, String> {
+        let dir = self.run_dir(wanted);
+        let spec = self.hold_spec(wanted)?;
+        launch::prepare_and_launch(&self.0.program, &dir, &spec).await
+    }
+
+    fn hold_spec(&self, wanted: &Wanted) -> Result<HoldSpec, String> {
+        let process = &wanted.spec.process;
+        let version = &wanted.spec.version;
+        let vars = Vars { version, port: Some(wanted.port) };
+        let refused = |error: lockstep_model::scalar::InvalidText| error.to_string();
+        let workdir = match (&process.workdir, &wanted.spec.artifact) {
+            (Some(workdir), _) => PathBuf::from(render(workdir, vars).map_err(refused)?),
+            (None, Some(artifact)) if Path::new(artifact).is_dir() => PathBuf::from(artifact),
+            (None, _) => {
+                let own = self.0.dir.join(wanted.spec.revision.as_str()).join("work");
+                crate::folder::make(&own).map_err(|error| format!("{}: {error}", own.display()))?;
+                own
+            }
+        };
+        Ok(HoldSpec {
+            argv: environment::arguments(&process.command, vars).map_err(refused)?,
+            env: environment::environment(&process.env, version, Some(wanted.port)).map_err(refused)?,
+            workdir,
+            timeout_ms: None,
+            output: OutputRule::Rotate,
+            end_tree: true,
+        })
+    }
+
+    /// Ends a revision; it is no longer wanted. One that does not run is a success.
+    pub(crate) async fn stop(&self, revision: &RevisionId, grace_ms: u64) -> Outcome {
+        let turn = self.turn(revision);
+        let _one_at_a_time = turn.lock().await;
+        let Some(mut wanted) = self.wanted(revision) else {
+            return Outcome::Stopped { exit: None, killed: false };
+        };
+        wanted.ending = true;
+        let dir = self.run_dir(&wanted);
+        // When the disk is full it ends nevertheless, and is perhaps started again after a crash.
+        if let Err(error) = lock(&self.0.desired).put(wanted) {
+            tracing::warn!("that {revision} is no longer wanted could not be written down: {error}");
+        }
+        let stopped = match stop_run(&dir, grace_ms).await {
+            Ok(stopped) => stopped,
+            Err(message) => return Outcome::Failed { message },
+        };
+        if let Err(error) = lock(&self.0.desired).remove(revision) {
+            tracing::warn!("{revision} could not be forgotten: {error}");
+        }
+        RunDir::new(self.0.dir.join(revision.as_str())).remove();
+        lock(&self.0.turns).remove(revision.as_str());
+        match stopped {
+            Some((exit, killed)) => Outcome::Stopped { exit: Some(exit), killed },
+            None => Outcome::Stopped { exit: None, killed: false },
+        }
+    }
+
+    /// Ends everything.
+    pub(crate) async fn stop_all(&self) {
+        let all: Vec<Wanted> = lock(&self.0.desired).all().cloned().collect();
+        let stops =
+            all.iter().map(|wanted| self.stop(&wanted.spec.revision, wanted.spec.process.stop_grace_ms));
+        for outcome in futures_util::future::join_all(stops).await {
+            if let Outcome::Failed { message } = outcome {
+                tracing::error!("{message}");
+            }
+        }
+    }
+
+    /// The port of a revision.
+    pub(crate) fn port(&self, revision: &RevisionId) -> Option<u16> {
+        self.wanted(revision).map(|wanted| wanted.port)
+    }
+
+    /// How a revision stands: its port, how it ended if it has, how often it was started again.
+    pub(crate) fn standing(&self, revision: &RevisionId) -> Option<(u16, Option<Exit>, u32)> {
+        let wanted = self.wanted(revision)?;
+        Some((wanted.port, self.exit(&wanted), wanted.restarts))
+    }
+
+    /// What is kept for a slot.
+    pub(crate) fn observe(&self, slot: &Slot) -> Vec<ObservedRevision> {
+        let all: Vec<Wanted> =
+            lock(&self.0.desired).all().filter(|wanted| wanted.spec.slot == *slot).cloned().collect();
+        let observed = |wanted: Wanted| {
+            let exit = self.exit(&wanted);
+            let started = self.run_dir(&wanted).started().ok().flatten();
+            let pid = started.and_then(|started| u32::try_from(started.pid).ok());
+            ObservedRevision {
+                running: exit.is_none(),
+                port: wanted.port,
+                pid: pid.filter(|_| exit.is_none()),
+                exit,
+                spec: wanted.spec,
+            }
+        };
+        all.into_iter().map(observed).collect()
+    }
+
+    fn exit(&self, wanted: &Wanted) -> Option<Exit> {
+        if wanted.given_up.is_some() {
+            return wanted.given_up.clone();
+        }
+        match self.run_dir(wanted).state() {
+            Ok(RunState::Running { .. } | RunState::Waiting) => None,
+            Ok(RunState::Ended(ended)) => Some(ended.exit),
+            Err(_) => Some(Exit::Lost),
+        }
+    }
+
+    fn wanted(&self, revision: &RevisionId) -> Option<Wanted> {
+        lock(&self.0.desired).get(revision).cloned()
+    }
+
+    fn run_dir(&self, wanted: &Wanted) -> RunDir {
+        RunDir::new(self.0.dir.join(wanted.spec.revision.as_str()).join(wanted.run.to_string()))
+    }
+
+    fn turn(&self, revision: &RevisionId) -> Arc<tokio::sync::Mutex<()>> {
+        lock(&self.0.turns).entry(revision.to_string()).or_default().clone()
+    }
+}
+
+/// Ends a run: how it ended, none when it never ran.
+async fn stop_run(dir: &RunDir, grace_ms: u64) -> Result<Option<(Exit, bool)>, String> {
+    let failed = |error: io::Error| format!("{} could not be ended: {error}", dir.path().display());
+    let end = Instant::now() + Duration::from_millis(grace_ms) + STOP_SLACK;
+    let mut asked = false;
+    loop {
+        match dir.state().map_err(failed)? {
+            RunState::Waiting => return Ok(None),
+            RunState::Ended(ended) => return Ok(Some((ended.exit, ended.killed))),
+            RunState::Running { hold } if Instant::now() > end => {
+                return Err(format!(
+                    "the process below the hold {hold} does not end, even killed; look at it on the host: it may wait for a device"
+                ));
+            }
+            RunState::Running { .. } if !asked => {
+                dir.request_stop(grace_ms).map_err(failed)?;
+                asked = true;
+            }
+            RunState::Running { .. } => {}
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}

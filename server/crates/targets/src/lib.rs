@@ -1,1 +1,97 @@
-//! Placeholder until its first real code.
+//! Targets: the kinds of place a service can be deployed to. A step becomes orders for an agent
+//! (start, stop, run, ask, route), and what comes back is judged here. Nothing is decided about the
+//! deployment, nothing is remembered between two calls, and every order has a key that is the same
+//! when a step is carried out again after a crash.
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod command;
+mod gate;
+mod orders;
+mod process;
+
+use async_trait::async_trait;
+use lockstep_engine::{
+    StepOutcome, UndoOutcome,
+    port::{Host, Job, Observation, Target as TargetPort},
+};
+use lockstep_model::{
+    gateway::Slot,
+    manifest::{ServiceSpec, Target},
+    plan::{Serving, Undo},
+};
+use orders::{Orders, Trouble};
+
+/// All targets: each step goes to the kind that its service names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Targets;
+
+/// What a step found when it ended well.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) evidence: Vec<lockstep_model::health::Evidence>,
+    pub(crate) checkpoint: Option<lockstep_model::plan::Checkpoint>,
+}
+
+#[async_trait]
+impl TargetPort for Targets {
+    async fn run(&self, job: &Job, host: &dyn Host) -> StepOutcome {
+        let orders = Orders::of_step(job, host);
+        let done = match &job.service().spec.target {
+            Target::Process(process) => process::run(job, process, &orders).await,
+            Target::Command(command) => command::run(job, command, &orders).await,
+        };
+        match done {
+            Ok(Found { evidence, checkpoint }) => StepOutcome::Succeeded { evidence, checkpoint },
+            Err(Trouble::Failed { reason, evidence }) => StepOutcome::Failed { reason, evidence },
+            Err(Trouble::Unknown { reason }) => StepOutcome::Unknown { reason },
+        }
+    }
+
+    async fn undo(&self, job: &Job, host: &dyn Host) -> UndoOutcome {
+        match &job.planned_step().undo {
+            Undo::Nothing => return UndoOutcome::Undone { evidence: Vec::new() },
+            Undo::Impossible { why } => {
+                return UndoOutcome::Failed { reason: why.clone(), evidence: Vec::new() };
+            }
+            Undo::StopCandidate | Undo::RouteBack | Undo::ReplaceBack | Undo::RunUndo => {}
+        }
+        let orders = Orders::of_undo(job, host);
+        let undone = match &job.service().spec.target {
+            Target::Process(process) => process::undo(job, process, &orders).await,
+            Target::Command(command) => command::undo(job, command, &orders).await,
+        };
+        match undone {
+            Ok(evidence) => UndoOutcome::Undone { evidence },
+            Err(Trouble::Failed { reason, evidence }) => UndoOutcome::Failed { reason, evidence },
+            Err(Trouble::Unknown { reason }) => UndoOutcome::Failed { reason, evidence: Vec::new() },
+        }
+    }
+
+    async fn observe(
+        &self,
+        slot: &Slot,
+        spec: &ServiceSpec,
+        serving: Option<&Serving>,
+        key: &str,
+        host: &dyn Host,
+    ) -> Result<Observation, String> {
+        let orders = Orders::of_question(key, host);
+        let observed = match &spec.target {
+            Target::Process(process) => process::observe(slot, spec, process, serving, &orders).await,
+            Target::Command(command) => command::observe(spec, command, serving, &orders).await,
+        };
+        observed.map_err(Trouble::into_reason)
+    }
+
+    async fn retire(&self, slot: &Slot, serving: &Serving, key: &str, host: &dyn Host) -> Result<(), String> {
+        match &serving.spec.target {
+            Target::Process(process) => {
+                let orders = Orders::of_question(key, host);
+                process::retire(slot, serving, process, &orders).await.map_err(Trouble::into_reason)
+            }
+            // A command's deployment is replaced by the next one; there is nothing to end.
+            Target::Command(_) => Ok(()),
+        }
+    }
+}

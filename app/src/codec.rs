@@ -1,0 +1,103 @@
+//! How server functions are written on the wire: a JSON body that is the single argument `req`
+//! itself, not an object around it. Unknown keys and wrong types are refused with their path.
+
+use bytes::Bytes;
+use lockstep_model::error::{ErrorBody, ErrorKind};
+use serde::{Serialize, de::DeserializeOwned};
+use server_fn::{ContentType, Decodes, Encodes, Format, FormatType, codec::Post};
+
+/// The codec of all server functions' requests; their answers are plain JSON.
+pub type ApiJson = Post<Body>;
+
+/// A JSON body that is the one argument.
+#[derive(Debug, Clone, Copy)]
+pub struct Body;
+
+/// The name of the one argument of every server function.
+const ARGUMENT: &str = "req";
+
+impl ContentType for Body {
+    const CONTENT_TYPE: &'static str = "application/json";
+}
+
+impl FormatType for Body {
+    const FORMAT_TYPE: Format = Format::Text;
+}
+
+impl<T: Serialize> Encodes<T> for Body {
+    type Error = serde_json::Error;
+    fn encode(arguments: &T) -> Result<Bytes, Self::Error> {
+        let mut whole = serde_json::to_value(arguments)?;
+        let body = whole.get_mut(ARGUMENT).map(serde_json::Value::take).unwrap_or_default();
+        serde_json::to_vec(&body).map(Bytes::from)
+    }
+}
+
+impl<T: DeserializeOwned> Decodes<T> for Body {
+    type Error = Unreadable;
+    fn decode(bytes: Bytes) -> Result<T, Unreadable> {
+        decode(&bytes).map_err(Unreadable)
+    }
+}
+
+/// Why a body cannot be read. Shown as JSON: that is how it passes through the framework to
+/// `AppError`.
+#[derive(Debug)]
+pub struct Unreadable(ErrorBody);
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&serde_json::to_string(&self.0).unwrap_or_default())
+    }
+}
+
+/// Reads a body; the error tells where it is wrong.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorBody> {
+    let body: serde_json::Value = serde_json::from_slice(bytes)
+        .map_err(|error| ErrorBody::new(ErrorKind::Malformed, format!("the body is not JSON: {error}")))?;
+    let whole = serde_json::Value::Object([(ARGUMENT.to_owned(), body)].into_iter().collect());
+    read(whole)
+}
+
+#[cfg(feature = "ssr")]
+fn read<T: DeserializeOwned>(whole: serde_json::Value) -> Result<T, ErrorBody> {
+    serde_path_to_error::deserialize(whole).map_err(|error| {
+        let path = error.path().to_string();
+        let path = path.trim_start_matches(ARGUMENT).trim_start_matches('.');
+        let place = if path.is_empty() { String::new() } else { format!(" at '{path}'") };
+        ErrorBody::new(ErrorKind::Invalid, format!("the body is not valid{place}: {}", error.inner()))
+    })
+}
+
+#[cfg(not(feature = "ssr"))]
+fn read<T: DeserializeOwned>(whole: serde_json::Value) -> Result<T, ErrorBody> {
+    serde_json::from_value(whole).map_err(|error| ErrorBody::new(ErrorKind::Invalid, error.to_string()))
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::*;
+    use lockstep_model::api::StartDeployment;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Arguments {
+        req: StartDeployment,
+    }
+
+    #[test]
+    fn the_body_is_the_argument_itself() {
+        let read: Arguments = decode(br#"{"environment":"staging"}"#).expect("valid");
+        assert_eq!(read.req.environment.map(|e| e.to_string()).as_deref(), Some("staging"));
+    }
+
+    #[test]
+    fn a_wrong_body_is_refused_with_its_path() {
+        let unknown = decode::<Arguments>(br#"{"enviroment":"staging"}"#).expect_err("unknown key");
+        assert_eq!(unknown.kind, ErrorKind::Invalid);
+        assert!(unknown.message.contains("enviroment"), "{unknown}");
+        let nested = decode::<Arguments>(br#"{"source":{"comit":"1"}}"#).expect_err("unknown key");
+        assert!(nested.message.contains("source"), "{nested}");
+        let broken = decode::<Arguments>(b"{").expect_err("no JSON");
+        assert_eq!(broken.kind, ErrorKind::Malformed);
+    }
+}

@@ -1,0 +1,63 @@
+//! The one error of server functions. Its HTTP status follows from its kind, in `model::error`.
+
+use lockstep_model::error::{ErrorBody, ErrorKind};
+use serde::{Deserialize, Serialize};
+use server_fn::{
+    codec::JsonEncoding,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+use std::fmt;
+
+/// An error of a server function: on the wire it is an [`ErrorBody`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AppError(pub ErrorBody);
+
+impl AppError {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(ErrorBody::new(kind, message))
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<ErrorBody> for AppError {
+    fn from(body: ErrorBody) -> Self {
+        Self(body)
+    }
+}
+
+impl FromServerFnError for AppError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Args(message) | ServerFnErrorErr::MissingArg(message) => {
+                Self::new(ErrorKind::Invalid, message)
+            }
+            // The codec has said it in full.
+            ServerFnErrorErr::Deserialization(message) => {
+                serde_json::from_str(&message).map_or_else(|_| Self::new(ErrorKind::Malformed, message), Self)
+            }
+            ServerFnErrorErr::Request(message) => Self::new(
+                ErrorKind::Unreachable,
+                format!("the server does not answer: {message}; it is tried again"),
+            ),
+            ServerFnErrorErr::UnsupportedRequestMethod(message) => {
+                Self::new(ErrorKind::MethodNotAllowed, message)
+            }
+            ServerFnErrorErr::Registration(message)
+            | ServerFnErrorErr::ServerError(message)
+            | ServerFnErrorErr::MiddlewareError(message)
+            | ServerFnErrorErr::Serialization(message)
+            | ServerFnErrorErr::Response(message) => Self::new(ErrorKind::Internal, message),
+        }
+    }
+}

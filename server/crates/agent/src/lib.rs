@@ -31,7 +31,19 @@ pub use hold::hold;
 pub use spawn::spawn_detached;
 
 use lockstep_model::Timestamp;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The process id of the agent of a folder; none when none runs.
+///
+/// # Errors
+/// When the folder's lock cannot be looked at.
+pub fn running(dir: &Path) -> io::Result<Option<i32>> {
+    folder::lock_holder(&dir.join("agent.lock"))
+}
 
 /// Now, in milliseconds since the epoch.
 pub(crate) fn now() -> Timestamp {

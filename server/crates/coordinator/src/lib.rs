@@ -3,6 +3,7 @@
 //! knows no SQL, and never changes the outside world but through `Target`.
 #![forbid(unsafe_code)]
 
+mod bring_back;
 mod perform;
 mod queue;
 mod queue_rule;
@@ -96,6 +97,7 @@ impl Coordinator {
         inner.spawn(recover::repeatedly(inner.clone()));
         inner.spawn(queue::repeatedly(inner.clone()));
         inner.spawn(retire::repeatedly(inner.clone()));
+        inner.spawn(bring_back::repeatedly(inner.clone()));
         Ok(Self(inner))
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Found, checkpoint,
-    gate::{Gate, without_start_period},
+    gate::{Gate, now, without_start_period},
     orders::{Orders, Trouble},
 };
 use lockstep_engine::{
@@ -11,7 +11,7 @@ use lockstep_engine::{
     port::{Job, Observation},
 };
 use lockstep_model::{
-    Timestamp, Version,
+    Version,
     health::{Evidence, Health, excerpt},
     manifest::{CommandTarget, DegradedPolicy, ServiceSpec, Target},
     plan::{Serving, StepKind, Undo},
@@ -252,7 +252,7 @@ async fn serves(
 
 fn of_exit(argv: &[String], exit: &Exit, tail: &str, health: Health, reason: String) -> Evidence {
     Evidence {
-        at: Timestamp(0),
+        at: now(),
         check: "command".to_owned(),
         address: argv.join(" "),
         code: match exit {
@@ -269,7 +269,7 @@ fn of_exit(argv: &[String], exit: &Exit, tail: &str, health: Health, reason: Str
 /// What is known of a service that nothing can be asked of.
 fn unobserved() -> Evidence {
     Evidence {
-        at: Timestamp(0),
+        at: now(),
         check: "observe".to_owned(),
         address: String::new(),
         code: None,

@@ -5,12 +5,12 @@
 use crate::orders::{Orders, Probed, Trouble};
 use lockstep_engine::port::Job;
 use lockstep_model::{
-    RevisionId, Version,
+    RevisionId, Timestamp, Version,
     health::{Evidence, Health},
     manifest::{Check, CheckKind, DegradedPolicy, HealthCheck, ServiceSpec, Target},
     wire::{ExecSpec, Exit, ProbeTo, ProbeWhat},
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep};
 
 /// How a process without a health check is asked, and how often a check is tried again.
@@ -239,10 +239,16 @@ fn ms(duration_ms: u64) -> Duration {
     Duration::from_millis(duration_ms)
 }
 
+/// When something was seen, for people; the judgement itself goes by monotonic time.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Stands for a question that the manifest does not have; never shown.
 fn nothing_to_ask() -> Evidence {
     Evidence {
-        at: lockstep_model::Timestamp(0),
+        at: now(),
         check: String::new(),
         address: String::new(),
         code: None,

@@ -84,6 +84,23 @@ impl TargetPort for Targets {
         observed.map_err(Trouble::into_reason)
     }
 
+    async fn bring_back(
+        &self,
+        slot: &Slot,
+        serving: &Serving,
+        key: &str,
+        host: &dyn Host,
+    ) -> Result<bool, String> {
+        match &serving.spec.target {
+            Target::Process(process) => {
+                let orders = Orders::of_question(key, host);
+                process::bring_back(slot, serving, process, &orders).await.map_err(Trouble::into_reason)
+            }
+            // What a command made is not Lockstep's to keep.
+            Target::Command(_) => Ok(false),
+        }
+    }
+
     async fn retire(&self, slot: &Slot, serving: &Serving, key: &str, host: &dyn Host) -> Result<(), String> {
         match &serving.spec.target {
             Target::Process(process) => {

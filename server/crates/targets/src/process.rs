@@ -274,6 +274,41 @@ pub(crate) async fn observe(
     Ok(Observation { at: evidence.at, revision, version, evidence })
 }
 
+/// Starts what should serve on a host that does not know it, and gives it the traffic once it is
+/// well.
+pub(crate) async fn bring_back(
+    slot: &Slot,
+    serving: &Serving,
+    process: &ProcessTarget,
+    orders: &Orders<'_>,
+) -> Result<bool, Trouble> {
+    let observed = orders.observe(slot).await?;
+    if observed.revisions.iter().any(|known| known.spec.revision == serving.revision) {
+        return Ok(false);
+    }
+    let revision = RevisionSpec {
+        revision: serving.revision.clone(),
+        slot: slot.clone(),
+        version: serving.version.clone(),
+        process: process.clone(),
+        artifact: artifact(&slot.service, serving)?,
+    };
+    orders.start("start", revision).await?;
+    let gate = Gate {
+        orders,
+        spec: &serving.spec,
+        version: &serving.version,
+        revision: Some(&serving.revision),
+        degraded: DegradedPolicy::Warn,
+        is_new: false,
+    };
+    gate.verify().await?;
+    if let Some(gateway) = &process.gateway {
+        orders.route("route", slot, gateway, Some(&serving.revision)).await?;
+    }
+    Ok(true)
+}
+
 /// Ends a revision that no longer serves; one that has the traffic, whatever anybody believes, is
 /// left alone.
 pub(crate) async fn retire(

@@ -90,6 +90,16 @@ impl Target for ScriptTarget {
         Err(format!("{slot} cannot be observed in this test"))
     }
 
+    async fn bring_back(
+        &self,
+        _slot: &Slot,
+        _serving: &Serving,
+        _key: &str,
+        _host: &dyn Host,
+    ) -> Result<bool, String> {
+        Ok(false)
+    }
+
     async fn retire(
         &self,
         _slot: &Slot,

@@ -112,6 +112,20 @@ pub trait Target: Send + Sync {
         host: &dyn Host,
     ) -> Result<Observation, String>;
 
+    /// Makes what should serve be there again on a host that knows nothing of it any more, as after
+    /// everything was ended. True when something was started; what the host still knows is its own
+    /// business and left alone.
+    ///
+    /// # Errors
+    /// One sentence that says why it is not there.
+    async fn bring_back(
+        &self,
+        slot: &Slot,
+        serving: &Serving,
+        key: &str,
+        host: &dyn Host,
+    ) -> Result<bool, String>;
+
     /// Ends what is kept of a revision that no longer serves. Ending it twice is a success.
     ///
     /// # Errors

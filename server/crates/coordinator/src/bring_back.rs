@@ -1,0 +1,49 @@
+//! Brings back what should serve and is not known on its host any more, as after everything there
+//! was ended on purpose. A reconciler: it works only where no deployment is under way, and keeps new
+//! ones from being made for the moment in which it acts.
+
+use crate::Inner;
+use lockstep_engine::port::StoreError;
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+const EVERY: Duration = Duration::from_secs(30);
+
+pub(crate) async fn repeatedly(inner: Arc<Inner>) {
+    loop {
+        if let Err(error) = once(&inner).await {
+            tracing::warn!("looking for what should serve failed, trying again: {error}");
+        }
+        sleep(EVERY).await;
+    }
+}
+
+async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    let dependencies = &inner.dependencies;
+    for row in dependencies.store.serving_list(None, None).await? {
+        let (slot, Some(serving)) = (row.slot, row.serving) else { continue };
+        let _no_new_deployment = inner.making.lock().await;
+        let is_changing = inner
+            .workers()
+            .iter()
+            .any(|(_, handle)| handle.project == slot.project && handle.environment == slot.environment);
+        // What served may have changed since the list was read.
+        let now = dependencies.store.serving_list(Some(&slot.project), Some(&slot.environment)).await?;
+        let serves = now.iter().any(|row| row.slot == slot && row.serving.as_ref() == Some(&serving));
+        if is_changing || !serves {
+            continue;
+        }
+        let key = inner.question("bring-back");
+        let version = &serving.version;
+        match dependencies.target.bring_back(&slot, &serving, &key, &*dependencies.host).await {
+            Ok(true) => {
+                tracing::info!(service.name = %slot.service, "started {version} of {slot} again: it should serve and was not there");
+            }
+            Ok(false) => {}
+            Err(problem) => {
+                tracing::warn!(service.name = %slot.service, "{version} of {slot} should serve and is not there, trying again: {problem}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,1 +1,35 @@
-//! Composition root of Lockstep.
+//! Lockstep: the composition root, HTTP, and the commands. The decisions are elsewhere: `engine`
+//! decides, `coordinator` acts, `store` keeps, `targets` and the agent change the outside world.
+#![forbid(unsafe_code)]
+#![recursion_limit = "256"]
+
+pub mod backend;
+mod cli;
+mod clock;
+pub mod data_dir;
+pub mod demo;
+pub mod http;
+pub mod hub;
+pub mod identity;
+pub mod local_agent;
+pub mod monitor;
+mod port_holder;
+mod progress;
+mod secret;
+pub mod serve;
+
+use std::{path::Path, process::ExitCode};
+
+/// The program: what its first argument says.
+pub fn main() -> ExitCode {
+    // A hold is one thread without a runtime; nothing else may be set up before it.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "hold") {
+        let Some(dir) = arguments.next() else {
+            eprintln!("hold is started by the agent, with a folder");
+            return ExitCode::from(cli::exit::REFUSED);
+        };
+        return lockstep_agent::hold(Path::new(&dir));
+    }
+    cli::main()
+}

@@ -52,6 +52,20 @@ impl Coordinator {
         Ok(self.0.wanted(request).await?.plan)
     }
 
+    /// The project and environment that are meant when names may be left out.
+    ///
+    /// # Errors
+    /// [`Refused`] when that cannot be told, or there is no such project.
+    pub async fn environment_of(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<(ProjectName, EnvironmentName), Refused> {
+        let manifest = self.0.project(project).await?;
+        let environment = Inner::environment(&manifest, environment)?;
+        Ok((manifest.revision.manifest.project.clone(), environment))
+    }
+
     /// Asks for a deployment: it waits its turn, or starts at once when the environment is free.
     ///
     /// # Errors

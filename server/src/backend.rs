@@ -1,0 +1,81 @@
+//! What is behind the server functions. The permission was checked already; here a request reaches
+//! the coordinator or the store, and their refusals become errors for people.
+
+mod deployments;
+mod manifests;
+mod people;
+mod services;
+
+use crate::{hub::Hub, identity::Identities, local_agent::LocalAgent, monitor::Monitor, secret};
+use app::{AppError, backend::Backend};
+use lockstep_coordinator::{Coordinator, Refused};
+use lockstep_engine::port::{Clock, LogStore, Store, StoreError, store::AuditEntry};
+use lockstep_model::{deployment::Actor, error::ErrorBody, error::ErrorKind};
+use std::sync::Arc;
+
+/// Everything that answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Deployments.
+    pub coordinator: Coordinator,
+    /// Projects, manifests, what serves.
+    pub store: Arc<dyn Store>,
+    /// Output.
+    pub logs: Arc<dyn LogStore>,
+    /// People and programs.
+    pub identities: Arc<Identities>,
+    /// Health of services.
+    pub monitor: Monitor,
+    /// Agents.
+    pub hub: Hub,
+    /// The agent of this machine.
+    pub agent: LocalAgent,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Services {
+    /// As the pages see it.
+    pub fn backend(self) -> Backend {
+        let all = Arc::new(self);
+        Backend { manifests: all.clone(), deployments: all.clone(), services: all.clone(), people: all }
+    }
+
+    fn entry(&self, actor: &Actor, action: &str, target: String) -> AuditEntry {
+        AuditEntry {
+            at: self.clock.now(),
+            actor: actor.clone(),
+            action: action.to_owned(),
+            target,
+            reason: None,
+            allowed: true,
+        }
+    }
+}
+
+/// A refusal for people.
+pub(crate) fn refused(refused: Refused) -> AppError {
+    match refused {
+        Refused::NotFound(message) => AppError::new(ErrorKind::NotFound, message),
+        Refused::Invalid(message) => AppError::new(ErrorKind::Invalid, message),
+        Refused::Conflict(message) => AppError::new(ErrorKind::Conflict, message),
+        Refused::Throttled(message) => AppError::new(ErrorKind::Throttled, message),
+        Refused::Unavailable(message) => AppError::new(ErrorKind::Unavailable, message),
+        Refused::Store(error) => store(error),
+    }
+}
+
+/// A failure of the store: what happened is told, how is in the log under the incident's number.
+pub(crate) fn store(error: StoreError) -> AppError {
+    let incident = secret::random().chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>();
+    let chain: Vec<String> =
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect();
+    tracing::error!(incident, "the store failed: {}", chain.join(": "));
+    let kind = match &error {
+        StoreError::Full { .. } | StoreError::Unavailable { .. } => ErrorKind::Unavailable,
+        StoreError::Unreadable { .. } => ErrorKind::Internal,
+    };
+    AppError(ErrorBody { incident: Some(incident), ..ErrorBody::new(kind, error.to_string()) })
+}

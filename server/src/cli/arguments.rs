@@ -1,0 +1,364 @@
+//! What can be typed.
+
+use super::{
+    gateway::GatewayCommand,
+    people::{TokenCommand, UserCommand},
+};
+use crate::demo::service::DemoService;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lockstep_model::{
+    DeploymentId, EnvironmentName, ProjectName, ServiceName, Version,
+    deployment::{Phase, Resolution},
+};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+const AFTER_HELP: &str = "\
+Begin with:
+  lockstep serve --demo              a server with three services that can be broken at will
+  lockstep check lockstep.yaml       whether a manifest is right
+  lockstep apply lockstep.yaml       make it the project's manifest
+  lockstep deploy --env staging --wait
+  lockstep rollback --env staging --wait
+
+Exit codes: 0 succeeded, 1 did not succeed (taken back, cancelled, superseded), 2 refused,
+3 needs an operator, 4 server not reachable, 5 waited too long.";
+
+/// Deploys a team's services together and takes them back together.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Holds for every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which server and project")]
+pub(super) struct Global {
+    /// The server's address; without it, the one that was started with the data folder.
+    #[arg(long, env = "LOCKSTEP_URL", global = true, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// A token; on the server's own machine none is needed.
+    #[arg(long, env = "LOCKSTEP_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    /// The data folder.
+    #[arg(long, env = "LOCKSTEP_DATA_DIR", global = true, value_name = "DIR", default_value = "data")]
+    pub(super) data_dir: PathBuf,
+    /// The project; needed only when the server has several.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) project: Option<ProjectName>,
+    /// The environment; without it, the project's default.
+    #[arg(long = "env", global = true, value_name = "NAME")]
+    pub(super) environment: Option<EnvironmentName>,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server: coordinator, API and dashboard.
+    Serve(Serve),
+    /// Run the agent of a host; `serve` starts the one of its own machine by itself.
+    Agent(Agent),
+    /// End the server of the data folder; its services go on.
+    Stop {
+        /// Also end agent, gateway and all services.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Say whether a manifest is right; needs no server.
+    Check {
+        /// The manifest.
+        #[arg(default_value = "lockstep.yaml")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of manifests, for editors.
+    Schema,
+    /// Make a manifest the project's current one.
+    Apply {
+        /// The manifest; - reads standard input.
+        #[arg(default_value = "lockstep.yaml")]
+        file: PathBuf,
+    },
+    /// Say what a deployment would do; changes nothing.
+    Plan(Release),
+    /// Deploy.
+    Deploy {
+        #[command(flatten)]
+        release: Release,
+        #[command(flatten)]
+        waiting: Waiting,
+        /// Only say what would be done, as `plan` does.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show the services, or one deployment.
+    Status {
+        /// The deployment; without it, all services.
+        id: Option<DeploymentId>,
+    },
+    /// Follow a deployment to its end; the exit code is its verdict.
+    Watch {
+        /// The deployment.
+        id: DeploymentId,
+        /// Wait no longer than this, as 90s, 10m, 1h.
+        #[arg(long, value_parser = duration, default_value = "1h")]
+        timeout: Duration,
+    },
+    /// Print the output of a deployment's steps.
+    Logs {
+        /// The deployment.
+        id: DeploymentId,
+        /// Only of this step, as backend.prepare.
+        #[arg(long)]
+        step: Option<String>,
+        /// Go on until the deployment has ended.
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
+    /// List deployments, the newest first.
+    History {
+        /// How many, 1 to 200.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only in this phase.
+        #[arg(long)]
+        phase: Option<PhaseWord>,
+    },
+    /// Take a deployment back; without a number, the environment's last one.
+    Rollback(Rollback),
+    /// End a deployment; what it changed is taken back.
+    Cancel {
+        /// The deployment.
+        id: DeploymentId,
+        /// Why; kept with it.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Try again what could not be undone.
+    UndoRetry {
+        /// The deployment.
+        id: DeploymentId,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Say how a deployment ended that needs an operator.
+    Resolve {
+        /// The deployment.
+        id: DeploymentId,
+        /// How it ended.
+        #[arg(long)]
+        outcome: Outcome,
+        /// Why; kept with it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Manage users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Manage tokens for programs.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Look at the gateway, the switch before the services.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// A service of the demo.
+    #[command(hide = true)]
+    DemoService(DemoService),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where it listens.
+    #[arg(long, env = "ADDR", default_value = "127.0.0.1:3000", value_name = "ADDRESS:PORT")]
+    pub(super) addr: SocketAddr,
+    /// Where browsers reach it, when a proxy stands before it, as https://deploy.example.com.
+    #[arg(long, env = "LOCKSTEP_PUBLIC_URL", value_name = "URL")]
+    pub(super) public_url: Option<String>,
+    /// Deploy the demo; ^C ends everything that it started.
+    #[arg(long)]
+    pub(super) demo: bool,
+    /// How log lines are written, to standard error.
+    #[arg(long, default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Agent {
+    /// The agent's folder, with connect.json.
+    #[arg(long)]
+    pub(super) dir: PathBuf,
+    /// The gateway's folder; without it, `gateway` beside the agent's.
+    #[arg(long)]
+    pub(super) gateway_dir: Option<PathBuf>,
+}
+
+/// What is deployed.
+#[derive(Debug, Args)]
+pub(super) struct Release {
+    /// Services to deploy; without any, all of the environment.
+    #[arg(value_name = "SERVICE")]
+    pub(super) services: Vec<ServiceName>,
+    /// Apply this manifest first.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Deploy this service in this version; may be repeated.
+    #[arg(long, value_name = "SERVICE=VERSION", value_parser = assignment)]
+    pub(super) set: Vec<(ServiceName, Version)>,
+    /// Go on although something could not be taken back.
+    #[arg(long)]
+    pub(super) accept_no_rollback: bool,
+    /// Why; kept with the deployment.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// The commit that is deployed.
+    #[arg(long, env = "GITHUB_SHA", value_name = "ID")]
+    pub(super) commit: Option<String>,
+    /// When it was committed, in seconds since 1970 (`git log -1 --format=%ct`).
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) commit_time: Option<i64>,
+    /// Who wrote it.
+    #[arg(long, env = "GITHUB_ACTOR", value_name = "NAME")]
+    pub(super) author: Option<String>,
+    /// The CI run that asks.
+    #[arg(long, env = "GITHUB_RUN_ID", value_name = "ID")]
+    pub(super) ci_run: Option<String>,
+    /// A further fact; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub(super) label: Vec<(String, String)>,
+    /// The same key starts the same deployment once, however often it is sent.
+    #[arg(long, value_name = "KEY")]
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// Whether to wait for the end.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Waiting {
+    /// Wait for the end; the exit code is the verdict.
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Wait no longer than this, as 90s, 10m, 1h; the deployment goes on.
+    #[arg(long, value_parser = duration, default_value = "1h")]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// The deployment that is taken back: what served before it serves again.
+    pub(super) id: Option<DeploymentId>,
+    /// Show what can be gone back to, and change nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Why; kept with it.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Outcome {
+    /// The new state is right and stays.
+    Succeeded,
+    /// It was taken back by hand.
+    RolledBack,
+    /// It is left as it is.
+    Failed,
+}
+
+impl From<Outcome> for Resolution {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded => Self::Succeeded,
+            Outcome::RolledBack => Self::RolledBack,
+            Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum PhaseWord {
+    Queued,
+    Running,
+    RollingBack,
+    NeedsOperator,
+    Succeeded,
+    RolledBack,
+    Failed,
+    Cancelled,
+    Superseded,
+}
+
+impl From<PhaseWord> for Phase {
+    fn from(word: PhaseWord) -> Self {
+        match word {
+            PhaseWord::Queued => Self::Queued,
+            PhaseWord::Running => Self::Running,
+            PhaseWord::RollingBack => Self::RollingBack,
+            PhaseWord::NeedsOperator => Self::NeedsOperator,
+            PhaseWord::Succeeded => Self::Succeeded,
+            PhaseWord::RolledBack => Self::RolledBack,
+            PhaseWord::Failed => Self::Failed,
+            PhaseWord::Cancelled => Self::Cancelled,
+            PhaseWord::Superseded => Self::Superseded,
+        }
+    }
+}
+
+fn assignment(text: &str) -> Result<(ServiceName, Version), String> {
+    let (service, version) = text.split_once('=').ok_or("write SERVICE=VERSION, as backend=1.2.0")?;
+    let service = service.parse().map_err(|error: lockstep_model::scalar::InvalidText| error.to_string())?;
+    let version = version.parse().map_err(|error: lockstep_model::scalar::InvalidText| error.to_string())?;
+    Ok((service, version))
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as ticket=OPS-12")?;
+    if name.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| "write a number and a unit, as 90s, 10m, 1h".to_owned())?;
+    let seconds = match unit {
+        "s" | "" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(format!("'{unit}' is no unit; use s, m or h")),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_is_declared_without_a_conflict() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+        assert!(duration("soon").is_err());
+        assert!(duration("5d").is_err());
+    }
+}

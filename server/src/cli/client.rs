@@ -1,0 +1,103 @@
+//! The typed client of the API: an endpoint's request goes out, its response or its error comes
+//! back.
+
+use super::{arguments::Global, error::Failure};
+use crate::data_dir::DataDir;
+use lockstep_model::{
+    api::{Endpoint, PREFIX},
+    error::{ErrorBody, ErrorKind},
+};
+use std::time::Duration;
+
+const DEFAULT_URL: &str = "http://127.0.0.1:3000";
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A wait holds a request open for 25 s; a plan may look at large artifacts.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// Speaks with a server.
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// The server that is named, or the one of the data folder. Its local token is sent to it alone.
+    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+        let local = DataDir::at(&global.data_dir).local_read();
+        let (url, token) = match (&global.url, local) {
+            (Some(url), Some(local)) if trimmed(url) == local.url => (local.url, Some(local.token)),
+            (Some(url), _) => (trimmed(url).to_owned(), None),
+            (None, Some(local)) => (local.url, Some(local.token)),
+            (None, None) => (DEFAULT_URL.to_owned(), None),
+        };
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            return Err(Failure::refused(format!(
+                "'{url}' is no address; write it as https://deploy.example.com"
+            )));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(ANSWER_LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Failure::local(format!("the HTTP client cannot be made: {error}")))?;
+        Ok(Self { http, url, token: global.token.clone().or(token) })
+    }
+
+    /// The server's address.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Calls an endpoint.
+    pub(super) async fn call<E: Endpoint>(&self, _: E, request: &E::Request) -> Result<E::Response, Failure> {
+        let address = format!("{}{PREFIX}{}", self.url, E::PATH);
+        let mut builder = self.http.post(address).json(request);
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
+        let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Failure::unreachable(format!(
+                    "{} answered something that this version does not understand: {error}; is it a Lockstep server of version {}?",
+                    self.url,
+                    env!("CARGO_PKG_VERSION")
+                ))
+            });
+        }
+        Err(serde_json::from_slice::<ErrorBody>(&body).map(|body| self.explained(body)).unwrap_or_else(
+            |_| Failure::unreachable(format!("{} answered {status}; is it a Lockstep server?", self.url)),
+        ))
+    }
+
+    fn explained(&self, mut body: ErrorBody) -> Failure {
+        if body.kind == ErrorKind::Unauthenticated {
+            body.message = match self.token {
+                Some(_) => format!("{} does not accept this token; it may be revoked or too old", self.url),
+                None => format!(
+                    "{} wants to know who asks: set LOCKSTEP_TOKEN, or run this on the server's machine with --data-dir; `lockstep token add NAME` makes a token",
+                    self.url
+                ),
+            };
+        }
+        body.into()
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let cause = std::iter::successors(std::error::Error::source(error), |error| error.source()).last();
+        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::unreachable(format!(
+            "the server at {} cannot be reached: {cause}; start it with `lockstep serve`, or name another with --url",
+            self.url
+        ))
+    }
+}
+
+fn trimmed(url: &str) -> &str {
+    url.trim_end_matches('/')
+}

@@ -1,0 +1,175 @@
+//! Following a deployment to its end: a bar on a terminal, plain lines in a build log, one JSON
+//! object at the end for programs. A server that is away for a while is waited for.
+
+use super::{
+    arguments::{Global, Waiting},
+    client::Client,
+    error::Failure,
+    exit, print,
+};
+use crate::progress::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_model::{
+    DeploymentId, Seq,
+    api::{DeploymentRequest, DeploymentShow, DeploymentWait, WAIT_MS_MAX, WaitDeployment},
+    deployment::Phase,
+    view::{DeploymentSummary, EventsView},
+};
+use std::{io::IsTerminal, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// A server that is away longer is given up.
+const AWAY_LIMIT: Duration = Duration::from_secs(120);
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// After something was begun: waits when that is wanted, or says how to follow it.
+pub(super) async fn begun(
+    global: &Global,
+    client: &Client,
+    summary: &DeploymentSummary,
+    waiting: Waiting,
+) -> Result<u8, Failure> {
+    if waiting.wait {
+        return watch(global, client, summary.id, waiting.timeout).await;
+    }
+    if global.json {
+        print::json(summary)?;
+    } else {
+        println!("deployment {} ({}) is {}", summary.id, summary.environment, summary.phase);
+        println!("follow it: lockstep watch {}", summary.id);
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+pub(super) async fn watch(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
+    limit: Duration,
+) -> Result<u8, Failure> {
+    let end = Instant::now() + limit;
+    let mut shown = Shown::new(global, id);
+    let mut after = Seq(0);
+    let phase = loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            shown.finish();
+            return Err(Failure::waited_too_long(format!(
+                "deployment {id} has not ended after {} s and goes on; follow it with `lockstep watch {id}`",
+                limit.as_secs()
+            )));
+        }
+        let wait_ms = u64::try_from(left.as_millis()).unwrap_or(WAIT_MS_MAX).min(WAIT_MS_MAX);
+        let view = next(client, WaitDeployment { id, after, wait_ms }, &mut shown).await?;
+        shown.events(&view);
+        after = view.seq;
+        // An operator may be needed for a long time; that is told at once.
+        let is_over = view.phase.is_final() || view.phase == Phase::NeedsOperator;
+        if is_over && (view.events.is_empty() || has_ended(&view)) {
+            break view.phase;
+        }
+    };
+    shown.finish();
+    if global.json {
+        print::json(&client.call(DeploymentShow, &DeploymentRequest { id }).await?)?;
+    }
+    Ok(verdict(phase))
+}
+
+/// The exit code of a phase.
+pub(super) fn verdict(phase: Phase) -> u8 {
+    match phase {
+        Phase::Succeeded => exit::SUCCEEDED,
+        Phase::NeedsOperator => exit::NEEDS_OPERATOR,
+        Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => exit::NOT_SUCCEEDED,
+        Phase::Queued | Phase::Running | Phase::RollingBack => exit::WAITED_TOO_LONG,
+    }
+}
+
+/// Whether the last event in the answer is the deployment's last one.
+fn has_ended(view: &EventsView) -> bool {
+    use lockstep_model::event::Event;
+    view.events.last().is_some_and(|last| {
+        matches!(
+            last.event,
+            Event::ReleaseCommitted
+                | Event::RolledBack
+                | Event::Failed
+                | Event::Cancelled
+                | Event::Superseded { .. }
+                | Event::Resolved { .. }
+                | Event::OperatorNeeded { .. }
+        )
+    })
+}
+
+async fn next(client: &Client, request: WaitDeployment, shown: &mut Shown) -> Result<EventsView, Failure> {
+    let mut away_since: Option<Instant> = None;
+    loop {
+        match client.call(DeploymentWait, &request).await {
+            Ok(view) => return Ok(view),
+            Err(failure) if failure.is_passing() => {
+                let since = *away_since.get_or_insert_with(|| {
+                    shown.line(
+                        "the server does not answer; the deployment goes on there, and is looked for again",
+                    );
+                    Instant::now()
+                });
+                if since.elapsed() > AWAY_LIMIT {
+                    return Err(failure);
+                }
+                sleep(AWAY_PAUSE).await;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// How it is shown.
+struct Shown {
+    progress: Progress,
+    bar: Option<ProgressBar>,
+    is_quiet: bool,
+}
+
+impl Shown {
+    fn new(global: &Global, id: DeploymentId) -> Self {
+        let is_terminal = std::io::stdout().is_terminal() && std::env::var_os("CI").is_none();
+        let bar = (is_terminal && !global.json).then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed}  {msg}");
+            let bar = ProgressBar::new(0);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { progress: Progress::new(id), bar, is_quiet: global.json }
+    }
+
+    fn events(&mut self, view: &EventsView) {
+        for envelope in &view.events {
+            if let Some(line) = self.progress.line(envelope) {
+                self.line(&line);
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.progress.done.1);
+            bar.set_position(self.progress.done.0);
+            bar.set_message(view.phase.word());
+        }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            // Programs get one document; people are told on the other stream what it waits for.
+            None if self.is_quiet => {}
+            None => println!("{line}"),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

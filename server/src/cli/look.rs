@@ -1,0 +1,224 @@
+//! Looking: services, a deployment, its output, what was deployed before.
+
+use super::{
+    arguments::{Global, PhaseWord},
+    client::Client,
+    error::Failure,
+    exit, print,
+};
+use crate::progress::seconds;
+use lockstep_model::{
+    DeploymentId,
+    api::{
+        DeploymentList, DeploymentLogs, DeploymentRequest, DeploymentShow, ListDeployments, ListServices,
+        PAGE_ROWS_MAX, ReadLogs, ServiceList,
+    },
+    view::{DeploymentDetail, DeploymentSummary, ServiceView},
+};
+use std::time::Duration;
+use tokio::time::sleep;
+
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) async fn status(
+    global: &Global,
+    client: &Client,
+    id: Option<DeploymentId>,
+) -> Result<u8, Failure> {
+    let Some(id) = id else { return services(global, client).await };
+    let detail = client.call(DeploymentShow, &DeploymentRequest { id }).await?;
+    if global.json {
+        print::json(&detail)?;
+    } else {
+        show(&detail);
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+async fn services(global: &Global, client: &Client) -> Result<u8, Failure> {
+    let request = ListServices { project: global.project.clone(), environment: global.environment.clone() };
+    let page = client.call(ServiceList, &request).await?;
+    if global.json {
+        print::json(&page)?;
+        return Ok(exit::SUCCEEDED);
+    }
+    if page.services.is_empty() {
+        println!("There are no services yet: write a lockstep.yaml, then `lockstep apply lockstep.yaml`.");
+        return Ok(exit::SUCCEEDED);
+    }
+    let rows: Vec<[String; 7]> = page.services.iter().map(row).collect();
+    print::table(["PROJECT", "ENVIRONMENT", "SERVICE", "VERSION", "HEALTH", "SINCE", "ADDRESS"], &rows);
+    for service in &page.services {
+        let is_well = service.health.is_none_or(|health| health == lockstep_model::health::Health::Healthy);
+        if let (false, Some(evidence)) = (is_well, &service.evidence) {
+            println!("\n{} ({}): {}", service.service, service.environment, evidence.sentence());
+        }
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+fn row(service: &ServiceView) -> [String; 7] {
+    let version = service.version.as_ref().map_or_else(|| "not deployed".to_owned(), ToString::to_string);
+    let version = match service.changing {
+        Some(id) => format!("{version} (deployment {id})"),
+        None => version,
+    };
+    let health = match (service.health, &service.version) {
+        (Some(health), _) => health.word(),
+        (None, Some(_)) => "not probed yet",
+        (None, None) => "–",
+    };
+    [
+        service.project.to_string(),
+        service.environment.to_string(),
+        service.service.to_string(),
+        version,
+        health.to_owned(),
+        service.since.map_or_else(|| "–".to_owned(), print::ago),
+        print::or_dash(service.address.as_ref()),
+    ]
+}
+
+fn show(detail: &DeploymentDetail) {
+    let DeploymentSummary { id, project, environment, phase, by, clocks, .. } = &detail.summary;
+    println!("deployment {id}, project {project}, environment {environment}: {phase}");
+    println!("asked for {} by {} ({})", print::ago(clocks.requested_at), by.user, by.via);
+    if let Some(reason) = &detail.summary.reason {
+        println!("because: {reason}");
+    }
+    if let Some(of) = detail.summary.restore_of {
+        println!("restores what served before deployment {of}");
+    }
+    let source = &detail.summary.source;
+    for (what, value) in [("commit", &source.commit), ("author", &source.author), ("CI run", &source.ci_run)]
+    {
+        if let Some(value) = value {
+            println!("{what}: {value}");
+        }
+    }
+    if let Some(failure) = &detail.summary.failure {
+        println!("did not go on: {}", failure.reason);
+    }
+    if let Some(reason) = &detail.summary.operator_reason {
+        println!("an operator is needed: {reason}");
+    }
+    println!();
+    let rows: Vec<[String; 4]> = detail
+        .summary
+        .services
+        .iter()
+        .map(|service| {
+            let version = |version: Option<&lockstep_model::Version>| {
+                version.map_or_else(|| "not deployed".to_owned(), ToString::to_string)
+            };
+            let state = format!("{:?}", service.state);
+            [service.service.to_string(), version(service.from.as_ref()), version(service.to.as_ref()), state]
+        })
+        .collect();
+    print::table(["SERVICE", "FROM", "TO", "STATE"], &rows);
+    println!();
+    let rows: Vec<[String; 4]> = detail
+        .steps
+        .iter()
+        .map(|step| {
+            let took = print::between(step.started_at, step.finished_at);
+            let seen = step.evidence.last().map(lockstep_model::health::Evidence::sentence);
+            let what = step.reason.clone().or(seen).unwrap_or_default();
+            [step.id.to_string(), step.state.word().to_owned(), took, what]
+        })
+        .collect();
+    print::table(["STEP", "STATE", "TOOK", "WHAT WAS SEEN"], &rows);
+    for warning in &detail.warnings {
+        println!("\nwarning: {}", warning.message);
+    }
+    if let (Some(detected), Some(stable)) = (clocks.detected_at, clocks.stable_at) {
+        println!("\nback and probed {} after the verdict", seconds(stable.since_ms(detected)));
+    }
+}
+
+pub(super) async fn logs(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
+    step: Option<String>,
+    follow: bool,
+) -> Result<u8, Failure> {
+    let mut after = 0;
+    loop {
+        // Looked at before the lines, so that the last ones are not missed.
+        let is_over = if follow {
+            client.call(DeploymentShow, &DeploymentRequest { id }).await?.summary.phase.is_final()
+        } else {
+            true
+        };
+        loop {
+            let request = ReadLogs { id, step: step.clone(), after, limit: PAGE_ROWS_MAX };
+            let page = client.call(DeploymentLogs, &request).await?;
+            after = page.next;
+            for line in &page.lines {
+                if global.json {
+                    println!("{}", serde_json::to_string(line).unwrap_or_default());
+                } else {
+                    println!("{}  {}", line.step, line.text);
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        if is_over {
+            return Ok(exit::SUCCEEDED);
+        }
+        sleep(FOLLOW_EVERY).await;
+    }
+}
+
+pub(super) async fn history(
+    global: &Global,
+    client: &Client,
+    limit: u32,
+    phase: Option<PhaseWord>,
+) -> Result<u8, Failure> {
+    let request = ListDeployments {
+        project: global.project.clone(),
+        environment: global.environment.clone(),
+        phase: phase.map(Into::into),
+        before: None,
+        limit,
+    };
+    let page = client.call(DeploymentList, &request).await?;
+    if global.json {
+        print::json(&page)?;
+        return Ok(exit::SUCCEEDED);
+    }
+    if page.deployments.is_empty() {
+        println!("Nothing was deployed yet: `lockstep deploy --wait` begins.");
+        return Ok(exit::SUCCEEDED);
+    }
+    let rows: Vec<[String; 7]> = page
+        .deployments
+        .iter()
+        .map(|deployment| {
+            let services: Vec<String> = deployment
+                .services
+                .iter()
+                .take(4)
+                .map(|service| format!("{} {}", service.service, print::or_dash(service.to.as_ref())))
+                .collect();
+            let more = deployment.services.len().saturating_sub(services.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let clocks = &deployment.clocks;
+            [
+                deployment.id.to_string(),
+                deployment.environment.to_string(),
+                deployment.phase.to_string(),
+                print::ago(clocks.requested_at),
+                print::between(clocks.started_at, clocks.finished_at),
+                deployment.by.user.to_string(),
+                format!("{}{more}", services.join(", ")),
+            ]
+        })
+        .collect();
+    print::table(["ID", "ENVIRONMENT", "PHASE", "ASKED FOR", "TOOK", "BY", "SERVICES"], &rows);
+    Ok(exit::SUCCEEDED)
+}

@@ -1,0 +1,59 @@
+//! Output: JSON for programs, aligned columns for people.
+
+use super::error::Failure;
+use crate::progress::seconds;
+use lockstep_model::Timestamp;
+use serde::Serialize;
+
+/// Prints a value as JSON.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::local(error.to_string()))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Prints rows below a head, each column as wide as its widest text.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
+    let mut widths = head.map(|text| text.chars().count());
+    for row in rows {
+        for (width, text) in widths.iter_mut().zip(row) {
+            *width = (*width).max(text.chars().count());
+        }
+    }
+    line(&head.map(ToOwned::to_owned), &widths);
+    for row in rows {
+        line(row, &widths);
+    }
+}
+
+fn line(texts: &[String], widths: &[usize]) {
+    let cells: Vec<String> =
+        texts.iter().zip(widths).map(|(text, width)| format!("{text:<width$}")).collect();
+    println!("{}", cells.join("  ").trim_end());
+}
+
+/// How long ago something was.
+pub(super) fn ago(at: Timestamp) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    let passed_s = now.since_ms(at) / 1_000;
+    match passed_s {
+        0..120 => format!("{passed_s} s ago"),
+        120..7_200 => format!("{} min ago", passed_s / 60),
+        7_200..172_800 => format!("{} h ago", passed_s / 3_600),
+        _ => format!("{} days ago", passed_s / 86_400),
+    }
+}
+
+/// Between two times, when both are known.
+pub(super) fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) => seconds(to.since_ms(from)),
+        _ => "–".to_owned(),
+    }
+}
+
+/// A text that may be missing.
+pub(super) fn or_dash<T: ToString>(value: Option<&T>) -> String {
+    value.map_or_else(|| "–".to_owned(), ToString::to_string)
+}

@@ -1,0 +1,131 @@
+//! Everything that is served: pages, server functions, sign-in forms, assets, the agents' door, own
+//! health. Each route says whom it is for; whatever says nothing is for nobody.
+
+mod api;
+mod cookie;
+mod guard;
+mod health;
+pub mod listen;
+mod metrics;
+mod origin;
+mod pages;
+mod session;
+pub mod site;
+
+use crate::{hub::Hub, identity::Identities, monitor::Monitor};
+use app::backend::Backend;
+use axum::{
+    Router,
+    extract::{State, WebSocketUpgrade},
+    http::HeaderMap,
+    middleware,
+    routing::{any, get, post},
+};
+use leptos::config::LeptosOptions;
+use lockstep_coordinator::Coordinator;
+use lockstep_engine::port::{Clock, Store};
+use lockstep_model::access::Permission;
+use std::sync::Arc;
+
+pub use metrics::Counters;
+pub use origin::{Origin, OriginError};
+
+/// What requests are answered from. Cheap to clone.
+#[derive(Clone)]
+pub struct Web(Arc<Parts>);
+
+/// The parts of [`Web`].
+pub struct Parts {
+    /// Behind the server functions.
+    pub backend: Backend,
+    /// People and programs.
+    pub identities: Arc<Identities>,
+    /// Agents.
+    pub hub: Hub,
+    /// Deployments.
+    pub coordinator: Coordinator,
+    /// The store, for the server's own health.
+    pub store: Arc<dyn Store>,
+    /// Health of services, for the metrics.
+    pub monitor: Monitor,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How pages name their assets.
+    pub options: LeptosOptions,
+    /// Where browsers reach this server.
+    pub origin: Origin,
+    /// What was counted since the start.
+    pub counters: Counters,
+}
+
+impl std::ops::Deref for Web {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// A route that is not a server function, and whom it is for. The router is made from this list,
+/// and so is the test of permissions.
+pub struct PlainRoute {
+    /// The path as the router writes it.
+    pub path: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// Who may.
+    pub permission: Permission,
+}
+
+/// All routes that are not server functions; pages are below `GET /`.
+pub const PLAIN_ROUTES: &[PlainRoute] = &[
+    PlainRoute { path: "/session/sign_in", method: "POST", permission: Permission::Public },
+    PlainRoute { path: "/session/set_password", method: "POST", permission: Permission::Public },
+    PlainRoute { path: "/session/sign_out", method: "POST", permission: Permission::Public },
+    PlainRoute { path: "/enter/{code}", method: "GET", permission: Permission::Public },
+    // The door asks for the agent's own token.
+    PlainRoute { path: "/agent", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/health/live", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/health/ready", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/health/detailed", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/metrics", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/login", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/link/{code}", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/", method: "GET", permission: Permission::View },
+];
+
+impl Web {
+    /// From its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The router over everything.
+    pub fn router(&self) -> Router {
+        let routes = Router::new()
+            .route("/session/sign_in", post(session::sign_in))
+            .route("/session/set_password", post(session::set_password))
+            .route("/session/sign_out", post(session::sign_out))
+            .route("/enter/{code}", get(session::enter))
+            .route("/agent", get(agent))
+            .route("/health/live", get(health::live))
+            .route("/health/ready", get(health::ready))
+            .route("/health/detailed", get(health::detailed))
+            .route("/metrics", get(metrics::metrics))
+            .route("/api/{*path}", any(api::handle))
+            .with_state(self.clone());
+        let pages = pages::router(self);
+        Router::new()
+            .merge(routes)
+            .merge(pages)
+            .merge(site::router(&self.options))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
+    }
+}
+
+async fn agent(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> axum::response::Response {
+    web.hub.accept(&headers, upgrade)
+}

@@ -1,0 +1,125 @@
+//! The way to the server functions: one place for 404, 405, 413, 415 and for the status of every
+//! error, which follows from its kind.
+
+use super::Web;
+use crate::identity::Sender;
+use app::backend::Identity;
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use leptos::prelude::provide_context;
+use lockstep_model::{
+    api::{BODY_BYTES_MAX, ENDPOINTS, PREFIX},
+    error::{ErrorBody, ErrorKind},
+};
+use server_fn::error::SERVER_FN_ERROR_HEADER;
+
+/// An error's body is a few sentences.
+const ERROR_BYTES_MAX: usize = 1 << 20;
+
+pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response {
+    match admit(request).await {
+        Ok(request) => {
+            let identity = Identity(request.extensions().get::<Sender>().and_then(|s| s.caller.clone()));
+            let backend = web.backend.clone();
+            let context = move || {
+                provide_context(identity.clone());
+                provide_context(backend.clone());
+            };
+            let response = leptos_axum::handle_server_fns_with_context(context, request).await;
+            with_status(response.into_response()).await
+        }
+        Err(refusal) => error(refusal),
+    }
+}
+
+async fn admit(request: Request) -> Result<Request, ErrorBody> {
+    let path = request.uri().path();
+    let is_known =
+        path.strip_prefix(PREFIX).is_some_and(|path| ENDPOINTS.iter().any(|endpoint| endpoint.path == path));
+    if !is_known {
+        return Err(ErrorBody::new(ErrorKind::NotFound, format!("there is no endpoint {path}")));
+    }
+    if request.method() != Method::POST {
+        let message = format!("{path} is called with POST and a JSON body");
+        return Err(ErrorBody::new(ErrorKind::MethodNotAllowed, message));
+    }
+    if request.uri().query().is_some() {
+        return Err(ErrorBody::new(
+            ErrorKind::Malformed,
+            "arguments go into the JSON body, not into the address",
+        ));
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let essence = kind.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(ErrorBody::new(
+            ErrorKind::UnsupportedMediaType,
+            "the body is JSON: send 'Content-Type: application/json'",
+        ));
+    }
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(ErrorBody::new(ErrorKind::UnsupportedMediaType, "send the body without compression"));
+    }
+    let (mut parts, body) = request.into_parts();
+    let bytes = read(body).await?;
+    // Answers are JSON, whatever a browser would rather have: no redirects.
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+async fn read(body: Body) -> Result<Bytes, ErrorBody> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20);
+            Err(ErrorBody::new(ErrorKind::TooLarge, message))
+        }
+        Err(error) => {
+            Err(ErrorBody::new(ErrorKind::Malformed, format!("the body could not be read: {error}")))
+        }
+    }
+}
+
+/// Server functions answer every error with 500; the status that belongs to it is set here.
+async fn with_status(response: Response) -> Response {
+    if !response.headers().contains_key(SERVER_FN_ERROR_HEADER) {
+        return response;
+    }
+    let (_, body) = response.into_parts();
+    let body = to_bytes(body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    error(serde_json::from_slice(&body).unwrap_or_else(|_| {
+        tracing::error!("a server function failed with {}", String::from_utf8_lossy(&body));
+        ErrorBody::new(ErrorKind::Internal, "the server function failed; the log says more")
+    }))
+}
+
+/// An error as JSON, under its status.
+pub(super) fn error(body: ErrorBody) -> Response {
+    let status = StatusCode::from_u16(body.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, axum::Json(&body)).into_response();
+    match body.kind {
+        ErrorKind::Unauthenticated => {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        ErrorKind::MethodNotAllowed => {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        ErrorKind::Malformed
+        | ErrorKind::Forbidden
+        | ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::TooLarge
+        | ErrorKind::UnsupportedMediaType
+        | ErrorKind::Invalid
+        | ErrorKind::Throttled
+        | ErrorKind::Unavailable
+        | ErrorKind::Internal
+        | ErrorKind::Unreachable => {}
+    }
+    response
+}

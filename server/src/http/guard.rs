@@ -1,0 +1,98 @@
+//! What holds for every request: our own host name only, the sender found out once, changes by
+//! cookie from our own pages only, and the final security headers on every answer.
+
+use super::{Web, api};
+use crate::identity::{Sender, Shown};
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use lockstep_model::error::{ErrorBody, ErrorKind};
+use std::net::SocketAddr;
+
+/// For answers that are not pages; pages set their own with a nonce.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=()",
+    ),
+    (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
+];
+const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
+
+pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
+    let mut response = match look(&web, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => *refusal,
+    };
+    let headers = response.headers_mut();
+    for (name, value) in &HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if web.origin.is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
+    }
+    let status = response.status();
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("5"));
+    }
+    web.counters.answered(status);
+    response
+}
+
+async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
+    let is_api = request.uri().path().starts_with("/api/");
+    let refuse = |kind: ErrorKind, message: &str| {
+        let body = ErrorBody::new(kind, message);
+        Box::new(if is_api { api::error(body) } else { plain(&body) })
+    };
+    if !web.origin.is_our_host(request.headers(), request.uri()) {
+        let message = "this server does not answer under that name; start it with --public-url if it should";
+        return Err(Box::new((StatusCode::MISDIRECTED_REQUEST, message).into_response()));
+    }
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    // The agents' door has a key of its own.
+    let sender = if request.uri().path() == "/agent" {
+        Sender::default()
+    } else {
+        let shown = Shown {
+            authorization: values(request.headers(), &header::AUTHORIZATION),
+            cookies: values(request.headers(), &header::COOKIE),
+            address,
+        };
+        web.identities.sender(shown).await.map_err(|error| {
+            tracing::error!("nobody can be identified: {error}");
+            refuse(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
+        })?
+    };
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_form = request.uri().path().starts_with("/session/");
+    if is_change && (sender.session.is_some() || is_form) && !web.origin.is_our_page(request.headers()) {
+        return Err(refuse(
+            ErrorKind::Forbidden,
+            "this request did not come from a page of this server; programs send a token: 'Authorization: Bearer ls_…'",
+        ));
+    }
+    request.extensions_mut().insert(sender);
+    Ok(())
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}
+
+/// An error as text, where no page and no API is.
+pub(super) fn plain(body: &ErrorBody) -> Response {
+    let status = StatusCode::from_u16(body.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, format!("{}\n", body.message)).into_response()
+}

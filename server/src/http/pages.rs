@@ -1,0 +1,70 @@
+//! Pages: rendered here, taken over by the WASM. Whoever is not signed in is led to the sign-in
+//! page and afterwards back to where they wanted to go.
+
+use super::{Web, session::query_value};
+use crate::identity::Sender;
+use app::{App, backend::Identity, shell};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use leptos::{
+    config::LeptosOptions,
+    prelude::{provide_context, use_context},
+};
+use leptos_axum::{LeptosRoutes, generate_route_list, render_app_to_stream_with_context};
+
+pub(super) fn router(web: &Web) -> Router {
+    let options = web.options.clone();
+    let routes = generate_route_list(App);
+    let context = context(web);
+    let for_shell = options.clone();
+    let unknown = {
+        let context = context.clone();
+        let options = options.clone();
+        move |request: Request| {
+            let options = options.clone();
+            let render = render_app_to_stream_with_context(context.clone(), move || shell(options.clone()));
+            async move { render(request).await.into_response() }
+        }
+    };
+    Router::<LeptosOptions>::new()
+        .leptos_routes_with_context(&options, routes, context, move || shell(for_shell.clone()))
+        .fallback(unknown)
+        .with_state(options)
+        .layer(middleware::from_fn_with_state(web.clone(), signed_in))
+}
+
+/// What pages find in their context: who looks at them, and the backend.
+fn context(web: &Web) -> impl Fn() + Clone + Send + Sync + 'static {
+    let backend = web.backend.clone();
+    move || {
+        let parts = use_context::<Parts>();
+        let sender = parts.as_ref().and_then(|parts| parts.extensions.get::<Sender>());
+        provide_context(Identity(sender.and_then(|sender| sender.caller.clone())));
+        provide_context(backend.clone());
+    }
+}
+
+async fn signed_in(State(_): State<Web>, request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let allow = HeaderValue::from_static("GET, HEAD");
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response();
+    }
+    let path = request.uri().path();
+    let is_public = path == "/login" || path.starts_with("/link/");
+    let is_signed_in = request.extensions().get::<Sender>().is_some_and(|sender| sender.caller.is_some());
+    if is_public || is_signed_in {
+        return next.run(request).await;
+    }
+    let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+    let location = match wanted {
+        "/" => "/login".to_owned(),
+        wanted => format!("/login?next={}", query_value(wanted)),
+    };
+    let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/login"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}

@@ -1,0 +1,171 @@
+//! Sign-in and sign-out: plain forms that answer with a redirect, so that they work before the WASM
+//! is there and without it.
+
+use super::{Web, cookie, guard::plain};
+use crate::identity::{LinkError, Sender, SignInError, Started};
+use axum::{
+    Extension, Form,
+    extract::{ConnectInfo, Path, State, rejection::FormRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lockstep_model::error::{ErrorBody, ErrorKind};
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    user: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SetPassword {
+    code: String,
+    password: String,
+    again: String,
+}
+
+pub(super) async fn sign_in(
+    State(web): State<Web>,
+    peer: Peer,
+    form: Result<Form<SignIn>, FormRejection>,
+) -> Response {
+    let Form(form) = match form {
+        Ok(form) => form,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let next = local_path(&form.next);
+    let signed_in = web.identities.sign_in(&form.user, form.password, address(peer)).await;
+    let login = |error: &str| format!("/login?error={error}&next={}", query_value(&next));
+    match signed_in {
+        Ok(started) => enter_as(&web, &started, &next),
+        Err(SignInError::Credentials) => see(&login("credentials")),
+        Err(SignInError::Throttled { wait_ms }) => {
+            let mut response = see(&login("throttled"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+            response
+        }
+        Err(SignInError::Store(error)) => unavailable(&error),
+    }
+}
+
+pub(super) async fn set_password(
+    State(web): State<Web>,
+    peer: Peer,
+    form: Result<Form<SetPassword>, FormRejection>,
+) -> Response {
+    let Form(form) = match form {
+        Ok(form) => form,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let back = format!("/link/{}?error=password", query_value(&form.code));
+    if form.password != form.again {
+        return see(&back);
+    }
+    match web.identities.link_set_password(&form.code, form.password, address(peer)).await {
+        Ok(started) => enter_as(&web, &started, "/"),
+        Err(LinkError::Password) => see(&back),
+        Err(LinkError::Busy) => see("/login?error=throttled"),
+        Err(LinkError::Spent) => see("/login?error=link"),
+        Err(LinkError::Store(error)) => unavailable(&error),
+    }
+}
+
+pub(super) async fn enter(State(web): State<Web>, peer: Peer, Path(code): Path<String>) -> Response {
+    match web.identities.link_enter(&code, address(peer)).await {
+        Ok(started) => enter_as(&web, &started, "/"),
+        Err(LinkError::Spent | LinkError::Password | LinkError::Busy) => see("/login?error=link"),
+        Err(LinkError::Store(error)) => unavailable(&error),
+    }
+}
+
+pub(super) async fn sign_out(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
+    if let (Some(caller), Some(session)) = (&sender.caller, &sender.session)
+        && let Err(error) = web.identities.sign_out(&caller.actor, session).await
+    {
+        return unavailable(&error);
+    }
+    let mut response = see("/login?error=ended");
+    response.headers_mut().insert(header::SET_COOKIE, cookie::clear(&web.origin));
+    response
+}
+
+fn enter_as(web: &Web, started: &Started, next: &str) -> Response {
+    tracing::info!(user.name = %started.user, "{} signed in", started.user);
+    let mut response = see(next);
+    response.headers_mut().insert(header::SET_COOKIE, cookie::set(&web.origin, &started.id));
+    response
+}
+
+fn see(path: &str) -> Response {
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Response {
+    tracing::error!("signing in or out failed: {error}");
+    plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
+}
+
+fn address(peer: Peer) -> Option<std::net::IpAddr> {
+    peer.map(|Extension(ConnectInfo(address))| address.ip())
+}
+
+/// A path of this server; everything else becomes the first page.
+pub(super) fn local_path(next: &str) -> String {
+    let is_local = next.starts_with('/')
+        && !next.starts_with("//")
+        && next.len() <= 2_000
+        && !next.contains('\\')
+        && next.bytes().all(|byte| byte.is_ascii_graphic());
+    let decoded_is_local =
+        !next.to_ascii_lowercase().starts_with("/%2f") && !next.to_ascii_lowercase().starts_with("/%5c");
+    if is_local && decoded_is_local { next.to_owned() } else { "/".to_owned() }
+}
+
+/// Text as a value in an address: everything that could mean something there is escaped.
+pub(super) fn query_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{local_path, query_value};
+
+    #[test]
+    fn only_paths_of_this_server_are_followed() {
+        for good in ["/", "/deployments/12?tab=log", "/a/../b"] {
+            assert_eq!(local_path(good), good);
+        }
+        for bad in [
+            "",
+            "//evil",
+            "/\\evil",
+            "\\\\evil",
+            "/%2f%2fevil",
+            "javascript:alert(1)",
+            "/a\r\nb",
+            "https://e",
+        ] {
+            assert_eq!(local_path(bad), "/", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_in_addresses_are_escaped() {
+        assert_eq!(query_value("/a?b=c&d"), "/a%3Fb%3Dc%26d");
+    }
+}

@@ -1,0 +1,117 @@
+//! Styles, scripts and WASM of the pages. A release build carries them inside the binary; a debug
+//! build reads them from where `cargo leptos` puts them. Their path holds a digest over all of them,
+//! so that browsers may keep them for ever.
+
+use axum::{
+    Router,
+    extract::{Path, Request},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use leptos::config::{LeptosOptions, get_config_from_str};
+use std::{borrow::Cow, sync::OnceLock};
+
+include!(concat!(env!("OUT_DIR"), "/site.rs"));
+
+const LEPTOS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Leptos.toml"));
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+type File = (&'static str, Cow<'static, [u8]>);
+
+/// All files: those in the binary, or those on the disk.
+fn files() -> &'static [File] {
+    static FILES: OnceLock<Vec<File>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        if !SITE.is_empty() {
+            return SITE.iter().map(|(name, bytes)| (*name, Cow::Borrowed(*bytes))).collect();
+        }
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/site"));
+        let mut files = Vec::new();
+        read_folder(&root.join("pkg"), &mut files);
+        read_folder(root, &mut files);
+        files
+    })
+}
+
+/// Read once: a server that runs goes on with the assets it was started with.
+fn read_folder(folder: &std::path::Path, files: &mut Vec<File>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if let (true, Some(name), Ok(bytes)) = (path.is_file(), name.to_str(), std::fs::read(&path)) {
+            files.push((name.to_owned().leak(), Cow::Owned(bytes)));
+        }
+    }
+}
+
+fn file(name: &str) -> Option<&'static [u8]> {
+    files().iter().find(|(known, _)| *known == name).map(|(_, bytes)| &**bytes)
+}
+
+/// A digest over all assets: another build has another.
+pub fn build_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        use sha2::Digest as _;
+        let mut digest = sha2::Sha256::new();
+        for (name, bytes) in files() {
+            digest.update(name.as_bytes());
+            digest.update(bytes);
+        }
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    })
+}
+
+/// How pages name their assets.
+///
+/// # Errors
+/// When Leptos.toml in the binary cannot be read, which a test rules out.
+pub fn options() -> anyhow::Result<LeptosOptions> {
+    let mut options = get_config_from_str(LEPTOS)?;
+    options.site_pkg_dir = format!("{}/{}", options.site_pkg_dir, build_id()).into();
+    Ok(options)
+}
+
+pub(super) fn router(options: &LeptosOptions) -> Router {
+    let pkg = format!("/{}/{{file}}", options.site_pkg_dir);
+    Router::new()
+        .route(
+            &pkg,
+            get(|Path(name): Path<String>, request: Request| async move { asset(&name, request.headers()) }),
+        )
+        .route("/robots.txt", get(|request: Request| async move { asset("robots.txt", request.headers()) }))
+        .route("/favicon.ico", get(|| async { StatusCode::NOT_FOUND }))
+}
+
+fn asset(name: &str, headers: &HeaderMap) -> Response {
+    let Some(kind) = kind(name) else { return StatusCode::NOT_FOUND.into_response() };
+    let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let packed = [("br", ".br"), ("gzip", ".gz")].into_iter().find_map(|(coding, ending)| {
+        let is_accepted = accepts.split(',').any(|a| a.split(';').next().is_some_and(|a| a.trim() == coding));
+        let bytes = is_accepted.then(|| file(&format!("{name}{ending}"))).flatten()?;
+        Some((bytes, coding))
+    });
+    let Some(plain) = file(name) else { return StatusCode::NOT_FOUND.into_response() };
+    let (bytes, coding) = packed.map_or((plain, None), |(bytes, coding)| (bytes, Some(coding)));
+    let mut response = bytes.into_response();
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    head.insert(header::CACHE_CONTROL, FOR_EVER);
+    head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coding {
+        head.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+fn kind(name: &str) -> Option<&'static str> {
+    match name.rsplit_once('.')?.1 {
+        "js" => Some("text/javascript; charset=utf-8"),
+        "css" => Some("text/css; charset=utf-8"),
+        "wasm" => Some("application/wasm"),
+        "svg" => Some("image/svg+xml"),
+        "woff2" => Some("font/woff2"),
+        "txt" => Some("text/plain; charset=utf-8"),
+        _ => None,
+    }
+}

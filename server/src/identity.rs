@@ -1,0 +1,133 @@
+//! Who somebody is: passwords, sessions of browsers, tokens of programs, one-time links. What they
+//! may do is decided elsewhere, by their role alone.
+
+mod links;
+mod password;
+mod session;
+mod throttle;
+mod token;
+
+use crate::secret;
+use app::backend::Caller;
+use lockstep_engine::port::{Clock, IdentityStore, StoreError, store::AuditEntry};
+use lockstep_model::{Digest, UserName, access::Role, deployment::Actor};
+use password::Passwords;
+use std::{net::IpAddr, sync::Arc};
+use throttle::Addresses;
+
+pub use links::LinkError;
+pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started};
+
+/// The admin that is there from the first start; commands on the server's own machine act as it.
+pub const FIRST_ADMIN: &str = "admin";
+
+/// Who sends a request.
+#[derive(Debug, Clone, Default)]
+pub struct Sender {
+    /// Who, and what they may do; none = anonymous.
+    pub caller: Option<Caller>,
+    /// Their session, when they came in by its cookie: then a request that changes something must
+    /// come from our own pages.
+    pub session: Option<Digest>,
+}
+
+/// What a request shows of its sender.
+#[derive(Debug, Clone, Default)]
+pub struct Shown<'a> {
+    /// Values of `Authorization`.
+    pub authorization: Vec<&'a [u8]>,
+    /// Values of `Cookie`.
+    pub cookies: Vec<&'a [u8]>,
+    /// The peer's address.
+    pub address: Option<IpAddr>,
+}
+
+/// Knows people and programs.
+pub struct Identities {
+    store: Arc<dyn IdentityStore>,
+    clock: Arc<dyn Clock>,
+    passwords: Passwords,
+    addresses: Addresses,
+    local: String,
+}
+
+impl Identities {
+    /// Over a store; makes the first admin when there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn open(store: Arc<dyn IdentityStore>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let identities = Self {
+            store,
+            clock,
+            passwords: Passwords::new(),
+            addresses: Addresses::default(),
+            local: secret::random(),
+        };
+        let admin = first_admin();
+        let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
+        let audit = identities.entry(&actor, "system/first_start", &format!("user {admin}"));
+        identities.store.user_add(&admin, Role::Admin, identities.clock.now(), audit).await?;
+        Ok(identities)
+    }
+
+    /// What lets commands on this machine in, until the server ends.
+    pub fn local_token(&self) -> &str {
+        &self.local
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &dyn IdentityStore {
+        &*self.store
+    }
+
+    /// Finds out who sends a request. Whatever is not valid makes nobody, never an error of ours.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sender(&self, shown: Shown<'_>) -> Result<Sender, StoreError> {
+        match shown.authorization.as_slice() {
+            [] => self.by_cookie(&shown).await,
+            // A bearer token makes the cookie ignored, also one that is not valid.
+            [only] => Ok(Sender { caller: self.by_bearer(only, shown.address).await?, session: None }),
+            _ => Ok(Sender::default()),
+        }
+    }
+
+    async fn by_bearer(
+        &self,
+        authorization: &[u8],
+        address: Option<IpAddr>,
+    ) -> Result<Option<Caller>, StoreError> {
+        let Some(bearer) =
+            std::str::from_utf8(authorization).ok().and_then(|text| text.strip_prefix("Bearer "))
+        else {
+            return Ok(None);
+        };
+        if secret::same(bearer, &self.local) {
+            return Ok(Some(caller(first_admin(), Role::Admin, "local".to_owned(), address)));
+        }
+        self.by_token(bearer, address).await
+    }
+
+    pub(crate) fn entry(&self, actor: &Actor, action: &str, target: &str) -> AuditEntry {
+        AuditEntry {
+            at: self.clock.now(),
+            actor: actor.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            reason: None,
+            allowed: true,
+        }
+    }
+}
+
+/// The first admin's name.
+pub fn first_admin() -> UserName {
+    FIRST_ADMIN.parse().expect("a plain word is a name")
+}
+
+fn caller(user: UserName, role: Role, via: String, address: Option<IpAddr>) -> Caller {
+    let address = address.map(|address| address.to_string());
+    Caller { actor: Actor { user: user.clone(), via, address }, user, role }
+}

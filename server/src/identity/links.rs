@@ -1,0 +1,107 @@
+//! One-time links: with one somebody sets their password, with another the demo signs in.
+
+use super::{Identities, Started, password};
+use crate::secret;
+use lockstep_engine::port::{
+    StoreError,
+    identity::{LinkKind, LinkRow, UserChanged},
+};
+use lockstep_model::{Timestamp, UserName, deployment::Actor};
+use std::net::IpAddr;
+
+/// A link to set a password reaches its reader by mail or chat.
+const SET_PASSWORD_MS: u64 = 24 * 60 * 60 * 1_000;
+const SIGN_IN_MS: u64 = 30 * 60 * 1_000;
+
+/// Why a link did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It was used already, is too old, or never was.
+    #[error("the link was used already or is too old")]
+    Spent,
+    /// The password is too short or too long.
+    #[error("a password has {} to {} characters", password::CHARS.start(), password::CHARS.end())]
+    Password,
+    /// Too many do the same at this moment.
+    #[error("too many tries; wait a moment")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Identities {
+    /// Makes a link for a user: its path, and until when it works. Earlier ones of its kind end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn link_make(
+        &self,
+        user: &UserName,
+        kind: LinkKind,
+    ) -> Result<(String, Timestamp), StoreError> {
+        let code = secret::random();
+        let (page, lasts_ms) = match kind {
+            LinkKind::SetPassword => ("link", SET_PASSWORD_MS),
+            LinkKind::SignIn => ("enter", SIGN_IN_MS),
+        };
+        let expires_at = self.clock.now().plus_ms(lasts_ms);
+        let row = LinkRow { code: secret::digest(&code), kind, user: user.clone(), expires_at };
+        self.store.link_add(&row).await?;
+        Ok((format!("/{page}/{code}"), expires_at))
+    }
+
+    /// Signs in by a link.
+    ///
+    /// # Errors
+    /// [`LinkError::Spent`] and store errors.
+    pub async fn link_enter(&self, code: &str, address: Option<IpAddr>) -> Result<Started, LinkError> {
+        let row = self.link_of(code, LinkKind::SignIn).await?;
+        self.link_take(code).await?;
+        self.enter(&row.user, address).await
+    }
+
+    /// Sets a password by a link, and signs in.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the link is used up only when the password was set.
+    pub async fn link_set_password(
+        &self,
+        code: &str,
+        password: String,
+        address: Option<IpAddr>,
+    ) -> Result<Started, LinkError> {
+        let row = self.link_of(code, LinkKind::SetPassword).await?;
+        if !password::CHARS.contains(&password.chars().count()) {
+            return Err(LinkError::Password);
+        }
+        let hash = self.passwords.hash(password).await.map_err(|password::Busy| LinkError::Busy)?;
+        self.link_take(code).await?;
+        let address_text = address.map(|address| address.to_string());
+        let actor = Actor { user: row.user.clone(), via: "link".to_owned(), address: address_text };
+        let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
+        match self.store.user_set_password(&row.user, &hash, audit).await? {
+            UserChanged::Done(_) => self.enter(&row.user, address).await,
+            UserChanged::NotFound | UserChanged::Exists | UserChanged::LastAdmin => Err(LinkError::Spent),
+        }
+    }
+
+    /// The link with this code, unless it is of another kind or too old.
+    async fn link_of(&self, code: &str, kind: LinkKind) -> Result<LinkRow, LinkError> {
+        let row = self.store.link_fetch(&secret::digest(code)).await?;
+        row.filter(|row| row.kind == kind && self.clock.now() < row.expires_at).ok_or(LinkError::Spent)
+    }
+
+    /// Uses the link up; of two at the same time one gets it.
+    async fn link_take(&self, code: &str) -> Result<(), LinkError> {
+        let taken = self.store.link_take(&secret::digest(code), self.clock.now()).await?;
+        taken.map(drop).ok_or(LinkError::Spent)
+    }
+
+    async fn enter(&self, user: &UserName, address: Option<IpAddr>) -> Result<Started, LinkError> {
+        match self.store.user_fetch(user).await? {
+            Some(row) if row.view.enabled => Ok(self.session_start(&row.view, "link", address).await?),
+            Some(_) | None => Err(LinkError::Spent),
+        }
+    }
+}

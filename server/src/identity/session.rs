@@ -1,0 +1,188 @@
+//! Sessions of browsers: a random id in a cookie, its digest in the store; ended by sign-out, by
+//! half an hour without a person, and after eight hours in any case.
+
+use super::{Identities, Sender, Shown, caller, password, throttle};
+use crate::secret;
+use lockstep_engine::port::{StoreError, identity::SessionRow};
+use lockstep_model::{Digest, UserName, deployment::Actor, view::UserView};
+use std::net::IpAddr;
+
+/// The cookie's name over plain HTTP on the own machine; the gateway keeps both from services.
+pub const COOKIE: &str = "lockstep";
+/// The cookie's name over HTTPS.
+pub const COOKIE_SECURE: &str = "__Host-lockstep";
+
+/// OWASP's bounds for applications of this kind.
+const IDLE_MS: u64 = 30 * 60 * 1_000;
+const ABSOLUTE_MS: u64 = 8 * 60 * 60 * 1_000;
+/// Sessions of one account; the oldest ends.
+const SESSIONS_MAX: u32 = 10;
+/// Use is noted this often at most.
+const TOUCH_EVERY_MS: u64 = 60_000;
+const COOKIE_BYTES_MAX: usize = 128;
+
+/// A session that has begun.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The cookie's value; kept nowhere.
+    pub id: String,
+    /// Whose it is.
+    pub user: UserName,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Name or password is wrong; which of both is not told.
+    #[error("name or password is wrong")]
+    Credentials,
+    /// Too many tries.
+    #[error("too many tries; wait {} s", wait_ms.div_ceil(1000))]
+    Throttled {
+        /// How long to wait.
+        wait_ms: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Identities {
+    /// Signs somebody in by their password.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: String,
+        address: Option<IpAddr>,
+    ) -> Result<Started, SignInError> {
+        let now = self.clock.now();
+        if let Some(address) = address {
+            self.addresses.try_from(address, now).map_err(|wait_ms| SignInError::Throttled { wait_ms })?;
+        }
+        let name: Option<UserName> = name.trim().parse().ok();
+        // Names that cannot be are counted together, so that they leave no rows behind.
+        let key = name.as_ref().map_or_else(
+            || "account -".to_owned(),
+            |name| format!("account {}", name.as_str().to_ascii_lowercase()),
+        );
+        let before = self.store.throttle_fetch(&key).await?;
+        let wait_ms = throttle::wait_ms(before, now);
+        if wait_ms > 0 {
+            return Err(SignInError::Throttled { wait_ms });
+        }
+        let row = match &name {
+            Some(name) => self.store.user_fetch(name).await?,
+            None => None,
+        };
+        let kept = row.as_ref().and_then(|row| row.password.clone());
+        let length = password.chars().count();
+        let is_right = length <= *password::CHARS.end()
+            && self
+                .passwords
+                .is_right(password, kept)
+                .await
+                .map_err(|password::Busy| SignInError::Throttled { wait_ms: 1_000 })?;
+        match row {
+            Some(row) if is_right && row.view.enabled => {
+                if before.failures > 0 {
+                    self.store.throttle_set(&key, None).await?;
+                }
+                Ok(self.session_start(&row.view, "browser", address).await?)
+            }
+            Some(_) | None => {
+                self.store.throttle_set(&key, Some(throttle::failed(before, now))).await?;
+                Err(SignInError::Credentials)
+            }
+        }
+    }
+
+    /// Begins a session, always under a new id.
+    pub(super) async fn session_start(
+        &self,
+        user: &UserView,
+        via: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Started, StoreError> {
+        let id = secret::random();
+        let now = self.clock.now();
+        let row = SessionRow {
+            id: secret::digest(&id),
+            user: user.name.clone(),
+            created_at: now,
+            used_at: now,
+            expires_at: now.plus_ms(ABSOLUTE_MS),
+        };
+        let address = address.map(|address| address.to_string());
+        let actor = Actor { user: user.name.clone(), via: via.to_owned(), address };
+        let audit = self.entry(&actor, "/session/sign_in", &format!("user {}", user.name));
+        self.store.session_add(&row, SESSIONS_MAX, audit).await?;
+        Ok(Started { id, user: user.name.clone() })
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sign_out(&self, actor: &Actor, session: &Digest) -> Result<(), StoreError> {
+        let audit = self.entry(actor, "/session/sign_out", &format!("user {}", actor.user));
+        self.store.session_end(session, audit).await
+    }
+
+    pub(super) async fn by_cookie(&self, shown: &Shown<'_>) -> Result<Sender, StoreError> {
+        let Some(id) = session_id(&shown.cookies) else { return Ok(Sender::default()) };
+        let digest = secret::digest(id);
+        let Some((row, user)) = self.store.session_fetch(&digest).await? else {
+            return Ok(Sender::default());
+        };
+        let now = self.clock.now();
+        let is_over = now >= row.expires_at || now.since_ms(row.used_at) >= IDLE_MS;
+        if is_over || !user.enabled {
+            return Ok(Sender::default());
+        }
+        if now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
+            self.store.session_touch(&digest, now).await?;
+        }
+        let caller = caller(user.name, user.role, "browser".to_owned(), shown.address);
+        Ok(Sender { caller: Some(caller), session: Some(digest) })
+    }
+}
+
+/// The session's id, when exactly one plausible one was sent.
+fn session_id<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
+    let mut found = cookies
+        .iter()
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == COOKIE || *name == COOKIE_SECURE)
+        .map(|(_, id)| id);
+    let only = found.next()?;
+    let is_plausible = found.next().is_none() && !only.is_empty() && only.len() <= COOKIE_BYTES_MAX;
+    is_plausible.then_some(only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_id;
+
+    #[test]
+    fn a_session_needs_exactly_one_plausible_cookie() {
+        let long = format!("lockstep={}", "x".repeat(4_096));
+        let cases: [(&[&str], Option<&str>); 7] = [
+            (&["a=1; lockstep=abc; b=2"], Some("abc")),
+            (&["__Host-lockstep=abc"], Some("abc")),
+            (&["lockstep=abc; lockstep=abd"], None),
+            (&["lockstep=abc", "lockstep=abd"], None),
+            (&["lockstep="], None),
+            (&[&long], None),
+            (&["xlockstep=abc"], None),
+        ];
+        for (cookies, expected) in cases {
+            let cookies: Vec<&[u8]> = cookies.iter().map(|cookie| cookie.as_bytes()).collect();
+            assert_eq!(session_id(&cookies), expected, "{cookies:?}");
+        }
+    }
+}

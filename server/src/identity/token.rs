@@ -1,0 +1,102 @@
+//! Tokens of programs: `ls_KIND_ID_SECRET_CHECK`. The id finds the row, the digest of the secret is
+//! what is kept, and the checksum lets a mistyped or cut token be refused without asking the store.
+
+use super::{Identities, caller};
+use crate::secret;
+use app::backend::Caller;
+use lockstep_engine::port::StoreError;
+use lockstep_model::{Timestamp, UserName, access::Role, view::TokenView};
+use std::net::IpAddr;
+
+const KIND: &str = "api";
+const TOUCH_EVERY_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+const TOKEN_BYTES_MAX: usize = 200;
+
+impl Identities {
+    /// Makes a token of `user`; the text is shown once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn token_make(
+        &self,
+        by: &Caller,
+        name: &str,
+        role: Role,
+        days: u32,
+    ) -> Result<(TokenView, String), StoreError> {
+        let id: String = secret::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = format!("ls_{KIND}_{id}_{}", hex(&secret::bytes::<32>()));
+        let text = format!("{body}_{:08x}", crc32fast::hash(body.as_bytes()));
+        let now = self.clock.now();
+        let view = TokenView {
+            id,
+            name: name.to_owned(),
+            user: by.user.clone(),
+            role,
+            created_at: now,
+            expires_at: now.plus_ms(u64::from(days) * DAY_MS),
+            last_used_at: None,
+            revoked: false,
+        };
+        let audit = self.entry(&by.actor, "/token/add", &format!("token {}", view.id));
+        self.store.token_add(&view, &secret::digest(&text), audit).await?;
+        Ok((view, text))
+    }
+
+    pub(super) async fn by_token(
+        &self,
+        text: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Caller>, StoreError> {
+        let Some(id) = id_of(text) else { return Ok(None) };
+        let Some((kept, token, owner)) = self.store.token_fetch(id).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let is_same = secret::same(kept.as_str(), secret::digest(text).as_str());
+        if !is_same || token.revoked || now >= token.expires_at || !owner.enabled {
+            return Ok(None);
+        }
+        if now.since_ms(token.last_used_at.unwrap_or(Timestamp(0))) >= TOUCH_EVERY_MS {
+            self.store.token_touch(id, now).await?;
+        }
+        // Never more than its owner, also when they have lost rights since.
+        let role = token.role.min(owner.role);
+        let user: UserName = owner.name;
+        Ok(Some(caller(user, role, format!("token {}", token.name), address)))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The public part of a token whose form is right.
+fn id_of(text: &str) -> Option<&str> {
+    if text.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let (body, check) = text.rsplit_once('_')?;
+    let is_whole =
+        u32::from_str_radix(check, 16).is_ok_and(|check| check == crc32fast::hash(body.as_bytes()));
+    let mut parts = body.split('_');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("ls"), Some(KIND), Some(id), Some(_), None) if is_whole => Some(id),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::id_of;
+
+    #[test]
+    fn a_token_that_was_cut_or_changed_is_refused_by_its_checksum() {
+        let body = "ls_api_0123456789abcdef_00ff";
+        let whole = format!("{body}_{:08x}", crc32fast::hash(body.as_bytes()));
+        assert_eq!(id_of(&whole), Some("0123456789abcdef"));
+        assert_eq!(id_of(&whole[..whole.len() - 1]), None);
+        assert_eq!(id_of(&whole.replace("00ff", "00fe")), None);
+        assert_eq!(id_of(""), None);
+        assert_eq!(id_of(&"_".repeat(300)), None);
+    }
+}

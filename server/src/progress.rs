@@ -1,0 +1,258 @@
+//! A deployment's events as plain lines for people and build logs. The lines say what happened and
+//! how long it took, nothing else; every event is looked at once, in order.
+
+use lockstep_model::{
+    DeploymentId, Timestamp,
+    deployment::{Actor, RollbackPlan},
+    event::{Envelope, Event},
+    plan::{Plan, PlannedService, StepKind},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Services that are named one by one; of more only the number is said.
+const NAMED_MAX: usize = 8;
+
+/// What has to be remembered of earlier events to tell about later ones.
+pub struct Progress {
+    id: DeploymentId,
+    plan: Option<Arc<Plan>>,
+    /// When work on a service began, and when its steps did.
+    services_began: BTreeMap<u32, Timestamp>,
+    steps_began: BTreeMap<u32, Timestamp>,
+    requested_at: Timestamp,
+    started_at: Option<Timestamp>,
+    detected_at: Option<Timestamp>,
+    rollback: Option<RollbackPlan>,
+    undone: BTreeSet<u32>,
+    /// Steps that are done, and all.
+    pub done: (u64, u64),
+}
+
+impl Progress {
+    /// Nothing has happened yet.
+    pub fn new(id: DeploymentId) -> Self {
+        Self {
+            id,
+            plan: None,
+            services_began: BTreeMap::new(),
+            steps_began: BTreeMap::new(),
+            requested_at: Timestamp(0),
+            started_at: None,
+            detected_at: None,
+            rollback: None,
+            undone: BTreeSet::new(),
+            done: (0, 0),
+        }
+    }
+
+    /// What the next event means, in zero or one line.
+    pub fn line(&mut self, envelope: &Envelope) -> Option<String> {
+        let at = envelope.at;
+        match &envelope.event {
+            Event::Requested { request, plan } => {
+                self.requested_at = at;
+                self.done = (0, plan.steps.len() as u64);
+                self.plan = Some(plan.clone());
+                let changes = changes(plan);
+                Some(format!("{} asked for by {}: {changes}", self.name(), who(&request.by)))
+            }
+            Event::Started => {
+                self.started_at = Some(at);
+                let waited = at.since_ms(self.requested_at);
+                (waited >= 1_000).then(|| format!("{} started after {}", self.name(), seconds(waited)))
+            }
+            Event::StepStarted { step, .. } => {
+                self.steps_began.insert(*step, at);
+                let (service, kind) = (self.place(*step)?, self.kind(*step)?);
+                if matches!(kind, StepKind::Prepare | StepKind::Replace) {
+                    self.services_began.insert(service, at);
+                    return Some(format!("{} starting", self.service(service)));
+                }
+                None
+            }
+            Event::StepSucceeded { step, .. } => {
+                self.done.0 += 1;
+                self.succeeded(*step, at)
+            }
+            Event::StepFailed { step, reason, .. } => {
+                let kind = self.kind(*step)?.word();
+                Some(format!("{} failed at {kind}: {reason}", self.service(self.place(*step)?)))
+            }
+            Event::StepUnknown { step, reason, .. } => {
+                let kind = self.kind(*step)?.word();
+                Some(format!("{}: how {kind} ended is not known: {reason}", self.service(self.place(*step)?)))
+            }
+            Event::FailureDetected { failure } => {
+                self.detected_at = Some(at);
+                // A step's failure was said with the step.
+                failure.step.is_none().then(|| format!("{} does not go on: {}", self.name(), failure.reason))
+            }
+            Event::CancelRequested { by, reason } => {
+                self.detected_at = Some(at);
+                Some(format!("{} is ended by {}{}", self.name(), who(by), because(reason.as_deref())))
+            }
+            Event::RollbackPlanned { rollback } => {
+                let names: Vec<String> = rollback
+                    .services
+                    .iter()
+                    .filter_map(|back| self.planned(back.service).map(|planned| planned.service.to_string()))
+                    .collect();
+                self.rollback = Some(rollback.clone());
+                (!names.is_empty()).then(|| format!("taking back {}", list(&names)))
+            }
+            Event::UndoStarted { .. } => None,
+            Event::UndoSucceeded { step, .. } => {
+                self.undone.insert(*step);
+                self.back(*step, at)
+            }
+            Event::UndoFailed { step, reason, .. } => {
+                let kind = self.kind(*step)?.word();
+                Some(format!("{}: {kind} could not be undone: {reason}", self.service(self.place(*step)?)))
+            }
+            Event::OperatorNeeded { reason } => Some(format!(
+                "{} needs an operator: {reason}; try `lockstep undo-retry {id}`, or set it right by hand and use `lockstep resolve {id}`",
+                self.name(),
+                id = self.id
+            )),
+            Event::UndoRetried { by } => Some(format!("{} has the undo tried again", who(by))),
+            Event::Resolved { by, outcome, reason } => {
+                Some(format!("{} resolved {} as {outcome:?}: {reason}", who(by), self.name()))
+            }
+            Event::ReleaseCommitted => Some(format!("{} succeeded in {}", self.name(), self.took(at))),
+            Event::RolledBack => {
+                let since = self.detected_at.map(|detected| at.since_ms(detected)).unwrap_or_default();
+                Some(format!(
+                    "{} rolled back: all is as before, {} after the verdict",
+                    self.name(),
+                    seconds(since)
+                ))
+            }
+            Event::Failed => {
+                Some(format!("{} failed after {}; nothing was taken back", self.name(), self.took(at)))
+            }
+            Event::Cancelled => Some(format!("{} cancelled after {}", self.name(), self.took(at))),
+            Event::Superseded { by } => {
+                Some(format!("{} gave its place in the queue to deployment {by}", self.name()))
+            }
+        }
+    }
+
+    fn succeeded(&self, step: u32, at: Timestamp) -> Option<String> {
+        let service = self.place(step)?;
+        let name = self.service(service);
+        let of_step = at.since_ms(self.steps_began.get(&step).copied().unwrap_or(at));
+        let of_service = at.since_ms(self.services_began.get(&service).copied().unwrap_or(at));
+        match self.kind(step)? {
+            StepKind::Precondition => Some(format!("{name} is there and well, as others need it")),
+            StepKind::Preflight | StepKind::Prepare => None,
+            StepKind::Verify => Some(format!("{name} healthy in {}", seconds(of_service))),
+            StepKind::Shift => Some(format!("{name} has the traffic")),
+            StepKind::Replace => Some(format!("{name} in place after {}", seconds(of_step))),
+            StepKind::Watch => Some(format!("{name} stayed well for {}", seconds(of_step))),
+        }
+    }
+
+    /// Said once for a service: when its last step is undone.
+    fn back(&self, step: u32, at: Timestamp) -> Option<String> {
+        let place = self.place(step)?;
+        let back = self.rollback.as_ref()?.services.iter().find(|back| back.service == place)?;
+        if !back.steps.iter().all(|step| self.undone.contains(step)) {
+            return None;
+        }
+        let planned = self.planned(place)?;
+        let to = match &planned.from {
+            Some(serving) => format!("back at {}, and that was probed", serving.version),
+            None => "not deployed, as before".to_owned(),
+        };
+        let since = self.detected_at.map(|detected| at.since_ms(detected)).unwrap_or_default();
+        Some(format!("{} {to}, {} after the verdict", planned.service, seconds(since)))
+    }
+
+    fn name(&self) -> String {
+        match &self.plan {
+            Some(plan) => format!("deployment {} ({})", self.id, plan.environment),
+            None => format!("deployment {}", self.id),
+        }
+    }
+
+    fn took(&self, at: Timestamp) -> String {
+        seconds(at.since_ms(self.started_at.unwrap_or(self.requested_at)))
+    }
+
+    fn place(&self, step: u32) -> Option<u32> {
+        Some(self.plan.as_ref()?.steps.get(step as usize)?.service)
+    }
+
+    fn kind(&self, step: u32) -> Option<StepKind> {
+        Some(self.plan.as_ref()?.steps.get(step as usize)?.kind)
+    }
+
+    fn planned(&self, service: u32) -> Option<&PlannedService> {
+        self.plan.as_ref()?.services.get(service as usize)
+    }
+
+    /// `backend 1.1.0`
+    fn service(&self, place: u32) -> String {
+        let Some(planned) = self.planned(place) else { return String::new() };
+        let version = planned.to_version().or_else(|| planned.from.as_ref().map(|serving| &serving.version));
+        match version {
+            Some(version) => format!("{} {version}", planned.service),
+            None => planned.service.to_string(),
+        }
+    }
+}
+
+/// A duration as people say it.
+pub fn seconds(duration_ms: u64) -> String {
+    match duration_ms {
+        0..1_000 => format!("{duration_ms} ms"),
+        1_000..120_000 => format!("{}.{} s", duration_ms / 1_000, duration_ms % 1_000 / 100),
+        _ => format!("{} min {} s", duration_ms / 60_000, duration_ms % 60_000 / 1_000),
+    }
+}
+
+fn changes(plan: &Plan) -> String {
+    let changed = plan.services.iter().filter(|service| service.is_changed());
+    let texts: Vec<String> = changed
+        .map(|service| {
+            let to = service.to_version().map_or_else(|| "not deployed".to_owned(), ToString::to_string);
+            match &service.from {
+                Some(from) if from.version.to_string() != to => {
+                    format!("{} {} → {to}", service.service, from.version)
+                }
+                Some(_) | None => format!("{} {to}", service.service),
+            }
+        })
+        .collect();
+    list(&texts)
+}
+
+fn list(texts: &[String]) -> String {
+    if texts.len() <= NAMED_MAX {
+        return texts.join(", ");
+    }
+    format!("{} and {} more", texts[..NAMED_MAX].join(", "), texts.len() - NAMED_MAX)
+}
+
+fn who(actor: &Actor) -> String {
+    format!("{} ({})", actor.user, actor.via)
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn durations_are_said_in_the_unit_that_fits() {
+        assert_eq!(seconds(12), "12 ms");
+        assert_eq!(seconds(1_250), "1.2 s");
+        assert_eq!(seconds(150_000), "2 min 30 s");
+    }
+}

@@ -1,0 +1,221 @@
+//! The composition root: everything is made here, started in the right order and ended in the
+//! reverse one.
+
+use crate::{
+    backend::Services,
+    clock::SystemClock,
+    data_dir::{DataDir, Local, ServeLock},
+    http::{Origin, Parts, Web, listen, site},
+    hub::Hub,
+    identity::Identities,
+    local_agent::LocalAgent,
+    monitor::{Eyes, Monitor},
+    port_holder::port_holder,
+};
+use anyhow::{Context, bail};
+use lockstep_coordinator::{Coordinator, Dependencies};
+use lockstep_engine::port::{Clock, Host, IdentityStore, LogStore, Store, Target};
+use lockstep_store::{SqliteLogStore, SqliteStore};
+use lockstep_targets::Targets;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// Services have their own grace times to end in.
+const SERVICES_LIMIT: Duration = Duration::from_secs(60);
+
+/// With what a server is started.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where browsers reach it, when that is somewhere else.
+    pub public_url: Option<String>,
+    /// The data folder.
+    pub data_dir: PathBuf,
+}
+
+/// A server that runs.
+pub struct Server {
+    /// What answers requests.
+    pub services: Services,
+    /// Where it is reached by people.
+    pub url: String,
+    data: DataDir,
+    store: SqliteStore,
+    ending: watch::Sender<bool>,
+    http: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: ServeLock,
+}
+
+impl Server {
+    /// Starts everything and takes up what was under way.
+    ///
+    /// # Errors
+    /// When the folder or the port cannot be used; the message names who holds it.
+    pub async fn start(options: ServeOptions) -> anyhow::Result<Self> {
+        let shown = options.data_dir.display();
+        let data = DataDir::open(&options.data_dir).with_context(|| format!("the data folder {shown}"))?;
+        let lock = match data.lock().with_context(|| format!("the data folder {shown}"))? {
+            Ok(lock) => lock,
+            Err(pid) => bail!(
+                "another server (process {pid}) uses the data folder {shown} already; stop it with `lockstep stop`, or choose another folder with --data-dir"
+            ),
+        };
+        // Asked of a server that was killed before it could hear it.
+        data.end_all_take();
+        let listener = listen_at(options.address).await?;
+        let address = listener.local_addr()?;
+        let origin = match &options.public_url {
+            Some(url) => Origin::of_url(url)?,
+            None => Origin::of_address(address),
+        };
+        let url = origin.url().to_owned();
+        let store = SqliteStore::open(data.path()).await?;
+        let logs: Arc<dyn LogStore> = Arc::new(SqliteLogStore::open(data.path()).await?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let identity_store: Arc<dyn IdentityStore> = Arc::new(store.clone());
+        let installation = identity_store.installation_id().await?;
+        let identities = Arc::new(Identities::open(identity_store, clock.clone()).await?);
+        let hub = Hub::new(installation.clone(), logs.clone(), clock.clone());
+        let program = std::env::current_exe().context("the path of this program")?;
+        let own = format!("http://{}", reachable(address));
+        let agent = LocalAgent::new(hub.clone(), data.clone(), program, &own)?;
+        let deployments: Arc<dyn Store> = Arc::new(store.clone());
+        let target: Arc<dyn Target> = Arc::new(Targets);
+        let host: Arc<dyn Host> = Arc::new(hub.clone());
+        let coordinator = Coordinator::start(Dependencies {
+            store: deployments.clone(),
+            host: host.clone(),
+            target: target.clone(),
+            clock: clock.clone(),
+            // New at each start: keys of questions are made from it.
+            owner: format!("{}-{}", &installation[..installation.len().min(8)], crate::secret::random()),
+        })
+        .await?;
+        if !deployments.project_list().await?.is_empty() {
+            agent.want();
+        }
+        let monitor = Monitor::default();
+        let services = Services {
+            coordinator: coordinator.clone(),
+            store: deployments.clone(),
+            logs,
+            identities: identities.clone(),
+            monitor: monitor.clone(),
+            hub: hub.clone(),
+            agent: agent.clone(),
+            clock: clock.clone(),
+        };
+        let web = Web::new(Parts {
+            backend: services.clone().backend(),
+            identities: identities.clone(),
+            hub: hub.clone(),
+            coordinator: coordinator.clone(),
+            store: deployments.clone(),
+            monitor: monitor.clone(),
+            clock: clock.clone(),
+            options: site::options()?,
+            origin,
+            counters: Default::default(),
+        });
+        let (ending, is_ending) = watch::channel(false);
+        let http = tokio::spawn(listen::serve(web, listener, is_ending));
+        let eyes = Eyes { store: deployments, target, host, clock, coordinator };
+        let tasks = vec![
+            tokio::spawn(agent.keep()),
+            tokio::spawn(look_after_exits(hub, monitor.clone())),
+            tokio::spawn(monitor.keep(eyes)),
+        ];
+        let token = identities.local_token().to_owned();
+        data.local_write(&Local { url: own, token, pid: std::process::id() })?;
+        tracing::info!("listening at {url}, data in {}", data.path().display());
+        Ok(Self { services, url, data, store, ending, http, tasks, _lock: lock })
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// Ends: requests under way finish, then deciding stops. What runs on hosts goes on, unless
+    /// `services` says otherwise.
+    pub async fn stop(self, services: bool) {
+        self.data.local_remove();
+        if services {
+            self.services.coordinator.shutdown().await;
+            for task in &self.tasks {
+                task.abort();
+            }
+            if !self.services.hub.shutdown(true, SERVICES_LIMIT).await {
+                tracing::error!("the agent did not end everything in {} s", SERVICES_LIMIT.as_secs());
+            }
+        }
+        self.ending.send_replace(true);
+        // It ends within its own limit.
+        let _ = self.http.await;
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.services.coordinator.shutdown().await;
+        self.store.close().await;
+        tracing::info!("the server has ended");
+    }
+}
+
+/// Returns at ^C, SIGTERM or SIGHUP.
+///
+/// # Errors
+/// When signals cannot be heard.
+pub async fn told_to_end() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+        _ = hangup.recv() => {},
+    }
+    Ok(())
+}
+
+async fn look_after_exits(hub: Hub, monitor: Monitor) {
+    loop {
+        hub.exited().await;
+        monitor.look_soon();
+    }
+}
+
+async fn listen_at(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let holder = port_holder(address).unwrap_or_else(|| "a process of another user".to_owned());
+            bail!(
+                "{address} is taken by {holder}; stop that, or choose another address with --addr 127.0.0.1:PORT"
+            )
+        }
+        Err(error) => Err(error).with_context(|| format!("listening at {address}")),
+    }
+}
+
+/// An address that this machine can dial, for one that stands for all of its own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -15,11 +15,14 @@ use leptos::{
     config::LeptosOptions,
     prelude::{provide_context, use_context},
 };
-use leptos_axum::{LeptosRoutes, generate_route_list, render_app_to_stream_with_context};
+use leptos_axum::{LeptosRoutes, generate_route_list_with_exclusions, render_app_to_stream_with_context};
+use lockstep_model::api::{ENDPOINTS, PREFIX};
 
 pub(super) fn router(web: &Web) -> Router {
     let options = web.options.clone();
-    let routes = generate_route_list(App);
+    // Leptos would add the server functions to the pages; they have a way of their own.
+    let functions = ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path)).collect();
+    let routes = generate_route_list_with_exclusions(App, Some(functions));
     let context = context(web);
     let for_shell = options.clone();
     let unknown = {

@@ -3,6 +3,7 @@
 //! so it is small, has one thread, and needs neither agent nor coordinator.
 
 mod output;
+mod start;
 mod tree;
 
 use crate::{
@@ -24,9 +25,9 @@ use nix::{
 use output::Output;
 use std::{
     io,
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::fd::AsFd,
     path::Path,
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -37,7 +38,9 @@ const GRACE_DEFAULT_MS: u64 = 10_000;
 
 /// Runs what the folder says, once: a folder that was run before is left alone.
 pub fn hold(dir: &Path) -> ExitCode {
-    match try_hold(&RunDir::new(dir)) {
+    // The program's folder becomes the current one before the last file is written.
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    match try_hold(&RunDir::new(&dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lockstep hold: {} cannot be run: {error}", dir.display());
@@ -66,13 +69,14 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     let mut output = Output::open(dir, spec.output)?;
     let (reader, writer) = io::pipe()?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    let pid = match start(&spec, writer) {
+    let pid = match start::start(&spec, &writer) {
         Ok(pid) => pid,
         Err(error) => {
             let message = not_started(&spec, &error);
             return dir.write_ended(&Ended { exit: Exit::NotStarted { message }, killed: false, at: now() });
         }
     };
+    drop(writer);
     let started = dir.write_started(&Started { pid: pid.as_raw(), at: now() });
     let mut program = Held { pid, spec: &spec, dir, deadline: None, timed_out: false, killed: false };
     program.deadline = spec.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit));
@@ -92,23 +96,6 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
         std::thread::sleep(Duration::from_secs(1));
     }
     started
-}
-
-fn start(spec: &HoldSpec, writer: io::PipeWriter) -> io::Result<Pid> {
-    let (program, arguments) =
-        spec.argv.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(&spec.env)
-        .current_dir(&spec.workdir)
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .process_group(0);
-    let child = command.spawn()?;
-    Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
 }
 
 fn not_started(spec: &HoldSpec, error: &io::Error) -> String {

@@ -33,6 +33,10 @@ fn collect(folder: &Path, files: &mut Vec<(String, PathBuf)>) {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths.into_iter().filter(|path| path.is_file()) {
+        // Declarations for TypeScript are of no use to a browser.
+        if path.to_string_lossy().contains(".d.ts") {
+            continue;
+        }
         println!("cargo:rerun-if-changed={}", path.display());
         let name = path.file_name().and_then(|name| name.to_str()).expect("asset names are plain").to_owned();
         files.push((name, fs::canonicalize(&path).expect("the file is there")));

@@ -177,3 +177,18 @@ pub async fn session_show(req: Empty) -> Result<SessionView, AppError> {
     let (_, caller) = authorised::<endpoint::SessionShow>().await?;
     Ok(SessionView { user: caller.user, role: caller.role, via: caller.actor.via })
 }
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use lockstep_model::api::{ENDPOINTS, PREFIX};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_server_functions_are_the_endpoints_that_are_declared() {
+        let registered: BTreeSet<String> =
+            server_fn::axum::server_fn_paths().map(|(path, _)| path.to_owned()).collect();
+        let declared: BTreeSet<String> =
+            ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path)).collect();
+        assert_eq!(registered, declared);
+    }
+}

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use leptos::prelude::use_context;
 use lockstep_model::{
     UserName,
-    access::Role,
+    access::{Permission, Role},
     api::{
         AddToken, AddUser, ApplyManifest, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
         EndDeployment, Endpoint, EnvironmentRequest, GatewayPage, ListDeployments, ListServices, LogPage,
@@ -131,7 +131,30 @@ pub struct Backend {
     pub people: Arc<dyn People>,
 }
 
-/// The backend and who asks, when they may use the endpoint `E`. Everything else is denied.
+impl Identity {
+    /// Who asks, when they have `permission`. Everything else is denied.
+    ///
+    /// # Errors
+    /// Unauthenticated or forbidden, with what to do.
+    pub fn with(&self, permission: Permission) -> Result<&Caller, AppError> {
+        let Some(caller) = &self.0 else {
+            return Err(AppError::new(
+                ErrorKind::Unauthenticated,
+                "nobody is signed in; sign in at /login, or send a token: 'Authorization: Bearer ls_…'",
+            ));
+        };
+        if caller.role.allows(permission) {
+            return Ok(caller);
+        }
+        let least = permission.least_role().map_or("another role", Role::word);
+        let message =
+            format!("{} is {} and may not do this; it takes {least}: ask an admin", caller.user, caller.role);
+        Err(AppError::new(ErrorKind::Forbidden, message))
+    }
+}
+
+/// The backend and who asks, when they may use the endpoint `E`. A request over HTTP was checked
+/// before its body was read; this is the check of a call from a page that is rendered here.
 ///
 /// # Errors
 /// Unauthenticated or forbidden, with what to do.
@@ -139,18 +162,7 @@ pub async fn authorised<E: Endpoint>() -> Result<(Backend, Caller), AppError> {
     let backend = use_context::<Backend>().ok_or_else(|| {
         AppError::new(ErrorKind::Internal, "the server function was called outside a request")
     })?;
-    let Some(caller) = use_context::<Identity>().and_then(|identity| identity.0) else {
-        return Err(AppError::new(
-            ErrorKind::Unauthenticated,
-            "nobody is signed in; sign in at /login, or send a token: 'Authorization: Bearer ls_…'",
-        ));
-    };
-    if caller.role.allows(E::PERMISSION) {
-        return Ok((backend, caller));
-    }
-    backend.people.denied(&caller, E::PATH).await;
-    let least = E::PERMISSION.least_role().map_or("another role", Role::word);
-    let message =
-        format!("{} is {} and may not do this; it takes {least}: ask an admin", caller.user, caller.role);
-    Err(AppError::new(ErrorKind::Forbidden, message))
+    let identity = use_context::<Identity>().unwrap_or(Identity(None));
+    let caller = identity.with(E::PERMISSION)?.clone();
+    Ok((backend, caller))
 }

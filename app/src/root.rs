@@ -4,6 +4,7 @@ use crate::pages::{Home, LinkPage, LoginPage, NotFound};
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
+    SsrMode,
     components::{Route, Router, Routes},
     path,
 };
@@ -67,7 +68,8 @@ pub fn App() -> impl IntoView {
         <Title formatter=|title: String| format!("{title} – Lockstep")/>
         <Router>
             <Routes fallback=NotFound>
-                <Route path=path!("/") view=Home/>
+                // Whole at once: what it shows is there within milliseconds, also without scripts.
+                <Route path=path!("/") view=Home ssr=SsrMode::Async/>
                 <Route path=path!("/login") view=LoginPage/>
                 <Route path=path!("/link/:code") view=LinkPage/>
             </Routes>

@@ -128,8 +128,8 @@ fn Row(service: ServiceView) -> impl IntoView {
     let version = service.version.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
     let deployment = service.changing.or(service.deployment);
     let address = service.address.map(|address| {
-        let link = format!("http://{address}/");
-        view! { <a class="link" href=link rel="noopener noreferrer external">{address}</a> }
+        let short = address.trim_start_matches("http://").to_owned();
+        view! { <a class="link" href=address rel="noopener noreferrer external">{short}</a> }
     });
     view! {
         <tr>

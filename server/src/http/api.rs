@@ -22,9 +22,10 @@ use server_fn::error::SERVER_FN_ERROR_HEADER;
 const ERROR_BYTES_MAX: usize = 1 << 20;
 
 pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response {
-    match admit(request).await {
+    let sender = request.extensions().get::<Sender>();
+    let identity = Identity(sender.and_then(|sender| sender.caller.clone()));
+    match admit(&web, &identity, request).await {
         Ok(request) => {
-            let identity = Identity(request.extensions().get::<Sender>().and_then(|s| s.caller.clone()));
             let backend = web.backend.clone();
             let context = move || {
                 provide_context(identity.clone());
@@ -37,13 +38,12 @@ pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response
     }
 }
 
-async fn admit(request: Request) -> Result<Request, ErrorBody> {
+async fn admit(web: &Web, identity: &Identity, request: Request) -> Result<Request, ErrorBody> {
     let path = request.uri().path();
-    let is_known =
-        path.strip_prefix(PREFIX).is_some_and(|path| ENDPOINTS.iter().any(|endpoint| endpoint.path == path));
-    if !is_known {
+    let known = path.strip_prefix(PREFIX).and_then(|path| ENDPOINTS.iter().find(|known| known.path == path));
+    let Some(endpoint) = known else {
         return Err(ErrorBody::new(ErrorKind::NotFound, format!("there is no endpoint {path}")));
-    }
+    };
     if request.method() != Method::POST {
         let message = format!("{path} is called with POST and a JSON body");
         return Err(ErrorBody::new(ErrorKind::MethodNotAllowed, message));
@@ -53,6 +53,13 @@ async fn admit(request: Request) -> Result<Request, ErrorBody> {
             ErrorKind::Malformed,
             "arguments go into the JSON body, not into the address",
         ));
+    }
+    // Before a byte of the body is read.
+    if let Err(refusal) = identity.with(endpoint.permission) {
+        if let Some(caller) = &identity.0 {
+            web.backend.people.denied(caller, endpoint.path).await;
+        }
+        return Err(refusal.0);
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim();

@@ -128,7 +128,8 @@ impl Data {
             }
             CommitTo::Existing { id, epoch, after_seq } => {
                 let row = self.deployments.get(id).ok_or(CommitError::StaleEpoch { id: *id })?;
-                if row.epoch != *epoch {
+                let is_over = row.summary.as_ref().is_some_and(|summary| summary.phase.is_final());
+                if row.epoch != *epoch || is_over {
                     return Err(CommitError::StaleEpoch { id: *id });
                 }
                 if row.events.last().map(|event| event.seq) != Some(*after_seq) {
@@ -225,6 +226,9 @@ impl Store for MemoryStore {
     async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError> {
         let mut data = self.data();
         let Some(row) = data.deployments.get_mut(&id) else { return Ok(None) };
+        if row.summary.as_ref().is_some_and(|summary| summary.phase.is_final()) {
+            return Ok(None);
+        }
         row.epoch = row.epoch.next();
         row.owner = owner.to_owned();
         Ok(Some(row.epoch))
@@ -260,7 +264,7 @@ impl Store for MemoryStore {
 
     async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError> {
         let data = self.data();
-        let deployments = data
+        let mut deployments: Vec<DeploymentSummary> = data
             .deployments
             .values()
             .rev()
@@ -269,9 +273,12 @@ impl Store for MemoryStore {
             .filter(|row| filter.environment.as_ref().is_none_or(|name| *name == row.environment))
             .filter(|row| filter.phase.is_none_or(|phase| phase == row.phase))
             .filter(|row| filter.before.is_none_or(|before| row.id < before))
-            .take(filter.limit as usize)
+            .take(filter.limit as usize + 1)
             .collect();
-        Ok(DeploymentPage { deployments, next: None })
+        let is_more = deployments.len() > filter.limit as usize;
+        deployments.truncate(filter.limit as usize);
+        let next = deployments.last().filter(|_| is_more).map(|last| last.id);
+        Ok(DeploymentPage { deployments, next })
     }
 
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {

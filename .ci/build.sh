@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The release build: WASM, styles, and the binary that carries them. Skipped when nothing that it is
+# made of has changed.
+source "$(dirname "$0")/env.sh"
+cd "$ROOT"
+
+inputs() {
+    find app frontend server style migrations .cargo Cargo.toml Cargo.lock Leptos.toml rust-toolchain.toml \
+        -type f -not -path '*/node_modules/*' -print0 | sort -z | xargs -0 sha256sum
+    cargo --version
+}
+digest=$(inputs | sha256sum | cut -d' ' -f1)
+stamp="$ROOT/target/release/lockstep.digest"
+if [ -x target/release/lockstep ] && [ "$(cat "$stamp" 2>/dev/null)" = "$digest" ]; then
+    exit 0
+fi
+say "building the release (about 8 minutes the first time on 2 cores)"
+# The front comes first with --precompress; the server's build script then takes the site in.
+LOCKSTEP_EMBED_SITE="$ROOT/target/site" cargo leptos build --release --precompress
+echo "$digest" >"$stamp"

@@ -1,0 +1,30 @@
+# The commands of this project; `make help` lists them.
+ADDR ?= 127.0.0.1:3000
+DATA ?= ./data
+
+.PHONY: help run test build dev bench lint setup
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: build ## set up, build, and serve the demo; ADDR=127.0.0.1:3000 DATA=./data
+	@exec target/release/lockstep serve --demo --addr $(ADDR) --data-dir $(DATA)
+
+test: ## set up, then format, lints, tests, the pages in a browser
+	@.ci/test.sh
+
+build: setup ## the release binary, target/release/lockstep
+	@.ci/build.sh
+
+dev: setup ## serve the demo from a debug build, built anew at every change
+	@. .ci/env.sh && cargo leptos watch -- serve --demo --data-dir $(DATA)
+
+bench: build ## print the figures
+	@.ci/bench.sh
+
+lint: setup ## format and lints only
+	@.ci/lint.sh
+
+setup: ## install the tools for building into the user's cache
+	@.ci/setup.sh

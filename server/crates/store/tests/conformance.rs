@@ -1,0 +1,329 @@
+//! What every store of deployments promises, asked of each there is: SQLite on a real file, and the
+//! one in memory that other tests lean on. A store that joins later passes the same.
+
+use lockstep_engine::{
+    Effect,
+    port::{Commit, CommitError, CommitTo, Store, store::AuditEntry, store::Idempotency, store::ManifestRow},
+    replay,
+    rows::rows,
+    testing::{Story, actor, digest, manifest, process_spec},
+};
+use lockstep_model::{
+    Attempt, DeploymentId, Digest, Epoch, Seq, Timestamp, api::ListDeployments, deployment::Phase,
+    event::Envelope, manifest::ManifestRevision,
+};
+use lockstep_store::SqliteStore;
+use lockstep_testkit::MemoryStore;
+use std::{collections::BTreeMap, sync::Arc};
+use tempfile::TempDir;
+
+struct Subject {
+    name: &'static str,
+    store: Arc<dyn Store>,
+    _folder: Option<TempDir>,
+}
+
+async fn subjects() -> Vec<Subject> {
+    let folder = TempDir::new().expect("a folder");
+    let sqlite = SqliteStore::open(folder.path()).await.expect("opened");
+    vec![
+        Subject { name: "sqlite", store: Arc::new(sqlite), _folder: Some(folder) },
+        Subject { name: "memory", store: Arc::new(MemoryStore::default()), _folder: None },
+    ]
+}
+
+/// A commit of the events of `journal` from `from` on.
+fn commit(to: CommitTo, journal: &[Envelope], from: usize) -> Commit {
+    let state = replay(journal.to_vec()).expect("a legal journal");
+    let id = match &to {
+        CommitTo::New { .. } => DeploymentId(0),
+        CommitTo::Existing { id, .. } => *id,
+    };
+    Commit {
+        to,
+        rows: rows(id, &state, &journal[from..]),
+        events: journal[from..].to_vec(),
+        effects: Vec::new(),
+        done: Vec::new(),
+        audit: vec![entry("/deployment/start")],
+        idempotency: None,
+    }
+}
+
+fn entry(action: &str) -> AuditEntry {
+    AuditEntry {
+        at: Timestamp(1),
+        actor: actor(),
+        action: action.to_owned(),
+        target: "test".to_owned(),
+        reason: None,
+        allowed: true,
+    }
+}
+
+fn new(story: &Story) -> CommitTo {
+    let plan = &story.state().plan;
+    CommitTo::New {
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        owner: "one".to_owned(),
+    }
+}
+
+fn existing(id: DeploymentId, epoch: Epoch, after: usize) -> CommitTo {
+    CommitTo::Existing { id, epoch, after_seq: Seq(i64::try_from(after).expect("small")) }
+}
+
+fn all() -> ListDeployments {
+    ListDeployments { project: None, environment: None, phase: None, before: None, limit: 200 }
+}
+
+#[tokio::test]
+async fn a_journal_is_kept_and_the_rows_are_what_it_tells() {
+    for Subject { name, store, .. } in subjects().await {
+        let manifest = manifest(3, &[(1, 0), (2, 1)], &process_spec());
+        let story = Story::of(&manifest, BTreeMap::new()).started().run_to_the_end();
+        let journal = story.journal();
+        let first = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
+        for end in 2..=journal.len() {
+            let next = commit(existing(first.id, first.epoch, end - 1), &journal[..end], end - 1);
+            store.commit(&next).await.unwrap_or_else(|error| panic!("{name}, event {end}: {error}"));
+        }
+        let kept = store.deployment_events(first.id, Seq(0)).await.expect("readable");
+        assert_eq!(kept, journal, "{name}");
+        let state = replay(kept).expect("a legal journal");
+        let row = store.deployment_fetch(first.id).await.expect("readable").expect("there");
+        assert_eq!(row, lockstep_engine::view::summary(first.id, &state), "{name}");
+        let steps = store.step_list(first.id).await.expect("readable");
+        assert!(steps.iter().all(|row| row.status == state.steps[row.step as usize]), "{name}");
+        let tail = store.deployment_events(first.id, Seq(3)).await.expect("readable");
+        assert_eq!(tail, journal[3..], "{name}");
+        let serving = store.serving_list(None, None).await.expect("readable");
+        assert_eq!(serving.len(), 3, "{name}");
+        assert!(serving.iter().all(|row| row.serving.as_ref().is_some_and(|s| s.deployment == first.id)));
+        assert_eq!(store.checkpoint_of(first.id).await.expect("readable").len(), 3, "{name}");
+        assert!(store.retirement_list().await.expect("readable").is_empty(), "{name}: nothing served before");
+
+        let serving = serving.into_iter().filter_map(|row| Some((row.slot.service, row.serving?))).collect();
+        let story = Story::of(&manifest, serving).started().run_to_the_end();
+        let second = store.commit(&commit(new(&story), &story.journal()[..1], 0)).await.expect("made");
+        let rest = commit(existing(second.id, second.epoch, 1), story.journal(), 1);
+        store.commit(&rest).await.expect("stored");
+        // What served before is to be ended some day; what serves now is not.
+        let retirements = store.retirement_list().await.expect("readable");
+        assert_eq!(retirements.len(), 3, "{name}");
+        for (slot, serving, _) in retirements {
+            store.retirement_done(&slot, &serving, Timestamp(9)).await.expect("noted");
+        }
+        assert!(store.retirement_list().await.expect("readable").is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_owner_and_a_stale_journal_change_nothing() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1).started();
+        let journal = story.journal();
+        let first = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
+        let epoch = store.deployment_claim(first.id, "two").await.expect("answered").expect("claimed");
+        assert!(epoch > first.epoch, "{name}");
+        let stale = commit(existing(first.id, first.epoch, 1), &journal[..2], 1);
+        assert!(
+            matches!(store.commit(&stale).await, Err(CommitError::StaleEpoch { .. })),
+            "{name}: an owner that was replaced"
+        );
+        let gap = commit(existing(first.id, epoch, 2), &journal[..3], 2);
+        assert!(matches!(store.commit(&gap).await, Err(CommitError::SeqConflict { .. })), "{name}: a gap");
+        let row = store.deployment_fetch(first.id).await.expect("readable").expect("there");
+        assert_eq!((row.phase, row.seq), (Phase::Queued, Seq(1)), "{name}");
+        store.commit(&commit(existing(first.id, epoch, 1), &journal[..2], 1)).await.expect("the owner");
+        let again = commit(existing(first.id, epoch, 1), &journal[..2], 1);
+        assert!(matches!(store.commit(&again).await, Err(CommitError::SeqConflict { .. })), "{name}: twice");
+    }
+}
+
+#[tokio::test]
+async fn one_deployment_is_live_in_an_environment_and_others_wait() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1).started();
+        let journal = story.journal();
+        let one = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
+        let two = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("may wait");
+        store.commit(&commit(existing(one.id, one.epoch, 1), &journal[..2], 1)).await.expect("started");
+        let busy = store.commit(&commit(existing(two.id, two.epoch, 1), &journal[..2], 1)).await;
+        assert!(
+            matches!(busy, Err(CommitError::EnvironmentBusy { live }) if live == one.id),
+            "{name}: {busy:?}"
+        );
+        let unfinished: Vec<_> =
+            store.deployment_unfinished().await.expect("readable").into_iter().map(|row| row.id).collect();
+        assert_eq!(unfinished, [one.id, two.id], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_finished_deployment_never_changes() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1).started().run_to_the_end();
+        let journal = story.journal();
+        let made = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
+        store.commit(&commit(existing(made.id, made.epoch, 1), journal, 1)).await.expect("ended");
+        assert_eq!(store.deployment_claim(made.id, "two").await.expect("answered"), None, "{name}");
+        let mut more = journal.to_vec();
+        let last = more.last().expect("events").clone();
+        more.push(Envelope { seq: last.seq.next(), ..last });
+        let late = Commit {
+            events: more[journal.len()..].to_vec(),
+            ..commit(existing(made.id, made.epoch, journal.len()), journal, journal.len())
+        };
+        assert!(store.commit(&late).await.is_err(), "{name}");
+        assert_eq!(store.deployment_events(made.id, Seq(0)).await.expect("readable"), journal, "{name}");
+        assert!(store.deployment_unfinished().await.expect("readable").is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn effects_wait_until_they_are_done() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(2).started();
+        let effects = [
+            Effect::RunStep { step: 0, attempt: Attempt::FIRST },
+            Effect::RunStep { step: 4, attempt: Attempt::FIRST },
+        ];
+        let first = Commit { effects: effects.to_vec(), ..commit(new(&story), &story.journal()[..1], 0) };
+        let made = store.commit(&first).await.expect("made");
+        assert_eq!(store.effect_pending(made.id).await.expect("readable"), effects, "{name}");
+        let done = Commit {
+            done: vec![effects[0].key()],
+            ..commit(existing(made.id, made.epoch, 1), &story.journal()[..2], 1)
+        };
+        store.commit(&done).await.expect("stored");
+        assert_eq!(store.effect_pending(made.id).await.expect("readable"), effects[1..], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_key_makes_one_deployment_and_another_body_is_refused() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1);
+        let key = |body: &Digest| Idempotency {
+            principal: "anna".to_owned(),
+            route: "/deployment/start".to_owned(),
+            key: "run-7".to_owned(),
+            body: body.clone(),
+        };
+        let other: Digest = format!("sha256:{}", "ab".repeat(32)).parse().expect("valid");
+        let with = |body: &Digest| Commit {
+            idempotency: Some(key(body)),
+            ..commit(new(&story), story.journal(), 0)
+        };
+        let made = store.commit(&with(&digest())).await.expect("made");
+        let again = store.commit(&with(&digest())).await;
+        assert!(matches!(again, Err(CommitError::Replayed { id }) if id == made.id), "{name}: {again:?}");
+        let reused = store.commit(&with(&other)).await;
+        assert!(matches!(reused, Err(CommitError::KeyReused)), "{name}: {reused:?}");
+        assert_eq!(store.deployment_list(&all()).await.expect("readable").deployments.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_the_newest_first() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1);
+        for _ in 0..5 {
+            store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
+        }
+        let mut seen = Vec::new();
+        let mut before = None;
+        loop {
+            let page = store
+                .deployment_list(&ListDeployments { before, limit: 2, ..all() })
+                .await
+                .expect("readable");
+            seen.extend(page.deployments.iter().map(|row| row.id.0));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [5, 4, 3, 2, 1], "{name}");
+        let none = ListDeployments { phase: Some(Phase::Succeeded), ..all() };
+        assert!(store.deployment_list(&none).await.expect("readable").deployments.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_manifest_that_was_applied_last_is_the_current_one() {
+    for Subject { name, store, .. } in subjects().await {
+        let row = |source: &str, digest: Digest| ManifestRow {
+            revision: ManifestRevision {
+                digest,
+                source: source.to_owned(),
+                manifest: manifest(2, &[(1, 0)], &process_spec()),
+            },
+            applied_by: actor().user,
+            applied_at: Timestamp(5),
+        };
+        let other: Digest = format!("sha256:{}", "cd".repeat(32)).parse().expect("valid");
+        let (one, two) = (row("one", digest()), row("two", other));
+        let project = one.revision.manifest.project.clone();
+        assert_eq!(store.manifest_current(&project).await.expect("readable"), None, "{name}");
+        for manifest in [&one, &two] {
+            store.manifest_apply(manifest, entry("/manifest/apply")).await.expect("stored");
+        }
+        assert_eq!(store.manifest_current(&project).await.expect("readable"), Some(two.clone()), "{name}");
+        let by_digest = store.manifest_by_digest(&project, &one.revision.digest).await.expect("readable");
+        assert_eq!(by_digest, Some(one), "{name}");
+        assert_eq!(store.project_list().await.expect("readable"), [project], "{name}");
+        store.ping().await.expect("it answers");
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_the_file_was_opened_again() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(folder.path()).await.expect("opened");
+    let story = Story::chain(2).started();
+    let made = store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
+    // Not closed: as after a kill.
+    drop(store);
+    let store = SqliteStore::open(folder.path()).await.expect("opened again");
+    let kept = store.deployment_events(made.id, Seq(0)).await.expect("readable");
+    assert_eq!(kept, story.journal());
+}
+
+#[tokio::test]
+async fn a_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let folder = TempDir::new().expect("a folder");
+    SqliteStore::open(folder.path()).await.expect("opened").close().await;
+    let file = folder.path().join("lockstep.db");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.expect("opened");
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (99991231000000, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&pool)
+    .await
+    .expect("written");
+    pool.close().await;
+    let error = SqliteStore::open(folder.path()).await.expect_err("newer").to_string();
+    assert!(error.contains("newer version of Lockstep") && error.contains("Nothing was changed"), "{error}");
+}
+
+#[tokio::test]
+async fn the_journal_and_the_audit_cannot_be_rewritten() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(folder.path()).await.expect("opened");
+    let story = Story::chain(1);
+    store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
+    let file = folder.path().join("lockstep.db");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.expect("opened");
+    for statement in [
+        "UPDATE event SET body = '{}'",
+        "DELETE FROM event",
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit",
+    ] {
+        assert!(sqlx::query(statement).execute(&pool).await.is_err(), "{statement}");
+    }
+}

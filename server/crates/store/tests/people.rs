@@ -1,0 +1,144 @@
+//! Users, sessions, links and output: rules that two at once could break together.
+
+use lockstep_engine::port::{
+    IdentityStore, LogRow, LogStore,
+    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged},
+    store::AuditEntry,
+};
+use lockstep_engine::testing::actor;
+use lockstep_model::{DeploymentId, Digest, Timestamp, UserName, access::Role, wire::OrderKey};
+use lockstep_store::{SqliteLogStore, SqliteStore};
+use tempfile::TempDir;
+
+fn entry() -> AuditEntry {
+    AuditEntry {
+        at: Timestamp(1),
+        actor: actor(),
+        action: "/user/change".to_owned(),
+        target: "test".to_owned(),
+        reason: None,
+        allowed: true,
+    }
+}
+
+fn digest(number: u8) -> Digest {
+    format!("sha256:{}", format!("{number:02x}").repeat(32)).parse().expect("valid")
+}
+
+async fn store() -> (SqliteStore, TempDir) {
+    let folder = TempDir::new().expect("a folder");
+    (SqliteStore::open(folder.path()).await.expect("opened"), folder)
+}
+
+async fn add(store: &SqliteStore, name: &str, role: Role) -> UserName {
+    let name: UserName = name.parse().expect("valid");
+    let added = store.user_add(&name, role, Timestamp(1), entry()).await.expect("stored");
+    assert!(matches!(added, UserChanged::Done(_)));
+    name
+}
+
+#[tokio::test]
+async fn of_two_admins_who_switch_each_other_off_at_once_one_stays() {
+    let (store, _folder) = store().await;
+    let anna = add(&store, "anna", Role::Admin).await;
+    let bert = add(&store, "bert", Role::Admin).await;
+    let (one, other) = tokio::join!(
+        store.user_change(&anna, None, Some(false), entry()),
+        store.user_change(&bert, Some(Role::Viewer), None, entry()),
+    );
+    let changes = [one.expect("answered"), other.expect("answered")];
+    let refused = changes.iter().filter(|change| **change == UserChanged::LastAdmin).count();
+    assert_eq!(refused, 1, "{changes:?}");
+    let users = store.user_list().await.expect("readable");
+    assert_eq!(users.iter().filter(|user| user.role == Role::Admin && user.enabled).count(), 1);
+}
+
+#[tokio::test]
+async fn names_that_differ_only_in_case_are_the_same_user() {
+    let (store, _folder) = store().await;
+    add(&store, "anna", Role::Viewer).await;
+    let upper: UserName = "ANNA".parse().expect("valid");
+    let added = store.user_add(&upper, Role::Admin, Timestamp(1), entry()).await.expect("answered");
+    assert_eq!(added, UserChanged::Exists);
+    assert!(store.user_fetch(&upper).await.expect("readable").is_some());
+}
+
+#[tokio::test]
+async fn a_link_is_used_once_by_one_and_not_after_its_time() {
+    let (store, _folder) = store().await;
+    let user = add(&store, "anna", Role::Viewer).await;
+    let link = |code| LinkRow {
+        code: digest(code),
+        kind: LinkKind::SetPassword,
+        user: user.clone(),
+        expires_at: Timestamp(100),
+    };
+    store.link_add(&link(1)).await.expect("stored");
+    let code = digest(1);
+    let (one, other) =
+        tokio::join!(store.link_take(&code, Timestamp(50)), store.link_take(&code, Timestamp(50)));
+    let taken = [one.expect("answered"), other.expect("answered")];
+    assert_eq!(taken.iter().flatten().count(), 1);
+    store.link_add(&link(2)).await.expect("stored");
+    assert_eq!(store.link_take(&digest(2), Timestamp(100)).await.expect("answered"), None);
+    // A newer link of the same kind ends the one before.
+    store.link_add(&link(3)).await.expect("stored");
+    store.link_add(&link(4)).await.expect("stored");
+    assert_eq!(store.link_fetch(&digest(3)).await.expect("answered"), None);
+}
+
+#[tokio::test]
+async fn the_oldest_session_ends_and_a_new_password_ends_all() {
+    let (store, _folder) = store().await;
+    let user = add(&store, "anna", Role::Viewer).await;
+    for number in 1..=4u8 {
+        let row = SessionRow {
+            id: digest(number),
+            user: user.clone(),
+            created_at: Timestamp(i64::from(number)),
+            used_at: Timestamp(i64::from(number)),
+            expires_at: Timestamp(1_000),
+        };
+        store.session_add(&row, 3, entry()).await.expect("stored");
+    }
+    let there = async |number| store.session_fetch(&digest(number)).await.expect("readable").is_some();
+    assert!(!there(1).await && there(2).await && there(4).await);
+    store.user_set_password(&user, "$argon2id$…", entry()).await.expect("stored");
+    assert!(!there(2).await && !there(4).await);
+}
+
+#[tokio::test]
+async fn throttles_survive_a_restart() {
+    let (store, folder) = store().await;
+    let throttle = Throttle { failures: 6, blocked_until: Timestamp(77) };
+    store.throttle_set("account anna", Some(throttle)).await.expect("stored");
+    drop(store);
+    let store = SqliteStore::open(folder.path()).await.expect("opened again");
+    assert_eq!(store.throttle_fetch("account anna").await.expect("readable"), throttle);
+    store.throttle_set("account anna", None).await.expect("stored");
+    assert_eq!(store.throttle_fetch("account anna").await.expect("readable"), Throttle::default());
+}
+
+#[tokio::test]
+async fn a_line_that_comes_twice_is_kept_once_and_lines_come_in_pages() {
+    let folder = TempDir::new().expect("a folder");
+    let logs = SqliteLogStore::open(folder.path()).await.expect("opened");
+    let row = |offset: i64| LogRow {
+        deployment: DeploymentId(1),
+        step: "backend.prepare".to_owned(),
+        order: OrderKey("d1/backend.prepare/1/start".to_owned()),
+        offset,
+        at: Timestamp(1),
+        text: format!("line {offset}"),
+    };
+    let rows: Vec<LogRow> = (0..10).map(row).collect();
+    logs.log_append(&rows).await.expect("kept");
+    logs.log_append(&rows[5..]).await.expect("kept");
+    let first = logs.log_read(DeploymentId(1), None, 0, 6).await.expect("readable");
+    assert_eq!((first.lines.len(), first.more), (6, true));
+    let rest = logs.log_read(DeploymentId(1), None, first.next, 6).await.expect("readable");
+    assert_eq!((rest.lines.len(), rest.more), (4, false));
+    assert_eq!(rest.lines.last().map(|line| line.text.as_str()), Some("line 9"));
+    let other = logs.log_read(DeploymentId(1), Some("web.prepare"), 0, 6).await.expect("readable");
+    assert!(other.lines.is_empty());
+}

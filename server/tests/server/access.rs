@@ -1,0 +1,188 @@
+//! Who may what: every endpoint and every plain route, for everybody, as it is declared.
+
+use crate::support::Lockstep;
+use lockstep_model::{
+    access::{Permission, ROLES, Role},
+    api::{ENDPOINTS, PREFIX},
+};
+use serde_json::Value;
+
+/// A body that is valid and changes nothing that matters; names what is not there.
+fn harmless(path: &str) -> &'static str {
+    match path {
+        "/manifest/apply" => r#"{"file":"x","source":"no manifest"}"#,
+        "/manifest/show" => r#"{"project":"nowhere"}"#,
+        "/deployment/show"
+        | "/deployment/wait"
+        | "/deployment/logs"
+        | "/deployment/cancel"
+        | "/deployment/undo_retry" => r#"{"id":999}"#,
+        "/deployment/rollback" => r#"{"id":999}"#,
+        "/deployment/resolve" => r#"{"id":999,"outcome":"failed","reason":"x"}"#,
+        "/user/add" => r#"{"name":"same","role":"viewer"}"#,
+        "/user/change" => r#"{"name":"nobody","role":"viewer"}"#,
+        "/token/add" => r#"{"name":"another","role":"viewer"}"#,
+        "/token/revoke" => r#"{"id":"0000"}"#,
+        _ => "{}",
+    }
+}
+
+fn make_token(server: &Lockstep, role: Role) -> String {
+    let made = server.ok(&["token", "add", "matrix", "--role", role.word(), "--json"]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    made["secret"].as_str().expect("a secret").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_endpoint_is_open_to_whom_it_is_declared_for_and_to_nobody_else() {
+    let server = Lockstep::start();
+    for endpoint in ENDPOINTS {
+        let (status, body) = server.call(endpoint.path, None, harmless(endpoint.path)).await;
+        assert_eq!(status, 401, "{} anonymous: {body}", endpoint.path);
+        assert_eq!(body["kind"], "unauthenticated");
+        let (status, _) = server.call(endpoint.path, Some("ls_api_00_00_00000000"), "{}").await;
+        assert_eq!(status, 401, "{} with a token that is not valid", endpoint.path);
+    }
+    for role in ROLES {
+        let token = make_token(&server, role);
+        for endpoint in ENDPOINTS {
+            let (status, body) = server.call(endpoint.path, Some(&token), harmless(endpoint.path)).await;
+            let context = format!("{} as {role}: {status} {body}", endpoint.path);
+            if !role.allows(endpoint.permission) {
+                assert_eq!(status, 403, "{context}");
+                continue;
+            }
+            // Tokens never make tokens, whatever their role.
+            if endpoint.path == "/token/add" {
+                assert_eq!(status, 403, "{context}");
+                continue;
+            }
+            assert!(status != 401 && status != 403 && status < 500, "{context}");
+            if status != 200 {
+                let kind = body["kind"].as_str().expect("a kind");
+                let declared = endpoint.refusals.iter().map(|kind| serde_json::to_value(kind).expect("text"));
+                assert!(kind == "invalid" || declared.into_iter().any(|known| known == kind), "{context}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
+    let server = Lockstep::start();
+    let viewer = make_token(&server, Role::Viewer);
+    for route in server::http::PLAIN_ROUTES.iter().filter(|route| route.method == "GET") {
+        let path = route.path.replace("{code}", "no-such-code");
+        let address = format!("{}{path}", server.url());
+        let anonymous = server.http.get(&address).send().await.expect("an answer");
+        let status = anonymous.status().as_u16();
+        match route.permission {
+            // The agents' door has a key of its own; without an upgrade it is no request at all.
+            Permission::Public if path == "/agent" => assert!(status >= 400, "{path}: {status}"),
+            Permission::Public => assert!(status == 200 || status == 303, "{path}: {status}"),
+            _ if path == "/" => {
+                assert_eq!(status, 303, "{path}");
+                assert_eq!(anonymous.headers()["location"], "/login");
+            }
+            _ => assert_eq!(status, 401, "{path}"),
+        }
+        if route.permission == Permission::View {
+            let seen = server.http.get(&address).bearer_auth(&viewer).send().await.expect("an answer");
+            assert_eq!(seen.status(), 200, "{path} as viewer");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_sets_a_password_by_a_link_signs_in_and_out_and_is_throttled() {
+    let server = Lockstep::start();
+    let url = server.url();
+    let link: Value =
+        serde_json::from_str(&server.ok(&["user", "add", "anna", "--role", "viewer", "--json"]))
+            .expect("JSON");
+    let path = link["path"].as_str().expect("a path").to_owned();
+    let code = path.trim_start_matches("/link/").to_owned();
+    let page = server.http.get(format!("{url}{path}")).send().await.expect("an answer");
+    assert_eq!(page.status(), 200, "looking at the page does not use the link up");
+
+    let post = |path: &str, form: &[(&str, &str)]| {
+        let request = server.http.post(format!("{url}{path}")).header("origin", &url);
+        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        request.header("content-type", "application/x-www-form-urlencoded").body(body.join("&")).send()
+    };
+    let location = |answer: &reqwest::Response| {
+        answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or("").to_owned()
+    };
+    let short = post("/session/set_password", &[("code", &code), ("password", "short"), ("again", "short")]);
+    assert!(location(&short.await.expect("an answer")).contains("error=password"));
+    let password = "correct-horse-battery";
+    let form = [("code", code.as_str()), ("password", password), ("again", password)];
+    let set = post("/session/set_password", &form).await.expect("an answer");
+    assert_eq!(location(&set), "/");
+    let again = post("/session/set_password", &form).await.expect("an answer");
+    assert!(location(&again).contains("error=link"), "a link works once");
+
+    let signed_in = post("/session/sign_in", &[("user", "anna"), ("password", password), ("next", "//evil")]);
+    let signed_in = signed_in.await.expect("an answer");
+    assert_eq!(location(&signed_in), "/", "only paths of this server are followed");
+    let cookie = signed_in.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    let home = server.http.get(&url).header("cookie", &cookie).send().await.expect("an answer");
+    assert_eq!(home.status(), 200);
+
+    // By cookie, changes come from our own pages only.
+    let show = |origin: Option<&str>| {
+        let request = server.http.post(format!("{url}{PREFIX}/session/show")).header("cookie", &cookie);
+        let request = request.header("content-type", "application/json").body("{}");
+        match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        }
+        .send()
+    };
+    assert_eq!(show(Some(&url)).await.expect("an answer").status(), 200);
+    assert_eq!(show(Some("https://evil.example.com")).await.expect("an answer").status(), 403);
+    assert_eq!(show(None).await.expect("an answer").status(), 403);
+
+    let out = server.http.post(format!("{url}/session/sign_out")).header("cookie", &cookie);
+    let out = out.header("origin", &url).send().await.expect("an answer");
+    assert_eq!(out.status(), 303);
+    let home = server.http.get(&url).header("cookie", &cookie).send().await.expect("an answer");
+    assert_eq!(home.status(), 303, "the session has ended");
+
+    for _ in 0..6 {
+        let wrong = post("/session/sign_in", &[("user", "anna"), ("password", "wrong-wrong-wrong")]);
+        assert!(location(&wrong.await.expect("an answer")).contains("error=credentials"));
+    }
+    let right =
+        post("/session/sign_in", &[("user", "anna"), ("password", password)]).await.expect("an answer");
+    assert!(location(&right).contains("error=throttled"), "{}", location(&right));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_final_security_headers() {
+    let server = Lockstep::start();
+    for path in ["/login", "/health/live", "/no/such/page", "/api/v1/no/such", "/metrics"] {
+        let answer = server.http.get(format!("{}{path}", server.url())).send().await.expect("an answer");
+        let header = |name: &str| {
+            answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header("x-frame-options"), "DENY", "{path}");
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+        let policy = header("content-security-policy");
+        assert!(
+            policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"),
+            "{path}: {policy}"
+        );
+        if path == "/login" {
+            let body = answer.text().await.expect("text");
+            let nonce =
+                policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce");
+            assert!(body.contains(&format!("nonce=\"{nonce}\"")), "scripts carry the answer's nonce");
+            assert!(!body.contains("style="), "no inline styles");
+        }
+    }
+}

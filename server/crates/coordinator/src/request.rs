@@ -77,6 +77,9 @@ impl Coordinator {
     ) -> Result<DeploymentId, Refused> {
         let idempotency =
             idempotency(&by, "/deployment/start", request.idempotency_key.as_deref(), &request)?;
+        if let Some(made) = self.0.answered_before(idempotency.as_ref()).await? {
+            return Ok(made);
+        }
         let wanted = self.0.wanted(&request).await?;
         let request = Request {
             by,
@@ -151,6 +154,20 @@ impl Inner {
                 names.join(", ")
             ))
         })
+    }
+
+    /// The deployment that the same request made before. Looked at first: a request that was carried
+    /// out is not refused for what has changed since, least of all by itself.
+    pub(crate) async fn answered_before(
+        &self,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Option<DeploymentId>, Refused> {
+        let Some(idempotency) = idempotency else { return Ok(None) };
+        match self.dependencies.store.idempotency_check(idempotency).await {
+            Ok(()) => Ok(None),
+            Err(CommitError::Replayed { id }) => Ok(Some(id)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn wanted(&self, request: &StartDeployment) -> Result<Wanted, Refused> {

@@ -24,6 +24,9 @@ impl Coordinator {
         request: RollbackDeployment,
     ) -> Result<DeploymentId, Refused> {
         let key = idempotency(&by, ACTION, request.idempotency_key.as_deref(), &request)?;
+        if let Some(made) = self.0.answered_before(key.as_ref()).await? {
+            return Ok(made);
+        }
         let row = match request.id {
             Some(id) => self.0.dependencies.store.deployment_fetch(id).await?.ok_or_else(|| {
                 Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`"))

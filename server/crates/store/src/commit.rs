@@ -66,7 +66,7 @@ fn is_ending(commit: &Commit) -> bool {
     commit.rows.summary.phase.is_final() || commit.rows.summary.clocks.detected_at.is_some()
 }
 
-async fn check_idempotency(
+pub(crate) async fn check_idempotency(
     connection: &mut SqliteConnection,
     wanted: &Idempotency,
 ) -> Result<(), CommitError> {

@@ -3,7 +3,7 @@
 
 use crate::{
     SqliteStore,
-    commit::{slot, write_audit},
+    commit::{check_idempotency, slot, write_audit},
     error::{failed, from_json, parsed, word},
 };
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use lockstep_engine::{
     Effect,
     port::{
         Commit, CommitError, Committed, Store, StoreError,
-        store::{AuditEntry, CheckpointRow, ManifestRow, ServingRow, StepRow, Unfinished},
+        store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
     },
 };
 use lockstep_model::{
@@ -281,6 +281,11 @@ impl Store for SqliteStore {
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed("writing the audit"))?;
         write_audit(&mut connection, &entry).await.map_err(failed("writing the audit"))
+    }
+
+    async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("looking up an idempotency key"))?;
+        check_idempotency(&mut connection, wanted).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -220,6 +220,8 @@ async fn the_same_key_makes_one_deployment_and_another_body_is_refused() {
         let made = store.commit(&with(&digest())).await.expect("made");
         let again = store.commit(&with(&digest())).await;
         assert!(matches!(again, Err(CommitError::Replayed { id }) if id == made.id), "{name}: {again:?}");
+        let looked = store.idempotency_check(&key(&digest())).await;
+        assert!(matches!(looked, Err(CommitError::Replayed { id }) if id == made.id), "{name}: {looked:?}");
         let reused = store.commit(&with(&other)).await;
         assert!(matches!(reused, Err(CommitError::KeyReused)), "{name}: {reused:?}");
         assert_eq!(store.deployment_list(&all()).await.expect("readable").deployments.len(), 1, "{name}");

@@ -106,18 +106,20 @@ fn is_live(phase: Phase) -> bool {
 }
 
 impl Data {
+    fn check_idempotency(&self, wanted: &Idempotency) -> Result<(), CommitError> {
+        let known = self.idempotency.iter().find(|(known, _)| {
+            known.principal == wanted.principal && known.route == wanted.route && known.key == wanted.key
+        });
+        match known {
+            None => Ok(()),
+            Some((known, id)) if known.body == wanted.body => Err(CommitError::Replayed { id: *id }),
+            Some(_) => Err(CommitError::KeyReused),
+        }
+    }
+
     fn write(&mut self, commit: &Commit) -> Result<Committed, CommitError> {
         if let Some(wanted) = &commit.idempotency {
-            let known = self.idempotency.iter().find(|(known, _)| {
-                known.principal == wanted.principal && known.route == wanted.route && known.key == wanted.key
-            });
-            match known {
-                Some((known, id)) if known.body == wanted.body => {
-                    return Err(CommitError::Replayed { id: *id });
-                }
-                Some(_) => return Err(CommitError::KeyReused),
-                None => {}
-            }
+            self.check_idempotency(wanted)?;
         }
         let (id, epoch) = match &commit.to {
             CommitTo::New { owner, .. } => {
@@ -221,6 +223,10 @@ impl Store for MemoryStore {
             Some(Fault::Full) => Err(full()),
             Some(Fault::LostAnswer) => data.write(commit).and_then(|_| Err(full())),
         }
+    }
+
+    async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError> {
+        self.data().check_idempotency(wanted)
     }
 
     async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError> {

@@ -254,6 +254,10 @@ pub trait Store: Send + Sync {
     /// Writes events, rows, effects, audit and idempotency of a deployment, all or nothing.
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError>;
 
+    /// Whether a request was answered before: then it is refused as [`Store::commit`] would, with
+    /// the deployment that it made or because the key was used for another request.
+    async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError>;
+
     /// Takes ownership: the epoch rises by one. None when there is no such deployment or it is
     /// finished.
     async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError>;

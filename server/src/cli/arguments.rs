@@ -21,7 +21,7 @@ Begin with:
   lockstep rollback --env staging --wait
 
 Exit codes: 0 succeeded, 1 did not succeed (taken back, cancelled, superseded), 2 refused,
-3 needs an operator, 4 server not reachable, 5 waited too long.";
+3 needs an operator, 4 server not reachable or unable to work, 5 waited too long.";
 
 /// Deploys a team's services together and takes them back together.
 #[derive(Debug, Parser)]

@@ -62,8 +62,8 @@ impl Failure {
 impl From<ErrorBody> for Failure {
     fn from(body: ErrorBody) -> Self {
         let code = match body.kind {
-            ErrorKind::Unreachable => exit::UNREACHABLE,
-            ErrorKind::Unavailable | ErrorKind::Internal => exit::NOT_SUCCEEDED,
+            ErrorKind::Unreachable | ErrorKind::Unavailable => exit::UNREACHABLE,
+            ErrorKind::Internal => exit::NOT_SUCCEEDED,
             ErrorKind::Malformed
             | ErrorKind::Unauthenticated
             | ErrorKind::Forbidden

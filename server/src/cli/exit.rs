@@ -8,7 +8,7 @@ pub const NOT_SUCCEEDED: u8 = 1;
 pub const REFUSED: u8 = 2;
 /// A deployment needs an operator.
 pub const NEEDS_OPERATOR: u8 = 3;
-/// The server cannot be reached.
+/// The server cannot be reached, or cannot work now, as with a full disk; nothing was changed.
 pub const UNREACHABLE: u8 = 4;
 /// It took longer than one wanted to wait; the deployment goes on.
 pub const WAITED_TOO_LONG: u8 = 5;

@@ -3,5 +3,6 @@
 mod access;
 mod bad_input;
 mod crashes;
+mod full_disk;
 mod own_programs;
 mod support;

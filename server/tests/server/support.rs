@@ -54,8 +54,9 @@ impl Lockstep {
             .append(true)
             .open(self.folder.path().join("serve.log"))
             .expect("a log");
-        let child = Command::new(PROGRAM)
-            .args(["serve", "--addr", &self.address])
+        // The shell lets a write past a limit be an error instead of the server's end.
+        let child = Command::new("sh")
+            .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, PROGRAM, "serve", "--addr", &self.address])
             .arg("--data-dir")
             .arg(self.data())
             .stdin(Stdio::null())

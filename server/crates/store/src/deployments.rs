@@ -290,12 +290,15 @@ impl Store for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "a look whether the database can be written";
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(OPERATION))?;
+        if self.was_written_just_now() {
+            return Ok(());
+        }
+        // Committed: until then SQLite writes nothing, and a full disk would not be noticed.
         sqlx::query("INSERT INTO installation (key, value) VALUES ('ping', '1') ON CONFLICT (key) DO UPDATE SET value = '1'")
-            .execute(&mut *transaction)
+            .execute(&self.writer)
             .await
             .map_err(failed(OPERATION))?;
-        transaction.rollback().await.map_err(failed(OPERATION))?;
+        self.has_been_written();
         self.fill_reserve();
         Ok(())
     }

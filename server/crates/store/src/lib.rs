@@ -12,7 +12,11 @@ mod manifests;
 mod open;
 
 use sqlx::SqlitePool;
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 pub use error::OpenError;
 pub use logs::SqliteLogStore;
@@ -24,4 +28,20 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// Given up when the disk is full, so that a rollback can still be recorded.
     reserve: PathBuf,
+    /// When the last look whether it can be written went well.
+    written: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Looks that come closer together share one write, however many ask.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl SqliteStore {
+    pub(crate) fn was_written_just_now(&self) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.is_some_and(|at| at.elapsed() < LOOK_EVERY)
+    }
+
+    pub(crate) fn has_been_written(&self) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }

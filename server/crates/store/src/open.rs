@@ -11,6 +11,7 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -42,7 +43,7 @@ impl SqliteStore {
             source => OpenError::Database { path: file.clone(), source: Box::new(source) },
         })?;
         let readers = pool(&file, SqliteSynchronous::Full, true, READERS).await.map_err(database)?;
-        let store = Self { writer, readers, reserve: data_dir.join("reserve") };
+        let store = Self { writer, readers, reserve: data_dir.join("reserve"), written: Arc::default() };
         store.fill_reserve();
         Ok(store)
     }

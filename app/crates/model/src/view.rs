@@ -132,7 +132,7 @@ pub struct StepView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckpointView {
-    /// The deployment before which it was taken; `rollback --to` takes this number.
+    /// The deployment before which it was taken; `rollback ID` takes this number.
     pub deployment: DeploymentId,
     /// The service.
     pub service: ServiceName,

@@ -15,6 +15,7 @@ mod people;
 mod print;
 mod run;
 
+use crate::out::complain;
 use arguments::{Arguments, Command, Global};
 use clap::Parser;
 use client::Client;
@@ -31,7 +32,7 @@ pub(crate) fn main() -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: threads cannot be started: {error}");
+            complain!("error: threads cannot be started: {error}");
             return ExitCode::from(exit::NOT_SUCCEEDED);
         }
     };

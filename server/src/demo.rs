@@ -3,6 +3,7 @@
 
 pub mod service;
 
+use crate::out::say;
 use crate::{identity::first_admin, progress::Progress, serve::Server};
 use anyhow::{Context, bail};
 use app::backend::{Caller, Deployments, Manifests, Services as _};
@@ -48,7 +49,7 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
     let mut live: Vec<DeploymentId> = services.coordinator.live().into_iter().map(|(id, _)| id).collect();
     live.sort_unstable();
     for id in live {
-        println!("deployment {id} was under way and goes on");
+        say!("deployment {id} was under way and goes on");
         follow(server, id).await?;
     }
     let listed = services.service_list(ListServices { project: None, environment: None }).await?.services;
@@ -111,7 +112,7 @@ async fn follow(server: &Server, id: DeploymentId) -> anyhow::Result<Phase> {
             server.services.deployment_wait(WaitDeployment { id, after, wait_ms: WAIT_MS_MAX }).await?;
         for envelope in &view.events {
             if let Some(line) = progress.line(envelope) {
-                println!("  {line}");
+                say!("  {line}");
             }
         }
         after = view.seq;
@@ -139,13 +140,10 @@ async fn wait_back(server: &Server, environment: &EnvironmentName) -> anyhow::Re
         for service in services.iter().filter(|service| service.version.is_some()) {
             let version = service.version.as_ref().map(ToString::to_string).unwrap_or_default();
             let health = service.health.unwrap_or(Health::Unknown).word();
-            println!("  {} {version} ({environment}) serves as before: {health}", service.service);
+            say!("  {} {version} ({environment}) serves as before: {health}", service.service);
         }
         if !all_well {
-            println!(
-                "  not everything is well after {} s; `lockstep status` says more",
-                BACK_LIMIT.as_secs()
-            );
+            say!("  not everything is well after {} s; `lockstep status` says more", BACK_LIMIT.as_secs());
         }
         return Ok(());
     }

@@ -13,6 +13,7 @@ pub mod hub;
 pub mod identity;
 pub mod local_agent;
 pub mod monitor;
+mod out;
 mod port_holder;
 mod progress;
 mod secret;
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == "hold") {
         let Some(dir) = arguments.next() else {
-            eprintln!("hold is started by the agent, with a folder");
+            out::complain!("hold is started by the agent, with a folder");
             return ExitCode::from(cli::exit::REFUSED);
         };
         return lockstep_agent::hold(Path::new(&dir));

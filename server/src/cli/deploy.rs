@@ -6,6 +6,7 @@ use super::{
     error::Failure,
     exit, follow, manifest, print,
 };
+use crate::out::say;
 use lockstep_model::{
     ProjectName, ServiceName, Timestamp, Version,
     api::{DeploymentPlan, DeploymentStart, StartDeployment},
@@ -72,7 +73,7 @@ async fn request(global: &Global, client: &Client, release: Release) -> Result<S
 }
 
 fn show(plan: &PlanView) {
-    println!("project {}, environment {}, manifest {}", plan.project, plan.environment, plan.manifest);
+    say!("project {}, environment {}, manifest {}", plan.project, plan.environment, plan.manifest);
     let rows: Vec<[String; 6]> = plan
         .services
         .iter()
@@ -89,7 +90,7 @@ fn show(plan: &PlanView) {
         })
         .collect();
     print::table(["WAVE", "SERVICE", "FROM", "TO", "TEAM", "NEEDS"], &rows);
-    println!();
+    say!("");
     let rows: Vec<[String; 3]> = plan
         .steps
         .iter()
@@ -101,9 +102,9 @@ fn show(plan: &PlanView) {
     print::table(["STEP", "UNDO", "AFTER"], &rows);
     for warning in &plan.warnings {
         let service = warning.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
-        println!("\nwarning: {service}{}", warning.message);
+        say!("\nwarning: {service}{}", warning.message);
     }
-    println!("\nNothing was changed. `lockstep deploy --env {} --wait` does it.", plan.environment);
+    say!("\nNothing was changed. `lockstep deploy --env {} --wait` does it.", plan.environment);
 }
 
 fn undo(undo: &Undo) -> String {

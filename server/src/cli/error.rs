@@ -1,6 +1,7 @@
 //! Why a command did not do it, for people, for programs, and as exit code.
 
 use super::exit;
+use crate::out::complain;
 use lockstep_model::error::{ErrorBody, ErrorKind};
 
 /// A command did not do what it was asked.
@@ -42,19 +43,19 @@ impl Failure {
 
     pub(super) fn print(&self, json: bool) {
         if json {
-            eprintln!("{}", serde_json::json!({ "error": self.body }));
+            complain!("{}", serde_json::json!({ "error": self.body }));
             return;
         }
         match self.body.problems.as_slice() {
-            [] => eprintln!("error: {}", self.body.message),
+            [] => complain!("error: {}", self.body.message),
             problems => {
                 for problem in problems {
-                    eprintln!("error: {problem}");
+                    complain!("error: {problem}");
                 }
             }
         }
         if let Some(incident) = &self.body.incident {
-            eprintln!("       the server's log says more under incident {incident}");
+            complain!("       the server's log says more under incident {incident}");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     error::Failure,
     exit, print,
 };
+use crate::out::say;
 use crate::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_model::{
@@ -35,8 +36,8 @@ pub(super) async fn begun(
     if global.json {
         print::json(summary)?;
     } else {
-        println!("deployment {} ({}) is {}", summary.id, summary.environment, summary.phase);
-        println!("follow it: lockstep watch {}", summary.id);
+        say!("deployment {} ({}) is {}", summary.id, summary.environment, summary.phase);
+        say!("follow it: lockstep watch {}", summary.id);
     }
     Ok(exit::SUCCEEDED)
 }
@@ -163,7 +164,7 @@ impl Shown {
             Some(bar) => bar.println(line),
             // Programs get one document; people are told on the other stream what it waits for.
             None if self.is_quiet => {}
-            None => println!("{line}"),
+            None => say!("{line}"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The gateway: run by the agent, looked at by people.
 
 use super::{arguments::Global, client::Client, error::Failure, exit, print};
+use crate::out::say;
 use clap::Subcommand;
 use lockstep_gateway::{GatewayError, GatewayOptions};
 use lockstep_model::api::{Empty, GatewayShow};
@@ -27,7 +28,11 @@ pub(super) async fn gateway(global: &Global, command: GatewayCommand) -> Result<
         GatewayCommand::Show => show(global).await,
         GatewayCommand::Run { dir, handover } => {
             let filter = EnvFilter::try_from_env("LOCKSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).init();
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_ansi(false)
+                .log_internal_errors(false)
+                .init();
             let options = GatewayOptions { handover, ..GatewayOptions::new(dir) };
             lockstep_gateway::run(options)
                 .await
@@ -44,12 +49,15 @@ async fn show(global: &Global) -> Result<u8, Failure> {
         return Ok(exit::SUCCEEDED);
     }
     let Some(state) = page.gateway else {
-        println!("No gateway runs: it is started when the first service with a 'gateway:' is deployed.");
+        say!("No gateway runs: it is started when the first service with a 'gateway:' is deployed.");
         return Ok(exit::SUCCEEDED);
     };
-    println!(
+    say!(
         "gateway {}, process {}, {} connections, {} refused",
-        state.version, state.pid, state.connections, state.connections_refused
+        state.version,
+        state.pid,
+        state.connections,
+        state.connections_refused
     );
     let mut rows: Vec<[String; 9]> = Vec::new();
     for route in &state.routes {

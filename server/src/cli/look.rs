@@ -6,6 +6,7 @@ use super::{
     error::Failure,
     exit, print,
 };
+use crate::out::{self, say};
 use crate::progress::seconds;
 use lockstep_model::{
     DeploymentId,
@@ -43,7 +44,7 @@ async fn services(global: &Global, client: &Client) -> Result<u8, Failure> {
         return Ok(exit::SUCCEEDED);
     }
     if page.services.is_empty() {
-        println!("There are no services yet: write a lockstep.yaml, then `lockstep apply lockstep.yaml`.");
+        say!("There are no services yet: write a lockstep.yaml, then `lockstep apply lockstep.yaml`.");
         return Ok(exit::SUCCEEDED);
     }
     let rows: Vec<[String; 7]> = page.services.iter().map(row).collect();
@@ -51,7 +52,7 @@ async fn services(global: &Global, client: &Client) -> Result<u8, Failure> {
     for service in &page.services {
         let is_well = service.health.is_none_or(|health| health == lockstep_model::health::Health::Healthy);
         if let (false, Some(evidence)) = (is_well, &service.evidence) {
-            println!("\n{} ({}): {}", service.service, service.environment, evidence.sentence());
+            say!("\n{} ({}): {}", service.service, service.environment, evidence.sentence());
         }
     }
     Ok(exit::SUCCEEDED)
@@ -81,28 +82,28 @@ fn row(service: &ServiceView) -> [String; 7] {
 
 fn show(detail: &DeploymentDetail) {
     let DeploymentSummary { id, project, environment, phase, by, clocks, .. } = &detail.summary;
-    println!("deployment {id}, project {project}, environment {environment}: {phase}");
-    println!("asked for {} by {} ({})", print::ago(clocks.requested_at), by.user, by.via);
+    say!("deployment {id}, project {project}, environment {environment}: {phase}");
+    say!("asked for {} by {} ({})", print::ago(clocks.requested_at), by.user, by.via);
     if let Some(reason) = &detail.summary.reason {
-        println!("because: {reason}");
+        say!("because: {reason}");
     }
     if let Some(of) = detail.summary.restore_of {
-        println!("restores what served before deployment {of}");
+        say!("restores what served before deployment {of}");
     }
     let source = &detail.summary.source;
     for (what, value) in [("commit", &source.commit), ("author", &source.author), ("CI run", &source.ci_run)]
     {
         if let Some(value) = value {
-            println!("{what}: {value}");
+            say!("{what}: {value}");
         }
     }
     if let Some(failure) = &detail.summary.failure {
-        println!("did not go on: {}", failure.reason);
+        say!("did not go on: {}", failure.reason);
     }
     if let Some(reason) = &detail.summary.operator_reason {
-        println!("an operator is needed: {reason}");
+        say!("an operator is needed: {reason}");
     }
-    println!();
+    say!("");
     let rows: Vec<[String; 4]> = detail
         .summary
         .services
@@ -116,7 +117,7 @@ fn show(detail: &DeploymentDetail) {
         })
         .collect();
     print::table(["SERVICE", "FROM", "TO", "STATE"], &rows);
-    println!();
+    say!("");
     let rows: Vec<[String; 4]> = detail
         .steps
         .iter()
@@ -129,10 +130,10 @@ fn show(detail: &DeploymentDetail) {
         .collect();
     print::table(["STEP", "STATE", "TOOK", "WHAT WAS SEEN"], &rows);
     for warning in &detail.warnings {
-        println!("\nwarning: {}", warning.message);
+        say!("\nwarning: {}", warning.message);
     }
     if let (Some(detected), Some(stable)) = (clocks.detected_at, clocks.stable_at) {
-        println!("\nback and probed {} after the verdict", seconds(stable.since_ms(detected)));
+        say!("\nback and probed {} after the verdict", seconds(stable.since_ms(detected)));
     }
 }
 
@@ -156,10 +157,14 @@ pub(super) async fn logs(
             let page = client.call(DeploymentLogs, &request).await?;
             after = page.next;
             for line in &page.lines {
-                if global.json {
-                    println!("{}", serde_json::to_string(line).unwrap_or_default());
+                let text = if global.json {
+                    serde_json::to_string(line).unwrap_or_default()
                 } else {
-                    println!("{}  {}", line.step, line.text);
+                    format!("{}  {}", line.step, line.text)
+                };
+                if out::line(format_args!("{text}")).is_err() {
+                    // Nobody reads any more, as behind `| head`.
+                    return Ok(exit::SUCCEEDED);
                 }
             }
             if !page.more {
@@ -192,7 +197,7 @@ pub(super) async fn history(
         return Ok(exit::SUCCEEDED);
     }
     if page.deployments.is_empty() {
-        println!("Nothing was deployed yet: `lockstep deploy --wait` begins.");
+        say!("Nothing was deployed yet: `lockstep deploy --wait` begins.");
         return Ok(exit::SUCCEEDED);
     }
     let rows: Vec<[String; 7]> = page

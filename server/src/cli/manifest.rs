@@ -1,6 +1,7 @@
 //! Manifests: checked here, applied there.
 
 use super::{arguments::Global, client::Client, error::Failure, exit, print};
+use crate::out::say;
 use lockstep_model::{
     api::{ApplyManifest, ManifestApply},
     error::{ErrorBody, ErrorKind},
@@ -15,7 +16,7 @@ pub(super) fn check(global: &Global, path: &Path) -> Result<u8, Failure> {
             if global.json {
                 print::json(&manifest)?;
             } else {
-                println!(
+                say!(
                     "{file} is right: project {}, {} services, environments {}",
                     manifest.project,
                     manifest.services.len(),
@@ -41,8 +42,8 @@ pub(super) async fn apply(global: &Global, client: &Client, path: &Path) -> Resu
     if global.json {
         print::json(&view)?;
     } else {
-        println!("applied to project {}: {}", view.project, view.digest);
-        println!("next: lockstep plan, or lockstep deploy --wait");
+        say!("applied to project {}: {}", view.project, view.digest);
+        say!("next: lockstep plan, or lockstep deploy --wait");
     }
     Ok(exit::SUCCEEDED)
 }

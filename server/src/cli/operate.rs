@@ -6,6 +6,7 @@ use super::{
     error::Failure,
     exit, follow, print,
 };
+use crate::out::say;
 use lockstep_model::{
     DeploymentId,
     api::{
@@ -42,7 +43,7 @@ async fn checkpoints(global: &Global, client: &Client) -> Result<u8, Failure> {
         return Ok(exit::SUCCEEDED);
     }
     if page.checkpoints.is_empty() {
-        println!("There is nothing to go back to yet.");
+        say!("There is nothing to go back to yet.");
         return Ok(exit::SUCCEEDED);
     }
     let rows: Vec<[String; 4]> = page
@@ -60,7 +61,7 @@ async fn checkpoints(global: &Global, client: &Client) -> Result<u8, Failure> {
         })
         .collect();
     print::table(["BEFORE", "SERVICE", "VERSION", "TAKEN"], &rows);
-    println!("\n`lockstep rollback N` takes deployment N back: what served before it serves again.");
+    say!("\n`lockstep rollback N` takes deployment N back: what served before it serves again.");
     Ok(exit::SUCCEEDED)
 }
 
@@ -97,7 +98,7 @@ pub(super) async fn resolve(
     if global.json {
         print::json(&summary)?;
     } else {
-        println!("deployment {id} is {} now", summary.phase);
+        say!("deployment {id} is {} now", summary.phase);
     }
     Ok(exit::SUCCEEDED)
 }

@@ -1,6 +1,7 @@
 //! Users and tokens.
 
 use super::{arguments::Global, client::Client, error::Failure, exit, print};
+use crate::out::say;
 use clap::Subcommand;
 use lockstep_model::{
     UserName,
@@ -87,8 +88,8 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                 print::json(&link)?;
                 return Ok(exit::SUCCEEDED);
             }
-            println!("{} is {role}. Send them this link; it works once, for a day:", link.user);
-            println!("  {}{}", client.url(), link.path);
+            say!("{} is {role}. Send them this link; it works once, for a day:", link.user);
+            say!("  {}{}", client.url(), link.path);
         }
         UserCommand::Change { name, role, enabled } => {
             let user = client.call(UserChange, &ChangeUser { name, role, enabled }).await?;
@@ -97,7 +98,7 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                 return Ok(exit::SUCCEEDED);
             }
             let state = if user.enabled { "may sign in" } else { "may not sign in" };
-            println!("{} is {} and {state}; their sessions have ended", user.name, user.role);
+            say!("{} is {} and {state}; their sessions have ended", user.name, user.role);
         }
     }
     Ok(exit::SUCCEEDED)
@@ -112,7 +113,7 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 return Ok(exit::SUCCEEDED);
             }
             if page.tokens.is_empty() {
-                println!("There are no tokens: `lockstep token add NAME --role deployer` makes one.");
+                say!("There are no tokens: `lockstep token add NAME --role deployer` makes one.");
                 return Ok(exit::SUCCEEDED);
             }
             let rows: Vec<[String; 6]> = page
@@ -140,12 +141,14 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 return Ok(exit::SUCCEEDED);
             }
             let token = &created.token;
-            println!(
+            say!(
                 "token {} ({}), {} for {days} days; it is shown only now:",
-                token.id, token.name, token.role
+                token.id,
+                token.name,
+                token.role
             );
-            println!("  {}", created.secret);
-            println!("use it as LOCKSTEP_TOKEN");
+            say!("  {}", created.secret);
+            say!("use it as LOCKSTEP_TOKEN");
         }
         TokenCommand::Revoke { id } => {
             let token = client.call(TokenRevoke, &RevokeToken { id }).await?;
@@ -153,7 +156,7 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 print::json(&token)?;
                 return Ok(exit::SUCCEEDED);
             }
-            println!("token {} ({}) is revoked", token.id, token.name);
+            say!("token {} ({}) is revoked", token.id, token.name);
         }
     }
     Ok(exit::SUCCEEDED)

@@ -1,6 +1,7 @@
 //! Output: JSON for programs, aligned columns for people.
 
 use super::error::Failure;
+use crate::out::say;
 use crate::progress::seconds;
 use lockstep_model::Timestamp;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 /// Prints a value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::local(error.to_string()))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -29,7 +30,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
 fn line(texts: &[String], widths: &[usize]) {
     let cells: Vec<String> =
         texts.iter().zip(widths).map(|(text, width)| format!("{text:<width$}")).collect();
-    println!("{}", cells.join("  ").trim_end());
+    say!("{}", cells.join("  ").trim_end());
 }
 
 /// How long ago something was.

@@ -5,6 +5,7 @@ use super::{
     error::Failure,
     exit,
 };
+use crate::out::{complain, say};
 use crate::{
     data_dir::DataDir,
     demo::{self, service::DemoService},
@@ -34,8 +35,8 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
     if options.demo {
         return serve_demo(server).await;
     }
-    println!("Lockstep {} at {}", env!("CARGO_PKG_VERSION"), server.url);
-    println!("Commands on this machine find it through --data-dir {}", global.data_dir.display());
+    say!("Lockstep {} at {}", env!("CARGO_PKG_VERSION"), server.url);
+    say!("Commands on this machine find it through --data-dir {}", global.data_dir.display());
     told_to_end().await.context("hearing signals")?;
     let with_services = server.data().end_all_take();
     server.stop(with_services).await;
@@ -43,8 +44,8 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
 }
 
 async fn serve_demo(server: Server) -> Result<u8, Failure> {
-    println!("Lockstep {}, demo: project shop in staging and production", env!("CARGO_PKG_VERSION"));
-    println!("Sign in (once, within 30 minutes): {}", demo::sign_in_link(&server).await?);
+    say!("Lockstep {}, demo: project shop in staging and production", env!("CARGO_PKG_VERSION"));
+    say!("Sign in (once, within 30 minutes): {}", demo::sign_in_link(&server).await?);
     let outcome = tokio::select! {
         outcome = demo::start(&server) => Some(outcome),
         ended = told_to_end() => {
@@ -55,19 +56,19 @@ async fn serve_demo(server: Server) -> Result<u8, Failure> {
     if let Some(outcome) = outcome {
         match &outcome {
             Ok(()) => {
-                println!("staging:    http://127.0.0.1:4101 (backend), :4102 (frontend), :4103 (web_portal)");
-                println!("production: http://127.0.0.1:4201 (backend), :4202 (frontend), :4203 (web_portal)");
-                println!("Break a release and see it come back, in another terminal:");
-                println!("  {} deploy --set backend=1.1.0 --set frontend=broken --wait", program());
-                println!("^C ends the server and all that it started.");
+                say!("staging:    http://127.0.0.1:4101 (backend), :4102 (frontend), :4103 (web_portal)");
+                say!("production: http://127.0.0.1:4201 (backend), :4202 (frontend), :4203 (web_portal)");
+                say!("Break a release and see it come back, in another terminal:");
+                say!("  {} deploy --set backend=1.1.0 --set frontend=broken --wait", program());
+                say!("^C ends the server and all that it started.");
             }
-            Err(error) => eprintln!("error: {error:#}"),
+            Err(error) => complain!("error: {error:#}"),
         }
         told_to_end().await.context("hearing signals")?;
     }
-    println!("ending everything that was started …");
+    say!("ending everything that was started …");
     server.stop(true).await;
-    println!("ended; what served is started again at the next start");
+    say!("ended; what served is started again at the next start");
     Ok(exit::SUCCEEDED)
 }
 
@@ -110,7 +111,7 @@ pub(super) async fn stop(global: &Global, all: bool) -> Result<u8, Failure> {
                 "no server runs with {shown}, but its agent does; start the server with `lockstep serve`, then use `lockstep stop --all`"
             )));
         }
-        println!("no server runs with {shown}");
+        say!("no server runs with {shown}");
         return Ok(exit::SUCCEEDED);
     };
     if all {
@@ -126,14 +127,18 @@ pub(super) async fn stop(global: &Global, all: bool) -> Result<u8, Failure> {
         sleep(Duration::from_millis(50)).await;
     }
     let what = if all { "the server and everything that it kept have" } else { "the server has" };
-    println!("{what} ended");
+    say!("{what} ended");
     Ok(exit::SUCCEEDED)
 }
 
 /// Log lines go to standard error; LOCKSTEP_LOG says which, as in `LOCKSTEP_LOG=debug`.
 fn log(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_env("LOCKSTEP_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written, as on a full disk, is no reason to fall over.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

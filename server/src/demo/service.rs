@@ -1,6 +1,7 @@
 //! The demo's services: small HTTP servers that speak the health dialect of the first user's
 //! platform and misbehave by version. The hidden subcommand `demo-service`.
 
+use crate::out::{complain, say};
 use axum::{Json, Router, extract::State, response::Html, routing::get};
 use serde_json::{Value, json};
 use std::{
@@ -51,7 +52,7 @@ type Shared = State<Arc<Running>>;
 /// When it cannot listen.
 pub async fn run(options: DemoService) -> anyhow::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).await?;
-    println!("{} {} listens at {}", options.name, options.version, listener.local_addr()?);
+    say!("{} {} listens at {}", options.name, options.version, listener.local_addr()?);
     let is_deaf = options.version == "deaf";
     let client = reqwest::Client::builder().timeout(CALL_LIMIT).build()?;
     let state = Arc::new(Running { options, client, since: Instant::now() });
@@ -70,7 +71,7 @@ pub async fn run(options: DemoService) -> anyhow::Result<()> {
             if !is_deaf {
                 return;
             }
-            println!("told to stop, and does not listen");
+            say!("told to stop, and does not listen");
         }
     };
     axum::serve(listener, router).with_graceful_shutdown(told).await?;
@@ -120,7 +121,7 @@ async fn ready(State(running): Shared) -> (axum::http::StatusCode, Json<Value>) 
     if running.options.version == "crashing" {
         tokio::spawn(async {
             sleep(DIES_AFTER).await;
-            eprintln!("something unexpected happened");
+            complain!("something unexpected happened");
             exit(CRASH_CODE);
         });
     }

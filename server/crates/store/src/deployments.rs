@@ -23,6 +23,7 @@ use lockstep_model::{
     view::{CheckpointView, DeploymentSummary},
 };
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Keeps the rows that can be read, and tells of the others.
 fn readable<T>(rows: Vec<SqliteRow>, read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
@@ -293,8 +294,11 @@ impl Store for SqliteStore {
         if self.was_written_just_now() {
             return Ok(());
         }
-        // Committed: until then SQLite writes nothing, and a full disk would not be noticed.
-        sqlx::query("INSERT INTO installation (key, value) VALUES ('ping', '1') ON CONFLICT (key) DO UPDATE SET value = '1'")
+        // Committed, and never the same value twice: otherwise SQLite writes nothing, and a full disk
+        // would not be noticed.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string();
+        sqlx::query("INSERT INTO installation (key, value) VALUES ('ping', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+            .bind(now)
             .execute(&self.writer)
             .await
             .map_err(failed(OPERATION))?;

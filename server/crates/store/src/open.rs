@@ -2,7 +2,7 @@
 
 use crate::{SqliteStore, error::OpenError};
 use sqlx::{
-    SqlitePool,
+    Connection, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -113,7 +113,19 @@ pub(crate) async fn pool(
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", JOURNAL_BYTES_MAX);
     let options = if read_only { options.pragma("query_only", "ON") } else { options };
-    SqlitePoolOptions::new().max_connections(size).connect_with(options).await
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Rollbacks that were left to the connection come first.
+                connection.ping().await?;
+                // When COMMIT finds the disk full, SQLite has ended the transaction by itself; the
+                // connection still counts it and would refuse every other. A new one takes its place.
+                Ok(!connection.is_in_transaction())
+            })
+        })
+        .connect_with(options)
+        .await
 }
 
 async fn check_library(pool: &SqlitePool) -> Result<Result<(), OpenError>, sqlx::Error> {

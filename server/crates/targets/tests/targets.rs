@@ -262,9 +262,7 @@ async fn run(spec: &ServiceSpec, kind: StepKind, host: &FakeHost) -> StepOutcome
 #[tokio::test(start_paused = true)]
 async fn a_good_version_is_started_verified_and_given_the_traffic() {
     let host = FakeHost::serving_old();
-    for kind in
-        [StepKind::Preflight, StepKind::Prepare, StepKind::Verify, StepKind::Shift, StepKind::Watch]
-    {
+    for kind in [StepKind::Preflight, StepKind::Prepare, StepKind::Verify, StepKind::Shift, StepKind::Watch] {
         let outcome = run(&blue_green(), kind, &host).await;
         assert!(matches!(outcome, StepOutcome::Succeeded { .. }), "{kind:?}: {outcome:?}");
     }

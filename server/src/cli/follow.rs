@@ -73,6 +73,8 @@ pub(super) async fn watch(
     shown.finish();
     if global.json {
         print::json(&client.call(DeploymentShow, &DeploymentRequest { id }).await?)?;
+    } else if matches!(phase, Phase::RolledBack | Phase::Failed) {
+        say!("what was printed: lockstep logs {id}; every step: lockstep status {id}");
     }
     Ok(verdict(phase))
 }

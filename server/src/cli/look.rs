@@ -6,7 +6,7 @@ use super::{
     error::Failure,
     exit, print,
 };
-use crate::out::{self, say};
+use crate::out::{self, complain, say};
 use crate::progress::seconds;
 use lockstep_model::{
     DeploymentId,
@@ -172,6 +172,9 @@ pub(super) async fn logs(
             }
         }
         if is_over {
+            if after == 0 && !global.json {
+                complain!("nothing was printed; a process is heard when it is ended, a command at once");
+            }
             return Ok(exit::SUCCEEDED);
         }
         sleep(FOLLOW_EVERY).await;

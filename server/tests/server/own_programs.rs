@@ -41,6 +41,12 @@ async fn three_foreign_programs_are_deployed_and_all_come_back_when_one_breaks()
     assert!(get(&server, &docs).await.contains("Docs 1.0.0"));
     assert!(report().contains("Report 1.0.0"), "{}", report());
 
+    // What the broken one printed is told, though it is gone.
+    server.wait("the output has arrived", |server| {
+        let logs = server.ok(&["logs", "2", "--step", "site.prepare"]);
+        logs.contains("the last that site-d2-a1 printed") && logs.contains("site broken listens on")
+    });
+
     // A command is taken back by its own undo, after it had succeeded.
     server.ok(&["deploy", "--set", "site=1.1.0", "--set", "report=1.1.0", "--wait"]);
     assert!(report().contains("Report 1.1.0"), "{}", report());

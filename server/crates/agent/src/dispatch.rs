@@ -145,7 +145,9 @@ impl Dispatch {
     async fn change(&self, key: &OrderKey, order: Order, cancelled: watch::Receiver<bool>) -> Outcome {
         match order {
             Order::Start { revision } => self.keeper.start(revision).await,
-            Order::Stop { revision, grace_ms } => self.keeper.stop(&revision, grace_ms).await,
+            Order::Stop { revision, grace_ms } => {
+                self.keeper.stop(&revision, grace_ms, Some(&self.runner.output_path(key))).await
+            }
             Order::Exec { spec } => self.runner.run(key, &spec, cancelled).await,
             Order::Route { slot, gateway, weights, drain } => {
                 match self.route(slot, gateway, weights, drain).await {

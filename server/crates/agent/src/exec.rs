@@ -128,7 +128,7 @@ impl Runner {
     /// Sends a command's output on, from its beginning on each new connection, until `done` says
     /// that no more will come; then its outcome.
     pub(crate) async fn deliver(&self, key: OrderKey, mut done: watch::Receiver<Option<Outcome>>) {
-        let path = self.run_dir(&key).output_path();
+        let path = self.output_path(&key);
         let mut line = self.outbox.line(0).await;
         let mut offset = 0;
         loop {
@@ -164,6 +164,11 @@ impl Runner {
     /// Forgets a command whose output and outcome the coordinator has.
     pub(crate) fn forget(&self, key: &OrderKey) {
         self.run_dir(key).remove();
+    }
+
+    /// What an order prints is sent on from here.
+    pub(crate) fn output_path(&self, key: &OrderKey) -> PathBuf {
+        self.run_dir(key).output_path()
     }
 
     fn run_dir(&self, key: &OrderKey) -> RunDir {

@@ -20,7 +20,8 @@ use lockstep_model::{
 };
 use std::{
     collections::HashMap,
-    io,
+    fs,
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -31,6 +32,9 @@ pub(crate) use launch::launch;
 
 /// Beside its grace, a hold gets this long to end a tree and write how it ended.
 const STOP_SLACK: Duration = Duration::from_secs(10);
+
+/// What is kept of the output of a process that is ended.
+const LAST_WORDS_BYTES: u64 = 64 << 10;
 
 /// Keeps processes. Cheap to clone.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ impl Keeper {
             tokio::spawn(async move {
                 let revision = wanted.spec.revision.clone();
                 if wanted.ending {
-                    keeper.stop(&revision, wanted.spec.process.stop_grace_ms).await;
+                    keeper.stop(&revision, wanted.spec.process.stop_grace_ms, None).await;
                 } else if wanted.given_up.is_none() {
                     keeper.watch(revision, rebooted).await;
                 }
@@ -174,8 +178,14 @@ impl Keeper {
         })
     }
 
-    /// Ends a revision; it is no longer wanted. One that does not run is a success.
-    pub(crate) async fn stop(&self, revision: &RevisionId, grace_ms: u64) -> Outcome {
+    /// Ends a revision; it is no longer wanted. One that does not run is a success. The end of what
+    /// it printed is kept at `last_words`.
+    pub(crate) async fn stop(
+        &self,
+        revision: &RevisionId,
+        grace_ms: u64,
+        last_words: Option<&Path>,
+    ) -> Outcome {
         let turn = self.turn(revision);
         let _one_at_a_time = turn.lock().await;
         let Some(mut wanted) = self.wanted(revision) else {
@@ -194,6 +204,11 @@ impl Keeper {
         if let Err(error) = lock(&self.0.desired).remove(revision) {
             tracing::warn!("{revision} could not be forgotten: {error}");
         }
+        if let Some(to) = last_words
+            && let Err(error) = keep_last_words(&dir.output_path(), to, revision)
+        {
+            tracing::warn!("what {revision} printed could not be kept: {error}");
+        }
         RunDir::new(self.0.dir.join(revision.as_str())).remove();
         lock(&self.0.turns).remove(revision.as_str());
         match stopped {
@@ -205,8 +220,9 @@ impl Keeper {
     /// Ends everything.
     pub(crate) async fn stop_all(&self) {
         let all: Vec<Wanted> = lock(&self.0.desired).all().cloned().collect();
-        let stops =
-            all.iter().map(|wanted| self.stop(&wanted.spec.revision, wanted.spec.process.stop_grace_ms));
+        let stops = all
+            .iter()
+            .map(|wanted| self.stop(&wanted.spec.revision, wanted.spec.process.stop_grace_ms, None));
         for outcome in futures_util::future::join_all(stops).await {
             if let Outcome::Failed { message } = outcome {
                 tracing::error!("{message}");
@@ -266,6 +282,26 @@ impl Keeper {
     fn turn(&self, revision: &RevisionId) -> Arc<tokio::sync::Mutex<()>> {
         lock(&self.0.turns).entry(revision.to_string()).or_default().clone()
     }
+}
+
+/// Puts the end of an output where the output of an order is sent from.
+fn keep_last_words(output: &Path, to: &Path, revision: &RevisionId) -> io::Result<()> {
+    let mut file = match fs::File::open(output) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let length_bytes = file.metadata()?.len();
+    if length_bytes == 0 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(length_bytes.saturating_sub(LAST_WORDS_BYTES)))?;
+    let mut text = format!("— the last that {revision} printed —\n").into_bytes();
+    file.take(LAST_WORDS_BYTES).read_to_end(&mut text)?;
+    if let Some(folder) = to.parent() {
+        crate::folder::make(folder)?;
+    }
+    crate::folder::replace(to, &text, false)
 }
 
 /// Ends a run: how it ended, none when it never ran.

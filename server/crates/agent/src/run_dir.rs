@@ -129,6 +129,9 @@ impl RunDir {
 
     /// How the run stands.
     pub(crate) fn state(&self) -> io::Result<RunState> {
+        // In the reverse of the order in which a hold writes, so that one which begins and ends
+        // between two looks is not taken for one that is gone.
+        let started = self.started()?;
         if let Some(ended) = read(&self.0.join("exit.json"))? {
             return Ok(RunState::Ended(ended));
         }
@@ -139,7 +142,7 @@ impl RunDir {
         if let Some(ended) = read(&self.0.join("exit.json"))? {
             return Ok(RunState::Ended(ended));
         }
-        match self.started()? {
+        match started {
             Some(_) => Ok(RunState::Ended(Ended { exit: Exit::Lost, killed: false, at: crate::now() })),
             None => Ok(RunState::Waiting),
         }

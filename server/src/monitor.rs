@@ -12,7 +12,7 @@ use lockstep_model::{
     plan::Serving,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -147,8 +147,8 @@ impl Monitor {
     }
 
     fn forget_others(&self, serving: &[(Slot, Serving)]) {
-        let mut all = self.lock();
-        all.retain(|slot, _| serving.iter().any(|(known, _)| known == slot));
+        let known: BTreeSet<&Slot> = serving.iter().map(|(slot, _)| slot).collect();
+        self.lock().retain(|slot, _| known.contains(slot));
     }
 }
 

@@ -28,9 +28,7 @@ async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
             .iter()
             .any(|(_, handle)| handle.project == slot.project && handle.environment == slot.environment);
         // What served may have changed since the list was read.
-        let now = dependencies.store.serving_list(Some(&slot.project), Some(&slot.environment)).await?;
-        let serves = now.iter().any(|row| row.slot == slot && row.serving.as_ref() == Some(&serving));
-        if is_changing || !serves {
+        if is_changing || dependencies.store.serving_show(&slot).await?.as_ref() != Some(&serving) {
             continue;
         }
         let key = inner.question("bring-back");

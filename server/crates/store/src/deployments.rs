@@ -202,6 +202,19 @@ impl Store for SqliteStore {
         }))
     }
 
+    async fn serving_show(&self, slot: &Slot) -> Result<Option<Serving>, StoreError> {
+        let body: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT serving FROM serving WHERE project = $1 AND environment = $2 AND service = $3",
+        )
+        .bind(slot.project.as_str())
+        .bind(slot.environment.as_str())
+        .bind(slot.service.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("reading what serves"))?;
+        body.flatten().map(|body| from_json(&body, || format!("what serves for {slot}"))).transpose()
+    }
+
     async fn checkpoint_list(
         &self,
         project: &ProjectName,

@@ -101,6 +101,9 @@ async fn a_journal_is_kept_and_the_rows_are_what_it_tells() {
         let serving = store.serving_list(None, None).await.expect("readable");
         assert_eq!(serving.len(), 3, "{name}");
         assert!(serving.iter().all(|row| row.serving.as_ref().is_some_and(|s| s.deployment == first.id)));
+        for row in &serving {
+            assert_eq!(store.serving_show(&row.slot).await.expect("readable"), row.serving, "{name}");
+        }
         assert_eq!(store.checkpoint_of(first.id).await.expect("readable").len(), 3, "{name}");
         assert!(store.retirement_list().await.expect("readable").is_empty(), "{name}: nothing served before");
 

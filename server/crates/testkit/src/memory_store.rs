@@ -305,6 +305,10 @@ impl Store for MemoryStore {
         Ok(data.serving.values().filter(is_meant).cloned().collect())
     }
 
+    async fn serving_show(&self, slot: &Slot) -> Result<Option<Serving>, StoreError> {
+        Ok(self.data().serving.get(slot).and_then(|row| row.serving.clone()))
+    }
+
     async fn checkpoint_list(
         &self,
         project: &ProjectName,

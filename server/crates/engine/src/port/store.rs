@@ -288,6 +288,9 @@ pub trait Store: Send + Sync {
         environment: Option<&EnvironmentName>,
     ) -> Result<Vec<ServingRow>, StoreError>;
 
+    /// What serves for one slot; none when nothing does.
+    async fn serving_show(&self, slot: &Slot) -> Result<Option<Serving>, StoreError>;
+
     /// Checkpoints of an environment, the newest first, at most 200.
     async fn checkpoint_list(
         &self,

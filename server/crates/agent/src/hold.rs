@@ -52,6 +52,7 @@ pub fn hold(dir: &Path) -> ExitCode {
 fn try_hold(dir: &RunDir) -> io::Result<()> {
     // Fails only for a group's leader, whom no terminal reaches by accident either.
     let _ = setsid();
+    let spec = dir.spec()?;
     let Some(_lock) = folder::take_lock(&dir.lock_path())? else {
         return Ok(());
     };
@@ -65,8 +66,7 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     }
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let spec = dir.spec()?;
-    let mut output = Output::open(dir, spec.output)?;
+    let mut output = Output::new(dir, spec.output);
     let (reader, writer) = io::pipe()?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
     let pid = match start::start(&spec, &writer) {

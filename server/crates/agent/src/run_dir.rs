@@ -92,8 +92,14 @@ impl RunDir {
         &self.0
     }
 
+    /// What a hold holds for its life: the file that it was told by, since each file more is a cost
+    /// of every command. It reads it before, for closing it would let go of the lock.
     pub(crate) fn lock_path(&self) -> PathBuf {
-        self.0.join("lock")
+        self.spec_path()
+    }
+
+    fn spec_path(&self) -> PathBuf {
+        self.0.join("spec.json")
     }
 
     pub(crate) fn output_path(&self) -> PathBuf {
@@ -103,12 +109,12 @@ impl RunDir {
     /// Makes the folder with what is to be run. One that is there already is left as it is.
     pub(crate) fn prepare(&self, spec: &HoldSpec) -> io::Result<()> {
         folder::make(&self.0)?;
-        let file = self.0.join("spec.json");
+        let file = self.spec_path();
         if file.exists() { Ok(()) } else { folder::replace(&file, &to_json(spec), false) }
     }
 
     pub(crate) fn spec(&self) -> io::Result<HoldSpec> {
-        read(&self.0.join("spec.json"))?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        read(&self.spec_path())?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     pub(crate) fn started(&self) -> io::Result<Option<Started>> {

@@ -21,7 +21,8 @@ const ROTATE_BYTES: u64 = 10 << 20;
 /// Where output goes.
 pub(super) struct Output {
     path: PathBuf,
-    file: File,
+    /// Made with the first output; many a command says nothing.
+    file: Option<File>,
     written_bytes: u64,
     rule: OutputRule,
     tail: VecDeque<u8>,
@@ -33,10 +34,9 @@ fn open(path: &PathBuf) -> io::Result<File> {
 }
 
 impl Output {
-    pub(super) fn open(dir: &RunDir, rule: OutputRule) -> io::Result<Self> {
+    pub(super) fn new(dir: &RunDir, rule: OutputRule) -> Self {
         let path = dir.output_path();
-        let file = open(&path)?;
-        Ok(Self { path, file, written_bytes: 0, rule, tail: VecDeque::new(), dropped_bytes: 0 })
+        Self { path, file: None, written_bytes: 0, rule, tail: VecDeque::new(), dropped_bytes: 0 }
     }
 
     /// Copies what is there. False when the other side is closed. Output that cannot be written
@@ -58,9 +58,8 @@ impl Output {
             OutputRule::Rotate => {
                 if self.written_bytes >= ROTATE_BYTES
                     && fs::rename(&self.path, self.path.with_extension("1.log")).is_ok()
-                    && let Ok(file) = open(&self.path)
                 {
-                    self.file = file;
+                    self.file = None;
                     self.written_bytes = 0;
                 }
                 self.write(bytes);
@@ -81,19 +80,30 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        match self.file.write_all(bytes) {
+        match self.try_write(bytes) {
             Ok(()) => self.written_bytes += bytes.len() as u64,
             Err(_) => self.dropped_bytes += bytes.len() as u64,
         }
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(open(&self.path)?),
+        };
+        file.write_all(bytes)
     }
 
     /// Writes the end, and how much is missing before it.
     pub(super) fn finish(&mut self) {
         if self.dropped_bytes > 0 {
             let note = format!("\n… {} bytes were dropped here …\n", self.dropped_bytes);
-            let _ = self.file.write_all(note.as_bytes());
+            let _ = self.try_write(note.as_bytes());
         }
-        let (first, second) = self.tail.as_slices();
-        let _ = self.file.write_all(first).and_then(|()| self.file.write_all(second));
+        let tail: Vec<u8> = std::mem::take(&mut self.tail).into();
+        let _ = self.try_write(&tail);
     }
 }

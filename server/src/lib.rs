@@ -19,18 +19,13 @@ mod progress;
 mod secret;
 pub mod serve;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 /// The program: what its first argument says.
 pub fn main() -> ExitCode {
-    // A hold is one thread without a runtime; nothing else may be set up before it.
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "hold") {
-        let Some(dir) = arguments.next() else {
-            out::complain!("hold is started by the agent, with a folder");
-            return ExitCode::from(cli::exit::REFUSED);
-        };
-        return lockstep_agent::hold(Path::new(&dir));
+    // Holds are forked from one thread without a runtime; nothing else may be set up before them.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "hold") {
+        return lockstep_agent::serve_holds();
     }
     cli::main()
 }

@@ -139,3 +139,19 @@ async fn a_killed_agent_is_started_again_and_users_notice_nothing() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_are_forked_from_may_die_and_nothing_that_runs_does() {
+    let server = Lockstep::start();
+    let ports = free_ports::<3>();
+    let file = server.write("lockstep.yaml", &shop(ports, "1s"));
+    server.ok(&["deploy", "-f", &file, "--wait"]);
+    server.kill_nursery();
+    server.ok(&["deploy", "--set", "frontend=1.1.0", "--wait"]);
+    let mut expected = ["1.0.0", "1.1.0", "1.0.0"].into_iter();
+    for port in ports {
+        let answer = server.http.get(format!("http://127.0.0.1:{port}/version")).send().await;
+        let text = answer.expect("an answer").text().await.expect("text");
+        assert!(text.contains(expected.next().expect("three")), "{text}");
+    }
+}

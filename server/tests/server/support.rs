@@ -101,6 +101,26 @@ impl Lockstep {
         }
     }
 
+    /// Kills the process from which the agent's holds are forked.
+    pub fn kill_nursery(&self) {
+        let agent = lockstep_agent::running(&self.data().join("agent")).expect("readable").expect("it runs");
+        let children = format!("/proc/{agent}/task");
+        let threads = std::fs::read_dir(children).expect("readable");
+        let children = threads.flat_map(|thread| {
+            let list = std::fs::read_to_string(thread.expect("readable").path().join("children"));
+            list.unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>()
+        });
+        let nursery = children
+            .filter(|pid| {
+                let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.trim_end_matches('\0').ends_with("\0hold")
+            })
+            .map(|pid| pid.parse().expect("a number"))
+            .next()
+            .expect("it runs");
+        kill(Pid::from_raw(nursery), Signal::SIGKILL).expect("killed");
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         Command::new(PROGRAM)
             .args(arguments)

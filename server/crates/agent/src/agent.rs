@@ -2,7 +2,7 @@
 
 use crate::{
     AgentError, connection, dispatch::Dispatch, exec::Runner, folder, gateway::Gateway, keep::Keeper,
-    ledger::Ledger, outbox::Outbox,
+    launcher::Launcher, ledger::Ledger, outbox::Outbox,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -20,7 +20,7 @@ pub struct AgentOptions {
     pub dir: PathBuf,
     /// The folder of the gateway that it keeps.
     pub gateway_dir: PathBuf,
-    /// The program with the subcommands `hold DIR` and `gateway run --dir DIR`.
+    /// The program with the subcommands `hold` and `gateway run --dir DIR`.
     pub program: PathBuf,
 }
 
@@ -47,8 +47,9 @@ pub async fn run(options: AgentOptions) -> Result<(), AgentError> {
     };
     let outbox = Outbox::new();
     let ledger = Ledger::open(&dir.join("ledger.jsonl"))?;
-    let keeper = Keeper::open(&dir, &program, outbox.clone())?;
-    let runner = Runner::new(&dir, &program, keeper.clone(), outbox.clone());
+    let launcher = Launcher::new(&dir, &program);
+    let keeper = Keeper::open(&dir, launcher.clone(), outbox.clone())?;
+    let runner = Runner::new(&dir, launcher, keeper.clone(), outbox.clone());
     let gateway = Arc::new(Gateway::new(gateway_dir, program));
     keeper.resume();
     let keeping = tokio::spawn({

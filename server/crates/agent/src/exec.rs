@@ -3,7 +3,8 @@
 
 use crate::{
     environment, folder,
-    keep::{Keeper, launch},
+    keep::Keeper,
+    launcher::Launcher,
     outbox::Outbox,
     run_dir::{HoldSpec, OutputRule, RunDir, RunState},
 };
@@ -36,14 +37,14 @@ const PIECE_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct Runner {
     dir: PathBuf,
-    program: PathBuf,
+    launcher: Launcher,
     keeper: Keeper,
     outbox: Outbox,
 }
 
 impl Runner {
-    pub(crate) fn new(dir: &Path, program: &Path, keeper: Keeper, outbox: Outbox) -> Self {
-        Self { dir: dir.join("commands"), program: program.to_owned(), keeper, outbox }
+    pub(crate) fn new(dir: &Path, launcher: Launcher, keeper: Keeper, outbox: Outbox) -> Self {
+        Self { dir: dir.join("commands"), launcher, keeper, outbox }
     }
 
     /// Runs a command, or takes up one that runs or has run already under this key.
@@ -71,7 +72,7 @@ impl Runner {
         let mut hold_ended = None;
         if dir.state().map_err(failed)? == RunState::Waiting {
             dir.prepare(&self.hold_spec(spec)?).map_err(failed)?;
-            hold_ended = Some(launch(&self.program, &dir).map_err(failed)?);
+            hold_ended = Some(self.launcher.launch(&dir).map_err(failed)?);
         }
         let mut cancelled = false;
         loop {

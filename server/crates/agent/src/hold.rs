@@ -1,7 +1,8 @@
-//! `lockstep hold DIR`: runs one program, keeps its output and how it ended, and ends its whole
+//! A hold runs one program, keeps its output and how it ended, and ends its whole
 //! tree when told to or when its time is over. It is what a service's or a step's life depends on,
 //! so it is small, has one thread, and needs neither agent nor coordinator.
 
+mod nursery;
 mod output;
 mod start;
 mod tree;
@@ -24,7 +25,8 @@ use nix::{
 };
 use output::Output;
 use std::{
-    io,
+    fmt::Arguments,
+    io::{self, Write},
     os::fd::AsFd,
     path::Path,
     process::ExitCode,
@@ -36,17 +38,27 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// Grace when nobody says how long.
 const GRACE_DEFAULT_MS: u64 = 10_000;
 
-/// Runs what the folder says, once: a folder that was run before is left alone.
-pub fn hold(dir: &Path) -> ExitCode {
+/// Serves the agent that started this process with a socket as standard input: a hold is forked for
+/// each folder that comes in. Called before anything else of the program is set up.
+pub fn serve_holds() -> ExitCode {
+    nursery::serve()
+}
+
+/// Runs what the folder says, once: a folder that was run before is left alone. True when that went
+/// well, however the program ended.
+fn hold(dir: &Path) -> bool {
     // The program's folder becomes the current one before the last file is written.
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    match try_hold(&RunDir::new(&dir)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lockstep hold: {} cannot be run: {error}", dir.display());
-            ExitCode::FAILURE
-        }
+    let held = try_hold(&RunDir::new(&dir));
+    if let Err(error) = &held {
+        complain(format_args!("{} cannot be run: {error}", dir.display()));
     }
+    held.is_ok()
+}
+
+/// Says what is wrong. That it cannot be written, as on a full disk, is no reason to end.
+fn complain(what: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "lockstep hold: {what}");
 }
 
 fn try_hold(dir: &RunDir) -> io::Result<()> {
@@ -92,7 +104,7 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     let ended = Ended { exit, killed: program.killed, at: now() };
     // A full disk must not lose how it ended: nothing else is left to do here.
     while let Err(error) = dir.write_ended(&ended) {
-        eprintln!("lockstep hold: how {} ended cannot be written, trying again: {error}", spec.argv[0]);
+        complain(format_args!("how {} ended cannot be written, trying again: {error}", spec.argv[0]));
         std::thread::sleep(Duration::from_secs(1));
     }
     started

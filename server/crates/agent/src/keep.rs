@@ -7,7 +7,9 @@ mod watch;
 use crate::{
     AgentError,
     desired::{Desired, Wanted},
-    environment, lock,
+    environment,
+    launcher::Launcher,
+    lock,
     outbox::Outbox,
     ports,
     run_dir::{HoldSpec, OutputRule, RunDir, RunState},
@@ -28,8 +30,6 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-pub(crate) use launch::launch;
-
 /// Beside its grace, a hold gets this long to end a tree and write how it ended.
 const STOP_SLACK: Duration = Duration::from_secs(10);
 
@@ -42,7 +42,7 @@ pub(crate) struct Keeper(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    program: PathBuf,
+    launcher: Launcher,
     outbox: Outbox,
     desired: Mutex<Desired>,
     /// One change at a time of each revision.
@@ -51,15 +51,9 @@ struct Inner {
 
 impl Keeper {
     /// Reads what is wanted; nothing is started yet.
-    pub(crate) fn open(dir: &Path, program: &Path, outbox: Outbox) -> Result<Self, AgentError> {
+    pub(crate) fn open(dir: &Path, launcher: Launcher, outbox: Outbox) -> Result<Self, AgentError> {
         let desired = Mutex::new(Desired::open(&dir.join("desired.json"))?);
-        let inner = Inner {
-            dir: dir.join("services"),
-            program: program.to_owned(),
-            outbox,
-            desired,
-            turns: Mutex::default(),
-        };
+        let inner = Inner { dir: dir.join("services"), launcher, outbox, desired, turns: Mutex::default() };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -151,7 +145,7 @@ impl Keeper {
     async fn launch(&self, wanted: &Wanted) -> Result<u32, String> {
         let dir = self.run_dir(wanted);
         let spec = self.hold_spec(wanted)?;
-        launch::prepare_and_launch(&self.0.program, &dir, &spec).await
+        launch::prepare_and_launch(&self.0.launcher, &dir, &spec).await
     }
 
     fn hold_spec(&self, wanted: &Wanted) -> Result<HoldSpec, String> {

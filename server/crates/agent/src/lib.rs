@@ -1,9 +1,8 @@
 //! The agent: it carries out orders on a host and keeps what it was told to keep. It knows no
 //! kinds of target, decides nothing, and never asks why.
 //!
-//! Everything it starts runs under a [`hold()`], a small supervisor of its own, so that neither the
+//! Everything it starts runs under a hold, a small supervisor of its own, so that neither the
 //! agent's nor the coordinator's end touches a service or loses a step's output or exit code.
-#![forbid(unsafe_code)]
 
 mod agent;
 mod artifact;
@@ -17,6 +16,7 @@ mod folder;
 mod gateway;
 mod hold;
 mod keep;
+mod launcher;
 mod ledger;
 mod outbox;
 mod ports;
@@ -27,7 +27,7 @@ mod spawn;
 pub use agent::{AgentOptions, run};
 pub use connection::Connect;
 pub use error::AgentError;
-pub use hold::hold;
+pub use hold::serve_holds;
 pub use spawn::spawn_detached;
 
 use lockstep_model::Timestamp;

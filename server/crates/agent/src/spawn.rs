@@ -8,17 +8,21 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
-use tokio::sync::oneshot;
 
 /// Starts `program` apart from this process: in a process group of its own, so that a ^C at the
 /// terminal does not reach it, without standard input, its output appended to `log`. Returns its
-/// process id. It is reaped in the background when it ends first.
+/// process id. It is reaped in the background when it ends first. Called within a runtime.
 ///
 /// # Errors
 /// When the log cannot be opened or the program cannot be started.
 pub fn spawn_detached<A: AsRef<OsStr>>(program: &Path, arguments: &[A], log: &Path) -> io::Result<u32> {
     let mut command = prepared(program, arguments, log)?;
-    spawn_watched(command.process_group(0)).map(|(pid, _)| pid)
+    command.process_group(0);
+    let mut child = tokio::process::Command::from(command).spawn()?;
+    let pid = child.id().unwrap_or_default();
+    // Whether it could be waited for changes nothing: it only must not stay a zombie.
+    tokio::spawn(async move { child.wait().await });
+    Ok(pid)
 }
 
 /// `program` without standard input, its output appended to `log`.
@@ -27,17 +31,4 @@ pub(crate) fn prepared<A: AsRef<OsStr>>(program: &Path, arguments: &[A], log: &P
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).current_dir("/");
     Ok(command)
-}
-
-/// Starts a process; the receiver hears when it has ended and was reaped.
-pub(crate) fn spawn_watched(command: &mut Command) -> io::Result<(u32, oneshot::Receiver<()>)> {
-    let mut child = command.spawn()?;
-    let pid = child.id();
-    let (ended, has_ended) = oneshot::channel();
-    std::thread::Builder::new().name("reaper".to_owned()).stack_size(64 << 10).spawn(move || {
-        // Whether it could be waited for changes nothing: it only must not stay a zombie.
-        let _ = child.wait();
-        let _ = ended.send(());
-    })?;
-    Ok((pid, has_ended))
 }

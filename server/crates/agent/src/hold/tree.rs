@@ -28,7 +28,7 @@ pub(super) fn end() {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    eprintln!("lockstep hold: some descendants could not be ended");
+    super::complain(format_args!("some descendants could not be ended"));
 }
 
 /// Kills all descendants but `program`, whose end is waited for elsewhere.

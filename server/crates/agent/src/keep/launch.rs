@@ -1,35 +1,27 @@
 //! Launching a hold and waiting until its program runs.
 
 use crate::{
+    launcher::Launcher,
     run_dir::{HoldSpec, RunDir, RunState},
-    spawn::{prepared, spawn_watched},
 };
 use lockstep_model::wire::Exit;
-use std::{io, path::Path, time::Duration};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use std::{io, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// A hold must have started its program so soon.
 const LIMIT: Duration = Duration::from_secs(10);
-
 /// Prepares the folder, launches the hold and waits until its program runs. Returns its process id.
-pub(super) async fn prepare_and_launch(program: &Path, dir: &RunDir, spec: &HoldSpec) -> Result<u32, String> {
+pub(super) async fn prepare_and_launch(
+    launcher: &Launcher,
+    dir: &RunDir,
+    spec: &HoldSpec,
+) -> Result<u32, String> {
     let failed = |error: io::Error| {
         format!("{} could not be started, the folder for it cannot be written: {error}", spec.argv[0])
     };
     dir.prepare(spec).map_err(failed)?;
-    launch(program, dir).map_err(failed)?;
+    let _repeated_if_lost = launcher.launch(dir).map_err(failed)?;
     launched(dir).await
-}
-
-/// Launches the hold of a prepared folder; the receiver hears when it has ended.
-pub(crate) fn launch(program: &Path, dir: &RunDir) -> io::Result<oneshot::Receiver<()>> {
-    let arguments = ["hold".as_ref(), dir.path().as_os_str()];
-    // In this process's group until it makes a session of its own, which a group's leader could not.
-    let mut command = prepared(program, &arguments, &dir.path().join("hold.log"))?;
-    spawn_watched(&mut command).map(|(_, ended)| ended)
 }
 
 /// Waits until the program of a launched hold runs, or has ended.

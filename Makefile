@@ -18,7 +18,7 @@ build: setup ## the release binary, target/release/lockstep
 	@.ci/build.sh
 
 dev: setup ## serve the demo from a debug build, built anew at every change
-	@. .ci/env.sh && cargo leptos watch -- serve --demo --data-dir $(DATA)
+	@.ci/dev.sh $(DATA)
 
 bench: build ## print the figures
 	@.ci/bench.sh

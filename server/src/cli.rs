@@ -64,7 +64,9 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
             deploy::deploy(global, &client()?, release, waiting).await
         }
         Command::Status { id } => look::status(global, &client()?, id).await,
-        Command::Watch { id, timeout } => follow::watch(global, &client()?, id, timeout).await,
+        Command::Watch { id, timeout } => {
+            follow::watch(global, &client()?, id, timeout, follow::Hope::Release).await
+        }
         Command::Logs { id, step, follow } => look::logs(global, &client()?, id, step, follow).await,
         Command::History { limit, phase } => look::history(global, &client()?, limit, phase).await,
         Command::Rollback(options) => operate::rollback(global, &client()?, options).await,

@@ -4,7 +4,9 @@ use super::{
     arguments::{Global, Release, Waiting},
     client::Client,
     error::Failure,
-    exit, follow, manifest, print,
+    exit,
+    follow::{self, Hope},
+    manifest, print,
 };
 use crate::out::say;
 use lockstep_model::{
@@ -35,7 +37,7 @@ pub(super) async fn deploy(
 ) -> Result<u8, Failure> {
     let request = request(global, client, release).await?;
     let summary = client.call(DeploymentStart, &request).await?;
-    follow::begun(global, client, &summary, waiting).await
+    follow::begun(global, client, &summary, waiting, Hope::Release).await
 }
 
 async fn request(global: &Global, client: &Client, release: Release) -> Result<StartDeployment, Failure> {

@@ -23,15 +23,25 @@ use tokio::time::{Instant, sleep};
 const AWAY_LIMIT: Duration = Duration::from_secs(120);
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
 
+/// What somebody who waits hopes for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hope {
+    /// That the release serves.
+    Release,
+    /// That what was changed is taken back.
+    WayBack,
+}
+
 /// After something was begun: waits when that is wanted, or says how to follow it.
 pub(super) async fn begun(
     global: &Global,
     client: &Client,
     summary: &DeploymentSummary,
     waiting: Waiting,
+    hope: Hope,
 ) -> Result<u8, Failure> {
     if waiting.wait {
-        return watch(global, client, summary.id, waiting.timeout).await;
+        return watch(global, client, summary.id, waiting.timeout, hope).await;
     }
     if global.json {
         print::json(summary)?;
@@ -47,6 +57,7 @@ pub(super) async fn watch(
     client: &Client,
     id: DeploymentId,
     limit: Duration,
+    hope: Hope,
 ) -> Result<u8, Failure> {
     let end = Instant::now() + limit;
     let mut shown = Shown::new(global, id);
@@ -73,19 +84,23 @@ pub(super) async fn watch(
     shown.finish();
     if global.json {
         print::json(&client.call(DeploymentShow, &DeploymentRequest { id }).await?)?;
-    } else if matches!(phase, Phase::RolledBack | Phase::Failed) {
+    } else if hope == Hope::Release && matches!(phase, Phase::RolledBack | Phase::Failed) {
         say!("what was printed: lockstep logs {id}; every step: lockstep status {id}");
     }
-    Ok(verdict(phase))
+    Ok(verdict(phase, hope))
 }
 
 /// The exit code of a phase.
-pub(super) fn verdict(phase: Phase) -> u8 {
-    match phase {
-        Phase::Succeeded => exit::SUCCEEDED,
-        Phase::NeedsOperator => exit::NEEDS_OPERATOR,
-        Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => exit::NOT_SUCCEEDED,
-        Phase::Queued | Phase::Running | Phase::RollingBack => exit::WAITED_TOO_LONG,
+fn verdict(phase: Phase, hope: Hope) -> u8 {
+    match (phase, hope) {
+        (Phase::Succeeded, Hope::Release) | (Phase::RolledBack | Phase::Cancelled, Hope::WayBack) => {
+            exit::SUCCEEDED
+        }
+        (Phase::NeedsOperator, _) => exit::NEEDS_OPERATOR,
+        (Phase::Queued | Phase::Running | Phase::RollingBack, _) => exit::WAITED_TOO_LONG,
+        (Phase::RolledBack | Phase::Cancelled, Hope::Release)
+        | (Phase::Succeeded, Hope::WayBack)
+        | (Phase::Failed | Phase::Superseded, _) => exit::NOT_SUCCEEDED,
     }
 }
 

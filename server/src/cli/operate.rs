@@ -4,7 +4,9 @@ use super::{
     arguments::{Global, Outcome, Rollback, Waiting},
     client::Client,
     error::Failure,
-    exit, follow, print,
+    exit,
+    follow::{self, Hope},
+    print,
 };
 use crate::out::say;
 use lockstep_model::{
@@ -27,11 +29,9 @@ pub(super) async fn rollback(global: &Global, client: &Client, options: Rollback
         idempotency_key: None,
     };
     let summary = client.call(DeploymentRollback, &request).await?;
-    let is_restore = summary.restore_of.is_some();
-    let code = follow::begun(global, client, &summary, options.waiting).await?;
-    // A live deployment that was taken back has ended as it was asked to.
-    let went_back = options.waiting.wait && !is_restore && code == exit::NOT_SUCCEEDED;
-    Ok(if went_back { exit::SUCCEEDED } else { code })
+    // A restore is a release of what served before; one that is live is only taken back.
+    let hope = if summary.restore_of.is_some() { Hope::Release } else { Hope::WayBack };
+    follow::begun(global, client, &summary, options.waiting, hope).await
 }
 
 async fn checkpoints(global: &Global, client: &Client) -> Result<u8, Failure> {
@@ -73,7 +73,7 @@ pub(super) async fn cancel(
     waiting: Waiting,
 ) -> Result<u8, Failure> {
     let summary = client.call(DeploymentCancel, &EndDeployment { id, reason }).await?;
-    follow::begun(global, client, &summary, waiting).await
+    follow::begun(global, client, &summary, waiting, Hope::WayBack).await
 }
 
 pub(super) async fn undo_retry(
@@ -83,7 +83,7 @@ pub(super) async fn undo_retry(
     waiting: Waiting,
 ) -> Result<u8, Failure> {
     let summary = client.call(DeploymentUndoRetry, &DeploymentRequest { id }).await?;
-    follow::begun(global, client, &summary, waiting).await
+    follow::begun(global, client, &summary, waiting, Hope::WayBack).await
 }
 
 pub(super) async fn resolve(

@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use leptos::config::{LeptosOptions, get_config_from_str};
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, path::PathBuf, sync::OnceLock};
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
 
@@ -26,10 +26,14 @@ fn files() -> &'static [File] {
         if !SITE.is_empty() {
             return SITE.iter().map(|(name, bytes)| (*name, Cow::Borrowed(*bytes))).collect();
         }
-        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/site"));
+        // `cargo leptos watch` says where it puts them.
+        let root = std::env::var_os("LEPTOS_SITE_ROOT").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/site")),
+            PathBuf::from,
+        );
         let mut files = Vec::new();
         read_folder(&root.join("pkg"), &mut files);
-        read_folder(root, &mut files);
+        read_folder(&root, &mut files);
         files
     })
 }

@@ -4,5 +4,6 @@ mod access;
 mod bad_input;
 mod crashes;
 mod full_disk;
+mod operator;
 mod own_programs;
 mod support;

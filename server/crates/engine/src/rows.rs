@@ -6,8 +6,8 @@ use crate::{
     view,
 };
 use lockstep_model::{
-    Attempt, DeploymentId, RevisionId,
-    deployment::{Deployment, StepState},
+    Attempt, DeploymentId, RevisionId, Timestamp,
+    deployment::{Deployment, Resolution, StepState},
     event::{Envelope, Event},
     gateway::Slot,
     plan::{Goal, PlannedService, Serving, StepKind},
@@ -81,9 +81,11 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             Event::Started
             | Event::RollbackPlanned { .. }
             | Event::OperatorNeeded { .. }
-            | Event::Resolved { .. }
             | Event::ReleaseCommitted
             | Event::RolledBack => {}
+            Event::Resolved { outcome, .. } => {
+                serving.extend(said_to_serve(id, state, *outcome, envelope.at));
+            }
         }
     }
     Rows {
@@ -95,6 +97,30 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
         serving,
         checkpoints,
     }
+}
+
+/// What serves by an operator's word, where Lockstep does not know: the services whose change was
+/// begun and neither not needed nor undone.
+fn said_to_serve(
+    id: DeploymentId,
+    state: &Deployment,
+    outcome: Resolution,
+    since: Timestamp,
+) -> impl Iterator<Item = ServingRow> {
+    let open = (0u32..).zip(&state.steps).filter(|(step, status)| {
+        gives_traffic(state, *step)
+            && !matches!(status.state, StepState::Pending | StepState::Skipped | StepState::Undone)
+    });
+    open.filter_map(move |(step, _)| {
+        let place = state.plan.steps[step as usize].service;
+        let serving = match outcome {
+            Resolution::Succeeded => wanted(&state.plan.services[place as usize], id),
+            Resolution::RolledBack => state.checkpoints.get(&place).and_then(|c| c.serving.clone()),
+            // Left as it is, and as it was seen last.
+            Resolution::Failed => return None,
+        };
+        Some(ServingRow { slot: slot(state, step), serving, since })
+    })
 }
 
 fn gives_traffic(state: &Deployment, step: u32) -> bool {

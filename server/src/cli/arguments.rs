@@ -23,6 +23,21 @@ Begin with:
 Exit codes: 0 succeeded, 1 did not succeed (taken back, cancelled, superseded), 2 refused,
 3 needs an operator, 4 server not reachable or unable to work, 5 waited too long.";
 
+const DEPLOY_HELP: &str = "\
+Examples:
+  lockstep deploy --wait                                    every service of the default environment
+  lockstep deploy --env production --set backend=1.4.0 --set frontend=2.1.0 --wait
+  lockstep deploy -f lockstep.yaml --dry-run                what would happen, step by step
+  lockstep deploy backend --commit $(git rev-parse HEAD) --idempotency-key $RUN --wait
+
+When one service fails, everything that the release changed is taken back and the exit code is 1.
+In between: lockstep watch N, lockstep logs N, lockstep cancel N, lockstep rollback N.";
+
+const RESOLVE_HELP: &str = "\
+A deployment needs an operator when an undo failed. First repair the cause and try
+`lockstep undo-retry N`. Resolve what cannot be undone by Lockstep: put it right by hand, then say how
+it ended. Nothing is changed by this but what Lockstep believes to serve.";
+
 /// Deploys a team's services together and takes them back together.
 #[derive(Debug, Parser)]
 #[command(name = "lockstep", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
@@ -85,7 +100,8 @@ pub(super) enum Command {
     },
     /// Say what a deployment would do; changes nothing.
     Plan(Release),
-    /// Deploy.
+    /// Deploy services together, in the order in which they need each other.
+    #[command(after_help = DEPLOY_HELP)]
     Deploy {
         #[command(flatten)]
         release: Release,
@@ -148,6 +164,7 @@ pub(super) enum Command {
         waiting: Waiting,
     },
     /// Say how a deployment ended that needs an operator.
+    #[command(after_help = RESOLVE_HELP)]
     Resolve {
         /// The deployment.
         id: DeploymentId,

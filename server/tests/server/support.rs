@@ -222,7 +222,21 @@ impl Drop for Lockstep {
             let _ = server.kill();
             let _ = server.wait();
         }
+        let end = Instant::now() + Duration::from_secs(5);
+        while !std::thread::panicking() && !left_behind(self.folder.path()).is_empty() {
+            assert!(Instant::now() < end, "left behind: {:?}", left_behind(self.folder.path()));
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
+}
+
+/// Processes that run below a folder: services that nobody keeps any more.
+fn left_behind(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+    let below = processes.filter(|process| {
+        std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+    });
+    below.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
 }
 
 pub fn text(output: &Output) -> String {
@@ -232,7 +246,8 @@ pub fn text(output: &Output) -> String {
 /// Ports that are free at this moment, and below the range from which the kernel gives ports away.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     let mut listeners = Vec::new();
-    let mut port = 20_000 + u16::try_from(std::process::id() % 8_000).expect("small");
+    // Tests that run beside each other have neighbouring process ids.
+    let mut port = 20_000 + u16::try_from(std::process::id() % 700).expect("small") * 16;
     let mut next = || loop {
         port += 1;
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {

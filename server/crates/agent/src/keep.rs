@@ -305,7 +305,9 @@ async fn stop_run(dir: &RunDir, grace_ms: u64) -> Result<Option<(Exit, bool)>, S
     let mut asked = false;
     loop {
         match dir.state().map_err(failed)? {
-            RunState::Waiting => return Ok(None),
+            // A hold that comes too late finds it given up.
+            RunState::Waiting if dir.give_up().map_err(failed)? => return Ok(None),
+            RunState::Waiting => {}
             RunState::Ended(ended) => return Ok(Some((ended.exit, ended.killed))),
             RunState::Running { hold } if Instant::now() > end => {
                 return Err(format!(

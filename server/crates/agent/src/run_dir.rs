@@ -154,6 +154,16 @@ impl RunDir {
         }
     }
 
+    /// Makes sure that no hold takes this run up any more; false when one has.
+    pub(crate) fn give_up(&self) -> io::Result<bool> {
+        let Some(_lock) = folder::take_lock(&self.lock_path())? else { return Ok(false) };
+        if self.started()?.is_none() {
+            let exit = Exit::NotStarted { message: "it was ended before it began".to_owned() };
+            self.write_ended(&Ended { exit, killed: false, at: crate::now() })?;
+        }
+        Ok(true)
+    }
+
     /// Tells the hold to end the program.
     pub(crate) fn request_stop(&self, grace_ms: u64) -> io::Result<()> {
         folder::replace(&self.0.join("stop.json"), &to_json(&StopRequest { grace_ms }), false)?;
@@ -185,5 +195,43 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> HoldSpec {
+        HoldSpec {
+            argv: vec!["true".to_owned()],
+            env: BTreeMap::new(),
+            workdir: PathBuf::from("/"),
+            timeout_ms: None,
+            output: OutputRule::Rotate,
+            end_tree: true,
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_given_up_is_taken_up_by_nobody() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let dir = RunDir::new(folder.path().join("1"));
+        dir.prepare(&spec()).expect("prepared");
+        assert_eq!(dir.state().expect("readable"), RunState::Waiting);
+        assert!(dir.give_up().expect("given up"));
+        assert!(matches!(dir.state().expect("readable"), RunState::Ended(_)));
+        // What a hold looks at before it begins.
+        assert!(dir.path().join("exit.json").exists());
+    }
+
+    #[test]
+    fn one_that_began_and_left_nothing_is_lost() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let dir = RunDir::new(folder.path().join("1"));
+        dir.prepare(&spec()).expect("prepared");
+        dir.write_started(&Started { pid: 1, at: Timestamp(1) }).expect("written");
+        let RunState::Ended(ended) = dir.state().expect("readable") else { panic!("it has ended") };
+        assert_eq!(ended.exit, Exit::Lost);
     }
 }

@@ -29,7 +29,10 @@ impl Keeper {
                     sleep(LOOK_EVERY).await;
                     continue;
                 }
-                Ok(RunState::Waiting) => Ended { exit: Exit::Lost, killed: false, at: now() },
+                Ok(RunState::Waiting) => match self.take_up(&wanted).await {
+                    true => continue,
+                    false => Ended { exit: Exit::Lost, killed: false, at: now() },
+                },
                 Ok(RunState::Ended(ended)) => ended,
                 Err(error) => {
                     tracing::warn!("how {revision} stands cannot be read, trying again: {error}");
@@ -42,6 +45,21 @@ impl Keeper {
             }
             fresh = false;
         }
+    }
+
+    /// Has a run begun that an agent before this one prepared and perhaps launched: the same run, so
+    /// that of two holds only one begins.
+    async fn take_up(&self, wanted: &Wanted) -> bool {
+        let revision = &wanted.spec.revision;
+        let turn = self.turn(revision);
+        let _one_at_a_time = turn.lock().await;
+        if self.wanted(revision).is_none_or(|current| current.ending || current.run != wanted.run) {
+            return true;
+        }
+        let Err(problem) = self.launch(wanted).await else { return true };
+        tracing::error!("{revision} could not be started: {problem}");
+        // Whatever was wrong, this run is over.
+        !self.run_dir(wanted).give_up().unwrap_or(false)
     }
 
     /// Starts an ended process again if it may be; whether it is still to be watched.

@@ -12,6 +12,7 @@ use lockstep_model::{
         StartDeployment, WAIT_MS_MAX, WaitDeployment,
     },
     error::ErrorKind,
+    gateway::Slot,
     view::{DeploymentDetail, DeploymentSummary, EventsView, PlanView},
 };
 use std::time::Duration;
@@ -45,7 +46,17 @@ impl Deployments for Services {
 
     async fn deployment_show(&self, req: DeploymentRequest) -> Result<DeploymentDetail, AppError> {
         let loaded = self.coordinator.deployment_load(req.id).await.map_err(store)?;
-        loaded.map(|state| view::detail(req.id, &state)).ok_or_else(|| not_found(req.id))
+        let mut detail = loaded.map(|state| view::detail(req.id, &state)).ok_or_else(|| not_found(req.id))?;
+        for outside in &mut detail.outside {
+            let slot = Slot {
+                project: detail.summary.project.clone(),
+                environment: detail.summary.environment.clone(),
+                service: outside.service.clone(),
+            };
+            let serving = self.store.serving_show(&slot).await.map_err(store)?;
+            outside.evidence = serving.and_then(|serving| self.monitor.seen(&slot, &serving));
+        }
+        Ok(detail)
     }
 
     async fn deployment_wait(&self, req: WaitDeployment) -> Result<EventsView, AppError> {

@@ -14,7 +14,7 @@ use lockstep_model::{
     DeploymentId, Seq,
     api::{DeploymentRequest, DeploymentShow, DeploymentWait, WAIT_MS_MAX, WaitDeployment},
     deployment::Phase,
-    view::{DeploymentSummary, EventsView},
+    view::{DeploymentSummary, EventsView, OutsideView},
 };
 use std::{io::IsTerminal, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -22,6 +22,9 @@ use tokio::time::{Instant, sleep};
 /// A server that is away longer is given up.
 const AWAY_LIMIT: Duration = Duration::from_secs(120);
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
+/// A look at services outside comes soon after a change; without it the last one is told.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What somebody who waits hopes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +87,32 @@ pub(super) async fn watch(
     shown.finish();
     if global.json {
         print::json(&client.call(DeploymentShow, &DeploymentRequest { id }).await?)?;
-    } else if hope == Hope::Release && matches!(phase, Phase::RolledBack | Phase::Failed) {
-        say!("what was printed: lockstep logs {id}; every step: lockstep status {id}");
+    } else {
+        if phase == Phase::RolledBack {
+            outside(client, id).await?;
+        }
+        if hope == Hope::Release && matches!(phase, Phase::RolledBack | Phase::Failed) {
+            say!("what was printed: lockstep logs {id}; every step: lockstep status {id}");
+        }
     }
     Ok(verdict(phase, hope))
+}
+
+/// Says how the services are that need what was taken back, once they were looked at after it.
+async fn outside(client: &Client, id: DeploymentId) -> Result<(), Failure> {
+    let end = Instant::now() + LOOK_LIMIT;
+    loop {
+        let detail = client.call(DeploymentShow, &DeploymentRequest { id }).await?;
+        let stable_at = detail.summary.clocks.stable_at;
+        let is_fresh = |outside: &OutsideView| outside.evidence.as_ref().map(|seen| seen.at) >= stable_at;
+        if detail.outside.iter().all(is_fresh) || Instant::now() >= end {
+            for outside in &detail.outside {
+                say!("{}", print::outside(outside));
+            }
+            return Ok(());
+        }
+        sleep(LOOK_PAUSE).await;
+    }
 }
 
 /// The exit code of a phase.

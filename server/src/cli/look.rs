@@ -117,6 +117,9 @@ fn show(detail: &DeploymentDetail) {
         })
         .collect();
     print::table(["SERVICE", "FROM", "TO", "STATE"], &rows);
+    for outside in &detail.outside {
+        say!("{}", print::outside(outside));
+    }
     say!("");
     let rows: Vec<[String; 4]> = detail
         .steps

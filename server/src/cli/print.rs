@@ -3,7 +3,7 @@
 use super::error::Failure;
 use crate::out::say;
 use crate::progress::seconds;
-use lockstep_model::Timestamp;
+use lockstep_model::{Timestamp, health::Health, view::OutsideView};
 use serde::Serialize;
 
 /// Prints a value as JSON.
@@ -52,6 +52,16 @@ pub(super) fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> String 
         (Some(from), Some(to)) => seconds(to.since_ms(from)),
         _ => "–".to_owned(),
     }
+}
+
+/// How a service is that needs what a deployment changed and is not part of it.
+pub(super) fn outside(view: &OutsideView) -> String {
+    let seen = match &view.evidence {
+        None => "not looked at yet".to_owned(),
+        Some(evidence) if evidence.health == Health::Healthy => evidence.health.word().to_owned(),
+        Some(evidence) => evidence.sentence(),
+    };
+    format!("{} needs this and was not changed: {seen}", view.service)
 }
 
 /// A text that may be missing.

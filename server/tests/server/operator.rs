@@ -96,3 +96,16 @@ async fn what_runs_is_cancelled_or_taken_back_and_what_it_changed_comes_back() {
     assert_eq!(server.phase(3), Phase::RolledBack);
     assert!(server.serves().contains(&("web_portal".to_owned(), "1.0.0".to_owned())));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_service_that_came_back_is_looked_at_and_never_changed() {
+    let server = Lockstep::start();
+    let file = server.write("lockstep.yaml", &shop(free_ports::<3>(), "0s"));
+    server.ok(&["deploy", "-f", &file, "--wait"]);
+    let before = server.detail(1).summary.clocks.finished_at;
+    let said = server.fails(1, &["deploy", "--set", "backend=broken", "--wait"]);
+    assert!(said.contains("frontend needs this and was not changed: healthy"), "{said}");
+    let outside = server.detail(2).outside;
+    assert_eq!(outside.len(), 1);
+    assert!(outside[0].evidence.as_ref().map(|evidence| evidence.at) > before, "{outside:?}");
+}

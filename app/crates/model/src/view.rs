@@ -98,6 +98,18 @@ pub struct DeploymentDetail {
     pub checkpoints: Vec<CheckpointView>,
     /// What was said before it started.
     pub warnings: Vec<PlanWarning>,
+    /// Services that need one of these and are not part of it: looked at, never changed.
+    pub outside: Vec<OutsideView>,
+}
+
+/// A service that needs what a deployment changes and is not part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutsideView {
+    /// The service.
+    pub service: ServiceName,
+    /// How it was seen last; none = not yet.
+    pub evidence: Option<Evidence>,
 }
 
 /// A step.

@@ -5,8 +5,8 @@ use lockstep_model::{
     deployment::{Deployment, StepState},
     plan::{DeploymentKind, Goal, Plan, PlannedService, StepKind},
     view::{
-        CheckpointView, DeploymentDetail, DeploymentSummary, PlanView, PlannedChange, PlannedStepView,
-        ServiceChange, ServiceProgress, StepView,
+        CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, PlanView, PlannedChange,
+        PlannedStepView, ServiceChange, ServiceProgress, StepView,
     },
 };
 
@@ -156,6 +156,12 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
             })
             .collect(),
         warnings: plan.warnings.clone(),
+        // How they are is not the engine's to know.
+        outside: plan
+            .outside
+            .iter()
+            .map(|service| OutsideView { service: service.clone(), evidence: None })
+            .collect(),
     }
 }
 

@@ -77,8 +77,11 @@ impl Gateway {
         }
     }
 
-    /// Starts it again whenever it is gone.
+    /// Replaces one of another version, then starts it again whenever it is gone.
     pub(crate) async fn keep(&self) {
+        if let Err(problem) = self.renew().await {
+            tracing::error!("the gateway could not be replaced and goes on as it is: {problem}");
+        }
         loop {
             if self.is_wanted()
                 && let Err(problem) = self.ensure().await
@@ -97,15 +100,7 @@ impl Gateway {
         if self.connect().await.is_ok() {
             return Ok(());
         }
-        let started = folder::make(&self.dir).and_then(|()| {
-            let dir = self.dir.as_os_str();
-            let arguments = ["gateway".as_ref(), "run".as_ref(), "--dir".as_ref(), dir];
-            spawn_detached(&self.program, &arguments, &self.dir.join("gateway.log"))
-        });
-        let pid = started.map_err(|error| {
-            format!("the gateway could not be started in {}: {error}", self.dir.display())
-        })?;
-        tracing::info!("started the gateway, process {pid}");
+        self.spawn()?;
         let end = Instant::now() + START_LIMIT;
         while Instant::now() < end {
             if self.connect().await.is_ok() {
@@ -118,6 +113,51 @@ impl Gateway {
             START_LIMIT.as_secs(),
             self.dir.join("gateway.log").display()
         ))
+    }
+
+    fn spawn(&self) -> Result<(), String> {
+        let started = folder::make(&self.dir).and_then(|()| {
+            let dir = self.dir.as_os_str();
+            let arguments = ["gateway".as_ref(), "run".as_ref(), "--dir".as_ref(), dir];
+            spawn_detached(&self.program, &arguments, &self.dir.join("gateway.log"))
+        });
+        let pid = started.map_err(|error| {
+            format!("the gateway could not be started in {}: {error}", self.dir.display())
+        })?;
+        tracing::info!("started the gateway, process {pid}");
+        Ok(())
+    }
+
+    /// Starts one beside one of another version; it takes the listening sockets over, and the old
+    /// one ends when its last request has.
+    async fn renew(&self) -> Result<(), String> {
+        let version = env!("CARGO_PKG_VERSION");
+        if !self.is_wanted() || self.connect().await.is_err() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.starting.lock().await;
+        let found = self.version().await?;
+        if found == version {
+            return Ok(());
+        }
+        tracing::info!("replacing the gateway {found} by {version}");
+        self.spawn()?;
+        let end = Instant::now() + START_LIMIT;
+        while Instant::now() < end {
+            if self.version().await.is_ok_and(|found| found == version) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Err(format!("the new one did not take over within {} s", START_LIMIT.as_secs()))
+    }
+
+    async fn version(&self) -> Result<String, String> {
+        match self.try_ask(&GatewayRequest::State).await {
+            Ok(GatewayResponse::State { state }) => Ok(state.version),
+            Ok(other) => Err(format!("it answered something else than its state: {other:?}")),
+            Err(error) => Err(format!("it does not answer: {error}")),
+        }
     }
 
     async fn connect(&self) -> io::Result<UnixStream> {
@@ -151,4 +191,46 @@ fn connect_short(path: &Path) -> io::Result<StdStream> {
     };
     let folder = std::fs::File::open(parent)?;
     StdStream::connect(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, io::Write, os::unix::fs::PermissionsExt};
+    use tempfile::TempDir;
+
+    /// A gateway of `version` that answers, and a program that writes down that it was started.
+    async fn beside(folder: &TempDir, version: &str) -> Gateway {
+        let dir = folder.path().to_owned();
+        fs::write(dir.join("routes.json"), "{}").expect("written");
+        let program = dir.join("program");
+        fs::write(&program, format!("#!/bin/sh\necho \"$@\" > {}/started\n", dir.display()))
+            .expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("set");
+        let listener = std::os::unix::net::UnixListener::bind(dir.join("gateway.sock")).expect("bound");
+        let started = dir.join("started");
+        let before = version.to_owned();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let version = if started.exists() { env!("CARGO_PKG_VERSION") } else { &before };
+                let state = GatewayState { version: version.to_owned(), ..GatewayState::default() };
+                let answer = serde_json::to_string(&GatewayResponse::State { state }).expect("JSON");
+                let _ = writeln!(stream, "{answer}");
+            }
+        });
+        Gateway::new(dir, program)
+    }
+
+    #[tokio::test]
+    async fn a_gateway_of_another_version_is_replaced_and_one_of_this_is_not() {
+        let folder = TempDir::new().expect("a folder");
+        beside(&folder, "0.0.1").await.renew().await.expect("replaced");
+        let told = fs::read_to_string(folder.path().join("started")).expect("started");
+        assert!(told.starts_with("gateway run --dir"), "{told}");
+
+        let folder = TempDir::new().expect("a folder");
+        beside(&folder, env!("CARGO_PKG_VERSION")).await.renew().await.expect("left alone");
+        assert!(!folder.path().join("started").exists());
+    }
 }

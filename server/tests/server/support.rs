@@ -215,7 +215,13 @@ impl Drop for Lockstep {
                 .stderr(Stdio::null())
                 .spawn();
             self.server = command.ok();
-            std::thread::sleep(Duration::from_secs(2));
+            let pid = self.server.as_ref().map(Child::id);
+            let end = Instant::now() + PATIENCE;
+            while self.local().is_none_or(|local| local["pid"].as_u64() != pid.map(u64::from))
+                && Instant::now() < end
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
         let _ = self.run(&["stop", "--all"]);
         if let Some(mut server) = self.server.take() {

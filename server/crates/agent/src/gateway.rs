@@ -4,6 +4,7 @@
 use crate::{folder, spawn::spawn_detached};
 use lockstep_model::gateway::{GatewayRequest, GatewayResponse, GatewayState};
 use std::{
+    ffi::OsStr,
     io,
     os::{fd::AsRawFd, unix::net::UnixStream as StdStream},
     path::{Path, PathBuf},
@@ -100,7 +101,7 @@ impl Gateway {
         if self.connect().await.is_ok() {
             return Ok(());
         }
-        self.spawn()?;
+        self.spawn(&[])?;
         let end = Instant::now() + START_LIMIT;
         while Instant::now() < end {
             if self.connect().await.is_ok() {
@@ -115,10 +116,11 @@ impl Gateway {
         ))
     }
 
-    fn spawn(&self) -> Result<(), String> {
+    fn spawn(&self, more: &[&str]) -> Result<(), String> {
         let started = folder::make(&self.dir).and_then(|()| {
-            let dir = self.dir.as_os_str();
-            let arguments = ["gateway".as_ref(), "run".as_ref(), "--dir".as_ref(), dir];
+            let mut arguments: Vec<&OsStr> = vec!["gateway".as_ref(), "run".as_ref(), "--dir".as_ref()];
+            arguments.push(self.dir.as_os_str());
+            arguments.extend(more.iter().map(OsStr::new));
             spawn_detached(&self.program, &arguments, &self.dir.join("gateway.log"))
         });
         let pid = started.map_err(|error| {
@@ -141,7 +143,7 @@ impl Gateway {
             return Ok(());
         }
         tracing::info!("replacing the gateway {found} by {version}");
-        self.spawn()?;
+        self.spawn(&["--handover"])?;
         let end = Instant::now() + START_LIMIT;
         while Instant::now() < end {
             if self.version().await.is_ok_and(|found| found == version) {
@@ -227,7 +229,7 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         beside(&folder, "0.0.1").await.renew().await.expect("replaced");
         let told = fs::read_to_string(folder.path().join("started")).expect("started");
-        assert!(told.starts_with("gateway run --dir"), "{told}");
+        assert!(told.starts_with("gateway run --dir") && told.ends_with("--handover\n"), "{told}");
 
         let folder = TempDir::new().expect("a folder");
         beside(&folder, env!("CARGO_PKG_VERSION")).await.renew().await.expect("left alone");

@@ -145,6 +145,14 @@ impl Target {
             Self::Command(_) => "command",
         }
     }
+
+    /// Whether a revision that no longer serves leaves something that Lockstep could end.
+    pub const fn leaves_something(&self) -> bool {
+        match self {
+            Self::Process(_) => true,
+            Self::Command(_) => false,
+        }
+    }
 }
 
 /// A process that an agent starts, keeps and gives traffic.

@@ -24,7 +24,7 @@ async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
         let now = dependencies.clock.now();
         let keep_ms = match &serving.spec.target {
             TargetSpec::Process(process) => process.keep_old_ms,
-            // A command keeps nothing that Lockstep could end.
+            // Nothing is left of it; the store does not ask for it.
             TargetSpec::Command(_) => 0,
         };
         let live = inner

@@ -352,14 +352,14 @@ async fn write_serving(connection: &mut SqliteConnection, row: &ServingRow) -> W
     .bind(row.since.0)
     .execute(&mut *connection)
     .await?;
-    if let Some(serving) = &row.serving {
+    if let Some(serving) = row.serving.as_ref().filter(|serving| serving.spec.target.leaves_something()) {
         let revision = serving.revision.as_str();
         delete_retirement(connection, &row.slot, revision).await?;
     }
     let Some(before) = before.flatten() else { return Ok(Ok(())) };
     let Ok(serving) = serde_json::from_str::<Serving>(&before) else { return Ok(Ok(())) };
     let is_same = row.serving.as_ref().is_some_and(|now| now.revision == serving.revision);
-    if !is_same {
+    if !is_same && serving.spec.target.leaves_something() {
         insert_retirement(connection, &row.slot, &serving, &before, row.since).await?;
     }
     Ok(Ok(()))

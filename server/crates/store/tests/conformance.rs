@@ -6,7 +6,7 @@ use lockstep_engine::{
     port::{Commit, CommitError, CommitTo, Store, store::AuditEntry, store::Idempotency, store::ManifestRow},
     replay,
     rows::rows,
-    testing::{Story, actor, digest, manifest, process_spec},
+    testing::{Story, actor, command_spec, digest, manifest, process_spec},
 };
 use lockstep_model::{
     Attempt, DeploymentId, Digest, Epoch, Seq, Timestamp, api::ListDeployments, deployment::Phase,
@@ -117,6 +117,21 @@ async fn a_journal_is_kept_and_the_rows_are_what_it_tells() {
         assert_eq!(retirements.len(), 3, "{name}");
         for (slot, serving, _) in retirements {
             store.retirement_done(&slot, &serving, Timestamp(9)).await.expect("noted");
+        }
+        assert!(store.retirement_list().await.expect("readable").is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_deployed_leaves_nothing_to_be_ended() {
+    for Subject { name, store, .. } in subjects().await {
+        let manifest = manifest(2, &[], &command_spec());
+        for round in 0..2 {
+            let rows = store.serving_list(None, None).await.expect("readable");
+            assert_eq!(rows.len(), 2 * round, "{name}");
+            let serving = rows.into_iter().filter_map(|row| Some((row.slot.service, row.serving?))).collect();
+            let story = Story::of(&manifest, serving).started().run_to_the_end();
+            store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
         }
         assert!(store.retirement_list().await.expect("readable").is_empty(), "{name}");
     }

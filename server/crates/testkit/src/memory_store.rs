@@ -173,7 +173,9 @@ impl Data {
     fn serve(&mut self, row: &ServingRow) {
         let before = self.serving.insert(row.slot.clone(), row.clone()).and_then(|row| row.serving);
         self.retirements.retain(|(_, serving, _)| Some(serving) != row.serving.as_ref());
-        if let Some(before) = before.filter(|before| Some(before) != row.serving.as_ref()) {
+        let is_to_be_ended =
+            |before: &Serving| Some(before) != row.serving.as_ref() && before.spec.target.leaves_something();
+        if let Some(before) = before.filter(is_to_be_ended) {
             self.retirements.push((row.slot.clone(), before, row.since));
         }
     }

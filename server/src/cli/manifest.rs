@@ -16,10 +16,11 @@ pub(super) fn check(global: &Global, path: &Path) -> Result<u8, Failure> {
             if global.json {
                 print::json(&manifest)?;
             } else {
+                let count = manifest.services.len();
+                let services = if count == 1 { "service" } else { "services" };
                 say!(
-                    "{file} is right: project {}, {} services, environments {}",
+                    "{file} is right: project {}, {count} {services}, environments {}",
                     manifest.project,
-                    manifest.services.len(),
                     manifest.environments.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 );
             }

@@ -8,6 +8,7 @@ use std::{
     io,
     os::{fd::AsRawFd, unix::net::UnixStream as StdStream},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use tokio::{
@@ -27,11 +28,13 @@ pub(crate) struct Gateway {
     dir: PathBuf,
     program: PathBuf,
     starting: tokio::sync::Mutex<()>,
+    /// Whether it was told to end for good.
+    is_over: AtomicBool,
 }
 
 impl Gateway {
     pub(crate) fn new(dir: PathBuf, program: PathBuf) -> Self {
-        Self { dir, program, starting: tokio::sync::Mutex::new(()) }
+        Self { dir, program, starting: tokio::sync::Mutex::new(()), is_over: AtomicBool::new(false) }
     }
 
     /// Whether routes were ever given to it, so that it should run.
@@ -67,8 +70,11 @@ impl Gateway {
         }
     }
 
-    /// Ends it; one that does not run is left alone.
+    /// Ends it, and starts none any more, whatever is still asked; one that does not run is left
+    /// alone.
     pub(crate) async fn stop(&self) {
+        let _none_is_being_started = self.starting.lock().await;
+        self.is_over.store(true, Ordering::SeqCst);
         if self.try_ask(&GatewayRequest::Stop).await.is_err() {
             return;
         }
@@ -100,6 +106,9 @@ impl Gateway {
         let _one_at_a_time = self.starting.lock().await;
         if self.connect().await.is_ok() {
             return Ok(());
+        }
+        if self.is_over.load(Ordering::SeqCst) {
+            return Err("everything is being ended, the gateway too".to_owned());
         }
         self.spawn(&[])?;
         let end = Instant::now() + START_LIMIT;
@@ -206,8 +215,9 @@ mod tests {
         let dir = folder.path().to_owned();
         fs::write(dir.join("routes.json"), "{}").expect("written");
         let program = dir.join("program");
-        fs::write(&program, format!("#!/bin/sh\necho \"$@\" > {}/started\n", dir.display()))
-            .expect("written");
+        // Renamed, so that whoever sees the file sees all of it.
+        let script = "#!/bin/sh\necho \"$*\" > DIR/new && mv DIR/new DIR/started\n";
+        fs::write(&program, script.replace("DIR", dir.to_str().expect("UTF-8"))).expect("written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("set");
         let listener = std::os::unix::net::UnixListener::bind(dir.join("gateway.sock")).expect("bound");
         let started = dir.join("started");

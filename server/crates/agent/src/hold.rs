@@ -102,8 +102,12 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     drain(&reader, &mut output);
     output.finish();
     let ended = Ended { exit, killed: program.killed, at: now() };
-    // A full disk must not lose how it ended: nothing else is left to do here.
+    // A full disk must not lose how it ended: nothing else is left to do here. When the folder is gone
+    // nobody wants to know.
     while let Err(error) = dir.write_ended(&ended) {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Err(error);
+        }
         complain(format_args!("how {} ended cannot be written, trying again: {error}", spec.argv[0]));
         std::thread::sleep(Duration::from_secs(1));
     }

@@ -207,7 +207,11 @@ fn connect_short(path: &Path) -> io::Result<StdStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, io::Write, os::unix::fs::PermissionsExt};
+    use std::{
+        fs,
+        io::{BufRead, Write},
+        os::unix::fs::PermissionsExt,
+    };
     use tempfile::TempDir;
 
     /// A gateway of `version` that answers, and a program that writes down that it was started.
@@ -225,6 +229,8 @@ mod tests {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
+                let mut request = String::new();
+                let _ = std::io::BufReader::new(&stream).read_line(&mut request);
                 let version = if started.exists() { env!("CARGO_PKG_VERSION") } else { &before };
                 let state = GatewayState { version: version.to_owned(), ..GatewayState::default() };
                 let answer = serde_json::to_string(&GatewayResponse::State { state }).expect("JSON");

@@ -38,6 +38,7 @@ function freePort() {
 
 // A server with a data folder of its own.
 class Server {
+  static running = new Set();
   constructor(name, ...more) {
     this.data = path.join(folder, name);
     this.more = more;
@@ -48,6 +49,7 @@ class Server {
     this.process = spawn(PROGRAM, ["serve", "--addr", this.address ?? "127.0.0.1:0", "--data-dir", this.data, ...this.more],
       { stdio: ["ignore", log, log] });
     this.gone = new Promise((done) => this.process.on("exit", done));
+    Server.running.add(this);
     const local = path.join(this.data, "local.json");
     await until("the server is there", () => {
       try { this.local = JSON.parse(fs.readFileSync(local)); } catch { return false; }
@@ -86,6 +88,7 @@ class Server {
   async stop() {
     execFileSync(PROGRAM, ["stop", "--all", "--data-dir", this.data]);
     await this.gone;
+    Server.running.delete(this);
   }
 }
 
@@ -283,5 +286,7 @@ try {
     if (is_wanted(name)) await measure();
   }
 } finally {
+  // After an error: nothing that was started is left behind.
+  for (const server of Server.running) await server.stop().catch(() => {});
   fs.rmSync(folder, { recursive: true, force: true });
 }

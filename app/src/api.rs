@@ -7,12 +7,17 @@ use crate::{AppError, codec::ApiJson};
 use leptos::{prelude::*, server_fn::codec::Json};
 use lockstep_model::{
     api::{
-        AddToken, AddUser, ApplyManifest, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
-        Empty, EndDeployment, EnvironmentRequest, GatewayPage, ListDeployments, ListServices, LogPage,
-        OneTimeLink, ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment,
-        ServicePage, SessionView, StartDeployment, TokenCreated, TokenPage, UserPage, WaitDeployment,
+        AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage, DeploymentPage,
+        DeploymentRequest, Empty, EndDeployment, EnvironmentRequest, GatewayPage, ListDeployments,
+        ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink,
+        ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment, ServicePage,
+        ServiceRequest, SessionView, StartDeployment, TokenCreated, TokenPage, UserPage, VersionPage,
+        WaitDeployment,
     },
-    view::{DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, TokenView, UserView},
+    view::{
+        DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, ServiceDetail, TokenView,
+        UserView,
+    },
 };
 
 #[cfg(feature = "ssr")]
@@ -53,6 +58,34 @@ pub async fn deployment_start(req: StartDeployment) -> Result<DeploymentSummary,
 pub async fn deployment_list(req: ListDeployments) -> Result<DeploymentPage, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentList>().await?;
     backend.deployments.deployment_list(req).await
+}
+
+/// What stands beside a deployment in a list.
+#[server(name = DeploymentNeighboursCall, prefix = "/api/v1", endpoint = "/deployment/neighbours", input = ApiJson, output = Json)]
+pub async fn deployment_neighbours(req: NeighboursRequest) -> Result<Neighbours, AppError> {
+    let (backend, _) = authorised::<endpoint::DeploymentNeighbours>().await?;
+    backend.deployments.deployment_neighbours(req).await
+}
+
+/// What open pages are told.
+#[server(name = DeploymentMonitorCall, prefix = "/api/v1", endpoint = "/deployment/monitor", input = ApiJson, output = Json)]
+pub async fn deployment_monitor(req: MonitorRequest) -> Result<MonitorView, AppError> {
+    let (backend, _) = authorised::<endpoint::DeploymentMonitor>().await?;
+    backend.live.deployment_monitor(req).await
+}
+
+/// Who did what to a deployment.
+#[server(name = DeploymentAuditCall, prefix = "/api/v1", endpoint = "/deployment/audit", input = ApiJson, output = Json)]
+pub async fn deployment_audit(req: DeploymentRequest) -> Result<AuditPage, AppError> {
+    let (backend, _) = authorised::<endpoint::DeploymentAudit>().await?;
+    backend.deployments.deployment_audit(req).await
+}
+
+/// What can be deployed, and what was before.
+#[server(name = VersionListCall, prefix = "/api/v1", endpoint = "/service/versions", input = ApiJson, output = Json)]
+pub async fn version_list(req: EnvironmentRequest) -> Result<VersionPage, AppError> {
+    let (backend, _) = authorised::<endpoint::VersionList>().await?;
+    backend.deployments.version_list(req).await
 }
 
 /// One deployment with everything about it.
@@ -116,6 +149,13 @@ pub async fn checkpoint_list(req: EnvironmentRequest) -> Result<CheckpointPage, 
 pub async fn service_list(req: ListServices) -> Result<ServicePage, AppError> {
     let (backend, _) = authorised::<endpoint::ServiceList>().await?;
     backend.services.service_list(req).await
+}
+
+/// A service with its past.
+#[server(name = ServiceShowCall, prefix = "/api/v1", endpoint = "/service/show", input = ApiJson, output = Json)]
+pub async fn service_show(req: ServiceRequest) -> Result<ServiceDetail, AppError> {
+    let (backend, _) = authorised::<endpoint::ServiceShow>().await?;
+    backend.services.service_show(req).await
 }
 
 /// What the gateway does.

@@ -8,14 +8,18 @@ use lockstep_model::{
     UserName,
     access::{Permission, Role},
     api::{
-        AddToken, AddUser, ApplyManifest, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
-        EndDeployment, Endpoint, EnvironmentRequest, GatewayPage, ListDeployments, ListServices, LogPage,
-        OneTimeLink, ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment,
-        ServicePage, StartDeployment, TokenCreated, TokenPage, UserPage, WaitDeployment,
+        AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage, DeploymentPage,
+        DeploymentRequest, EndDeployment, Endpoint, EnvironmentRequest, GatewayPage, ListDeployments,
+        ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink,
+        ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment, ServicePage,
+        ServiceRequest, StartDeployment, TokenCreated, TokenPage, UserPage, VersionPage, WaitDeployment,
     },
     deployment::Actor,
     error::ErrorKind,
-    view::{DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, TokenView, UserView},
+    view::{
+        DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, ServiceDetail, TokenView,
+        UserView,
+    },
 };
 use std::sync::Arc;
 
@@ -88,6 +92,19 @@ pub trait Deployments: Send + Sync {
     ) -> Result<DeploymentSummary, AppError>;
     /// What can be gone back to.
     async fn checkpoint_list(&self, req: EnvironmentRequest) -> Result<CheckpointPage, AppError>;
+    /// What stands beside one in a list.
+    async fn deployment_neighbours(&self, req: NeighboursRequest) -> Result<Neighbours, AppError>;
+    /// Who did what to one.
+    async fn deployment_audit(&self, req: DeploymentRequest) -> Result<AuditPage, AppError>;
+    /// What can be deployed.
+    async fn version_list(&self, req: EnvironmentRequest) -> Result<VersionPage, AppError>;
+}
+
+/// What open pages are told.
+#[async_trait]
+pub trait Live: Send + Sync {
+    /// What the socket would have told.
+    async fn deployment_monitor(&self, req: MonitorRequest) -> Result<MonitorView, AppError>;
 }
 
 /// Services.
@@ -95,6 +112,8 @@ pub trait Deployments: Send + Sync {
 pub trait Services: Send + Sync {
     /// As they stand.
     async fn service_list(&self, req: ListServices) -> Result<ServicePage, AppError>;
+    /// One with its past.
+    async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError>;
     /// What the gateway does.
     async fn gateway_show(&self) -> Result<GatewayPage, AppError>;
 }
@@ -127,6 +146,8 @@ pub struct Backend {
     pub deployments: Arc<dyn Deployments>,
     /// Services.
     pub services: Arc<dyn Services>,
+    /// What open pages are told.
+    pub live: Arc<dyn Live>,
     /// Users and tokens.
     pub people: Arc<dyn People>,
 }

@@ -6,12 +6,17 @@ mod manifests;
 mod people;
 mod services;
 
-use crate::{hub::Hub, identity::Identities, local_agent::LocalAgent, monitor::Monitor, secret};
+use crate::{
+    expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent, monitor::Monitor,
+    secret,
+};
 use app::{AppError, backend::Backend};
+pub(crate) use deployments::search;
 use lockstep_coordinator::{Coordinator, Refused};
 use lockstep_engine::port::{Clock, LogStore, Store, StoreError, store::AuditEntry};
 use lockstep_model::{deployment::Actor, error::ErrorBody, error::ErrorKind};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Everything that answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +27,10 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// Output.
     pub logs: Arc<dyn LogStore>,
+    /// Ticks with every line of output.
+    pub lines: watch::Sender<u64>,
+    /// What deployments take.
+    pub expectations: Expectations,
     /// People and programs.
     pub identities: Arc<Identities>,
     /// Health of services.
@@ -36,9 +45,9 @@ pub struct Services {
 
 impl Services {
     /// As the pages see it.
-    pub fn backend(self) -> Backend {
+    pub fn backend(self, live: Arc<dyn app::backend::Live>) -> Backend {
         let all = Arc::new(self);
-        Backend { manifests: all.clone(), deployments: all.clone(), services: all.clone(), people: all }
+        Backend { manifests: all.clone(), deployments: all.clone(), services: all.clone(), people: all, live }
     }
 
     fn entry(&self, actor: &Actor, action: &str, target: String) -> AuditEntry {

@@ -3,6 +3,7 @@
 
 mod api;
 mod cookie;
+mod export;
 mod guard;
 mod health;
 pub mod listen;
@@ -12,20 +13,29 @@ mod pages;
 mod session;
 pub mod site;
 
-use crate::{hub::Hub, identity::Identities, monitor::Monitor};
+use crate::{
+    hub::Hub,
+    identity::{Identities, Sender},
+    live::Live,
+    monitor::Monitor,
+};
 use app::backend::Backend;
 use axum::{
-    Router,
-    extract::{State, WebSocketUpgrade},
+    Extension, Router,
+    extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::HeaderMap,
     middleware,
+    response::IntoResponse,
     routing::{any, get, post},
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{Clock, Store};
-use lockstep_model::access::Permission;
-use std::sync::Arc;
+use lockstep_engine::port::{Clock, LogStore, Store};
+use lockstep_model::{
+    access::Permission,
+    error::{ErrorBody, ErrorKind},
+};
+use std::{net::SocketAddr, sync::Arc};
 
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
@@ -42,6 +52,10 @@ pub struct Parts {
     pub identities: Arc<Identities>,
     /// Agents.
     pub hub: Hub,
+    /// What open pages are told.
+    pub live: Live,
+    /// Output, for downloads.
+    pub logs: Arc<dyn LogStore>,
     /// Deployments.
     pub coordinator: Coordinator,
     /// The store, for the server's own health.
@@ -84,6 +98,12 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     PlainRoute { path: "/enter/{code}", method: "GET", permission: Permission::Public },
     // The door asks for the agent's own token.
     PlainRoute { path: "/agent", method: "GET", permission: Permission::Public },
+    PlainRoute { path: "/live", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments.csv", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments.json", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/services.csv", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/services.json", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments/{id}/log.txt", method: "GET", permission: Permission::View },
     PlainRoute { path: "/health/live", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/health/ready", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/health/detailed", method: "GET", permission: Permission::View },
@@ -107,6 +127,12 @@ impl Web {
             .route("/session/sign_out", post(session::sign_out))
             .route("/enter/{code}", get(session::enter))
             .route("/agent", get(agent))
+            .route("/live", get(live))
+            .route("/deployments.csv", get(export::deployments_csv))
+            .route("/deployments.json", get(export::deployments_json))
+            .route("/services.csv", get(export::services_csv))
+            .route("/services.json", get(export::services_json))
+            .route("/deployments/{id}/log.txt", get(export::log))
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
             .route("/health/detailed", get(health::detailed))
@@ -119,6 +145,28 @@ impl Web {
             .merge(pages)
             .merge(site::router(&self.options))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
+    }
+}
+
+/// The door for open pages. A page elsewhere could open it with somebody's cookie: the browser must
+/// say that it is one of ours.
+async fn live(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> axum::response::Response {
+    if let Err(refusal) = health::may_view(&sender) {
+        return *refusal;
+    }
+    if sender.session.is_some() && !web.origin.is_our_page(&headers) {
+        let message = "this socket is for pages of this server; programs send a token";
+        return guard::plain(&ErrorBody::new(ErrorKind::Forbidden, message));
+    }
+    match upgrade {
+        Ok(upgrade) => web.live.accept(&headers, peer.map(|Extension(info)| info.0.ip()), upgrade),
+        Err(rejection) => rejection.into_response(),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Shown<'a> {
     pub cookies: Vec<&'a [u8]>,
     /// The peer's address.
     pub address: Option<IpAddr>,
+    /// Whether a person did something, which keeps their session alive.
+    pub is_person: bool,
 }
 
 /// Knows people and programs.

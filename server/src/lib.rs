@@ -8,9 +8,11 @@ mod cli;
 mod clock;
 pub mod data_dir;
 pub mod demo;
+mod expectations;
 pub mod http;
 pub mod hub;
 pub mod identity;
+pub mod live;
 pub mod local_agent;
 pub mod monitor;
 mod out;
@@ -18,6 +20,7 @@ mod port_holder;
 mod progress;
 mod secret;
 pub mod serve;
+mod telling;
 
 use std::process::ExitCode;
 

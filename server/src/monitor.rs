@@ -1,15 +1,17 @@
-//! Looks how services are that serve: every ten seconds, and at once when something changed. What it
-//! saw is kept in memory only; it judges nothing and changes nothing.
+//! Looks how services are that serve: every ten seconds, and at once when something changed. It
+//! judges nothing and changes nothing; what it saw is kept by the minute.
 
 use futures_util::{StreamExt, stream};
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{Clock, Host, Store, Target, store::ServingRow};
+use lockstep_engine::port::{CheckRow, Clock, Host, LogStore, Store, Target, store::ServingRow};
 use lockstep_model::{
     Timestamp,
     gateway::Slot,
     health::{Evidence, Health},
+    live::CHECKS_SHOWN,
     manifest::Target as TargetSpec,
     plan::Serving,
+    view::{CheckBucket, CheckView},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -27,6 +29,8 @@ const COMMANDS_EVERY: Duration = Duration::from_secs(60);
 /// Changes come in bursts; one look follows.
 const SETTLE: Duration = Duration::from_millis(300);
 const LOOKS_MAX: usize = 16;
+/// A day, and an hour for those who look at its begin.
+const CHECKS_KEPT_MS: i64 = 25 * 60 * 60 * 1_000;
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// What was seen of a service.
@@ -44,8 +48,18 @@ pub struct Monitor(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    seen: Mutex<BTreeMap<Slot, (Seen, Instant)>>,
+    seen: Mutex<BTreeMap<Slot, Known>>,
     soon: Notify,
+    looks: watch::Sender<u64>,
+}
+
+/// What is known of a slot.
+struct Known {
+    seen: Seen,
+    at: Instant,
+    checks: Vec<CheckView>,
+    /// Looks that are not kept yet.
+    bucket: CheckBucket,
 }
 
 /// What the monitor looks through.
@@ -59,6 +73,8 @@ pub struct Eyes {
     pub host: Arc<dyn Host>,
     /// When.
     pub clock: Arc<dyn Clock>,
+    /// Where looks are kept.
+    pub logs: Arc<dyn LogStore>,
     /// What tells of changes.
     pub coordinator: Coordinator,
 }
@@ -67,13 +83,24 @@ impl Monitor {
     /// What was seen last of a service, when it is still the one that serves.
     pub fn seen(&self, slot: &Slot, serving: &Serving) -> Option<Evidence> {
         let all = self.lock();
-        all.get(slot).filter(|(seen, _)| seen.serving == *serving).map(|(seen, _)| seen.evidence.clone())
+        let known = all.get(slot).filter(|known| known.seen.serving == *serving);
+        known.map(|known| known.seen.evidence.clone())
+    }
+
+    /// The last looks at a slot, the newest last, whatever served.
+    pub fn checks(&self, slot: &Slot) -> Vec<CheckView> {
+        self.lock().get(slot).map(|known| known.checks.clone()).unwrap_or_default()
+    }
+
+    /// Ticks when something was looked at.
+    pub fn looks(&self) -> watch::Receiver<u64> {
+        self.0.looks.subscribe()
     }
 
     /// All that was seen.
     pub fn all(&self) -> Vec<(Slot, Seen)> {
         let all = self.lock();
-        all.iter().map(|(slot, (seen, _))| (slot.clone(), seen.clone())).collect()
+        all.iter().map(|(slot, known)| (slot.clone(), known.seen.clone())).collect()
     }
 
     /// Something has happened that makes a look worth while.
@@ -81,7 +108,7 @@ impl Monitor {
         self.0.soon.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Slot, (Seen, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Slot, Known>> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,6 +121,7 @@ impl Monitor {
                 Ok(rows) => self.look(&eyes, rows, &mut round).await,
                 Err(error) => tracing::warn!("what serves could not be read, trying again: {error}"),
             }
+            self.keep_looks(&eyes).await;
             changes.mark_unchanged();
             tokio::select! {
                 () = sleep(EVERY) => {},
@@ -125,6 +153,25 @@ impl Monitor {
             .buffer_unordered(LOOKS_MAX)
             .collect::<Vec<()>>()
             .await;
+        self.0.looks.send_modify(|number| *number += 1);
+    }
+
+    /// Full minutes go to the store; what is lost in a crash is one minute of a curve.
+    async fn keep_looks(&self, eyes: &Eyes) {
+        let now = eyes.clock.now();
+        let minute = minute(now);
+        let full: Vec<CheckRow> = self
+            .lock()
+            .iter_mut()
+            .filter(|(_, known)| known.bucket.at != minute && known.bucket.at.0 > 0)
+            .map(|(slot, known)| CheckRow { slot: slot.clone(), seen: std::mem::take(&mut known.bucket) })
+            .collect();
+        if full.is_empty() {
+            return;
+        }
+        if let Err(error) = eyes.logs.check_append(&full, Timestamp(now.0 - CHECKS_KEPT_MS)).await {
+            tracing::warn!("looks at services were not kept: {error}");
+        }
     }
 
     fn is_due(&self, slot: &Slot, serving: &Serving) -> bool {
@@ -133,14 +180,26 @@ impl Monitor {
             TargetSpec::Command(_) => COMMANDS_EVERY,
         };
         let all = self.lock();
-        all.get(slot).is_none_or(|(seen, at)| seen.serving != *serving || at.elapsed() >= every)
+        all.get(slot).is_none_or(|known| known.seen.serving != *serving || known.at.elapsed() >= every)
     }
 
     fn keep_seen(&self, slot: Slot, seen: Seen) {
         let mut all = self.lock();
-        let before = all.insert(slot.clone(), (seen.clone(), Instant::now()));
         let health = seen.evidence.health;
-        if before.is_some_and(|(before, _)| before.evidence.health != health) {
+        let check = CheckView { at: seen.evidence.at, health, latency_ms: seen.evidence.latency_ms };
+        let before = all.remove(&slot);
+        let (mut checks, mut bucket) =
+            before.as_ref().map(|known| (known.checks.clone(), known.bucket)).unwrap_or_default();
+        checks.push(check);
+        let surplus = checks.len().saturating_sub(CHECKS_SHOWN);
+        checks.drain(..surplus);
+        // A minute that is over and was not kept yet takes this look, too.
+        if bucket.at.0 == 0 {
+            bucket.at = minute(check.at);
+        }
+        count(&mut bucket, check);
+        all.insert(slot.clone(), Known { seen: seen.clone(), at: Instant::now(), checks, bucket });
+        if before.is_some_and(|before| before.seen.evidence.health != health) {
             let sentence = seen.evidence.sentence();
             tracing::info!(service.name = %slot.service, "{slot} is {} now: {sentence}", health.word());
         }
@@ -150,6 +209,21 @@ impl Monitor {
         let known: BTreeSet<&Slot> = serving.iter().map(|(slot, _)| slot).collect();
         self.lock().retain(|slot, _| known.contains(slot));
     }
+}
+
+const fn minute(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 - at.0.rem_euclid(60_000))
+}
+
+fn count(bucket: &mut CheckBucket, check: CheckView) {
+    let counter = match check.health {
+        Health::Healthy => &mut bucket.healthy,
+        Health::Degraded => &mut bucket.degraded,
+        Health::Unhealthy => &mut bucket.unhealthy,
+        Health::Unknown => &mut bucket.unknown,
+    };
+    *counter += 1;
+    bucket.latency_max_ms = bucket.latency_max_ms.max(check.latency_ms);
 }
 
 /// Traffic that goes elsewhere than it should is not healthy, however well the other one is.

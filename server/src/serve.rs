@@ -5,12 +5,15 @@ use crate::{
     backend::Services,
     clock::SystemClock,
     data_dir::{DataDir, Local, ServeLock},
+    expectations::Expectations,
     http::{Origin, Parts, Web, listen, site},
     hub::Hub,
     identity::Identities,
+    live::Live,
     local_agent::LocalAgent,
     monitor::{Eyes, Monitor},
     port_holder::port_holder,
+    telling::Telling,
 };
 use anyhow::{Context, bail};
 use lockstep_coordinator::{Coordinator, Dependencies};
@@ -83,7 +86,9 @@ impl Server {
         };
         let url = origin.url().to_owned();
         let store = SqliteStore::open(data.path()).await?;
-        let logs: Arc<dyn LogStore> = Arc::new(SqliteLogStore::open(data.path()).await?);
+        let lines = watch::Sender::new(0);
+        let kept = Arc::new(SqliteLogStore::open(data.path()).await?);
+        let logs: Arc<dyn LogStore> = Arc::new(Telling { store: kept, lines: lines.clone() });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity_store: Arc<dyn IdentityStore> = Arc::new(store.clone());
         let installation = identity_store.installation_id().await?;
@@ -111,15 +116,20 @@ impl Server {
         let services = Services {
             coordinator: coordinator.clone(),
             store: deployments.clone(),
-            logs,
+            logs: logs.clone(),
+            lines,
+            expectations: Expectations::default(),
             identities: identities.clone(),
             monitor: monitor.clone(),
             hub: hub.clone(),
             agent: agent.clone(),
             clock: clock.clone(),
         };
+        let live = Live::new(services.clone(), identities.clone(), site::build_id());
         let web = Web::new(Parts {
-            backend: services.clone().backend(),
+            backend: services.clone().backend(Arc::new(live.clone())),
+            live,
+            logs: logs.clone(),
             identities: identities.clone(),
             hub: hub.clone(),
             coordinator: coordinator.clone(),
@@ -132,7 +142,7 @@ impl Server {
         });
         let (ending, is_ending) = watch::channel(false);
         let http = tokio::spawn(listen::serve(web, listener, is_ending));
-        let eyes = Eyes { store: deployments, target, host, clock, coordinator };
+        let eyes = Eyes { store: deployments, target, host, clock, logs, coordinator };
         let tasks = vec![
             tokio::spawn(agent.keep()),
             tokio::spawn(look_after_exits(hub, monitor.clone())),

@@ -3,19 +3,21 @@
 use super::{Services, refused, store};
 use app::{AppError, backend::Caller, backend::Deployments};
 use async_trait::async_trait;
-use lockstep_engine::{Command, view};
+use lockstep_engine::{Command, port::LogPart, port::store::AuditEntry, search::Search, view};
 use lockstep_model::{
-    DeploymentId,
+    DeploymentId, ServiceName,
     api::{
-        CheckpointPage, DeploymentPage, DeploymentRequest, EndDeployment, EnvironmentRequest,
-        ListDeployments, LogPage, PAGE_ROWS_MAX, ReadLogs, ResolveDeployment, RollbackDeployment,
-        StartDeployment, WAIT_MS_MAX, WaitDeployment,
+        AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest, EndDeployment, EnvironmentRequest,
+        LOG_LINES_MAX, ListDeployments, LogPage, Neighbours, NeighboursRequest, ReadLogs, ResolveDeployment,
+        RollbackDeployment, StartDeployment, VersionPage, WAIT_MS_MAX, WaitDeployment,
     },
     error::ErrorKind,
     gateway::Slot,
-    view::{DeploymentDetail, DeploymentSummary, EventsView, PlanView},
+    view::{
+        AuditView, DeploymentDetail, DeploymentSummary, EventsView, KnownVersion, PlanView, ServiceVersions,
+    },
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::timeout_at;
 
 /// Characters of a reason.
@@ -40,13 +42,19 @@ impl Deployments for Services {
     }
 
     async fn deployment_list(&self, req: ListDeployments) -> Result<DeploymentPage, AppError> {
-        check_limit(req.limit)?;
-        self.store.deployment_list(&req).await.map_err(store)
+        let search = search(&req)?;
+        self.store.deployment_list(&search).await.map_err(store)
     }
 
     async fn deployment_show(&self, req: DeploymentRequest) -> Result<DeploymentDetail, AppError> {
         let loaded = self.coordinator.deployment_load(req.id).await.map_err(store)?;
-        let mut detail = loaded.map(|state| view::detail(req.id, &state)).ok_or_else(|| not_found(req.id))?;
+        let state = loaded.ok_or_else(|| not_found(req.id))?;
+        let mut detail = view::detail(req.id, &state);
+        let expectation = self.expectations.of(self, req.id, &state.plan).await?;
+        detail.expected = expectation.expected;
+        for step in &mut detail.steps {
+            step.median_ms = expectation.steps.get(&step.id).copied();
+        }
         for outside in &mut detail.outside {
             let slot = Slot {
                 project: detail.summary.project.clone(),
@@ -78,9 +86,20 @@ impl Deployments for Services {
     }
 
     async fn deployment_logs(&self, req: ReadLogs) -> Result<LogPage, AppError> {
-        check_limit(req.limit)?;
+        if !(1..=LOG_LINES_MAX).contains(&req.limit) {
+            let message = format!("'limit' is {}; use 1 to {LOG_LINES_MAX}", req.limit);
+            return Err(AppError::new(ErrorKind::Invalid, message));
+        }
+        let part = match req.before {
+            Some(_) if req.after != 0 => {
+                let message = "'after' and 'before' exclude each other; send one of them";
+                return Err(AppError::new(ErrorKind::Invalid, message));
+            }
+            Some(before) => LogPart::Before(before),
+            None => LogPart::After(req.after),
+        };
         self.summary(req.id).await?;
-        self.logs.log_read(req.id, req.step.as_deref(), req.after, req.limit).await.map_err(store)
+        self.logs.log_read(req.id, req.step.as_deref(), part, req.limit).await.map_err(store)
     }
 
     async fn deployment_cancel(
@@ -130,6 +149,57 @@ impl Deployments for Services {
             .map_err(refused)?;
         self.store.checkpoint_list(&project, &environment).await.map_err(store)
     }
+
+    async fn deployment_neighbours(&self, req: NeighboursRequest) -> Result<Neighbours, AppError> {
+        let search = search(&req.list)?;
+        let summary = self.summary(req.id).await?;
+        self.store.deployment_neighbours(&search, &summary).await.map_err(store)
+    }
+
+    async fn deployment_audit(&self, req: DeploymentRequest) -> Result<AuditPage, AppError> {
+        self.summary(req.id).await?;
+        let entries = self.store.audit_list(&format!("deployment {}", req.id)).await.map_err(store)?;
+        let view = |entry: AuditEntry| AuditView {
+            at: entry.at,
+            user: entry.actor.user,
+            via: entry.actor.via,
+            action: entry.action,
+            reason: entry.reason,
+            allowed: entry.allowed,
+        };
+        Ok(AuditPage { entries: entries.into_iter().map(view).collect() })
+    }
+
+    async fn version_list(&self, req: EnvironmentRequest) -> Result<VersionPage, AppError> {
+        let (project, environment) = self
+            .coordinator
+            .environment_of(req.project.as_ref(), req.environment.as_ref())
+            .await
+            .map_err(refused)?;
+        let manifest = self.store.manifest_current(&project).await.map_err(store)?.ok_or_else(|| {
+            AppError::new(ErrorKind::NotFound, format!("there is no project {project}; see `lockstep apply`"))
+        })?;
+        let manifest = manifest.revision.manifest;
+        let rows = self.store.serving_list(Some(&project), Some(&environment)).await.map_err(store)?;
+        let mut known: BTreeMap<ServiceName, Vec<KnownVersion>> = BTreeMap::new();
+        for (service, version) in self.store.version_list(&project).await.map_err(store)? {
+            known.entry(service).or_default().push(version);
+        }
+        let services = manifest.services.iter().filter_map(|(name, service)| {
+            let spec = service.environments.get(&environment)?;
+            let row = rows.iter().find(|row| row.slot.service == *name);
+            Some(ServiceVersions {
+                service: name.clone(),
+                serving: row.and_then(|row| row.serving.as_ref()).map(|serving| serving.version.clone()),
+                manifest: spec.version.clone(),
+                needs: service.depends_on.keys().cloned().collect(),
+                known: known.remove(name).unwrap_or_default(),
+            })
+        });
+        let services = services.collect();
+        let is_guarded = manifest.environments.get(&environment).is_some_and(|one| one.require_rollback);
+        Ok(VersionPage { project, environment, is_guarded, services })
+    }
 }
 
 impl Services {
@@ -152,11 +222,9 @@ fn not_found(id: DeploymentId) -> AppError {
     AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}; see `lockstep history`"))
 }
 
-fn check_limit(limit: u32) -> Result<(), AppError> {
-    if (1..=PAGE_ROWS_MAX).contains(&limit) {
-        return Ok(());
-    }
-    Err(AppError::new(ErrorKind::Invalid, format!("'limit' is {limit}; use 1 to {PAGE_ROWS_MAX}")))
+/// What a request for a list asks for.
+pub(crate) fn search(request: &ListDeployments) -> Result<Search, AppError> {
+    Search::of(request).map_err(|message| AppError::new(ErrorKind::Invalid, message))
 }
 
 fn check_reason(reason: Option<&str>) -> Result<(), AppError> {

@@ -1,21 +1,24 @@
 //! Services as they stand: what serves, how it is, what is about to change it.
 
-use super::{Services, store};
+use super::{Services, refused, store};
 use app::{AppError, backend::Services as ServicesPort};
 use async_trait::async_trait;
 use lockstep_engine::port::{Host, HostOrder, store::ServingRow};
 use lockstep_model::{
-    DeploymentId, Epoch, ServiceName,
-    api::{GatewayPage, ListServices, ServicePage},
+    DeploymentId, Epoch, ServiceName, Timestamp,
+    api::{GatewayPage, ListServices, ServicePage, ServiceRequest},
     error::ErrorKind,
     gateway::Slot,
     manifest::{ServiceSpec, Target},
-    view::ServiceView,
+    view::{ServiceDetail, ServiceView},
     wire::{Order, OrderKey, Outcome},
 };
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::timeout;
 
+const DAY_MS: i64 = 86_400_000;
+/// A day in 96 bars.
+const BUCKET_MS: u64 = 15 * 60 * 1_000;
 const GATEWAY_LIMIT: Duration = Duration::from_secs(5);
 
 #[async_trait]
@@ -46,6 +49,7 @@ impl ServicesPort for Services {
                     let row = rows.remove(&slot);
                     let mut view = self.view(slot, row, Some(spec), &changing);
                     view.team.clone_from(&service.team);
+                    view.needs = service.depends_on.keys().cloned().collect();
                     services.push(view);
                 }
             }
@@ -57,6 +61,34 @@ impl ServicesPort for Services {
             (&a.project, &a.environment, &a.service).cmp(&(&b.project, &b.environment, &b.service))
         });
         Ok(ServicePage { services })
+    }
+
+    async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError> {
+        let (project, environment) = self
+            .coordinator
+            .environment_of(req.project.as_ref(), req.environment.as_ref())
+            .await
+            .map_err(refused)?;
+        let all = ListServices { project: Some(project.clone()), environment: Some(environment.clone()) };
+        let listed = self.service_list(all).await?.services;
+        let service = listed.into_iter().find(|one| one.service == req.service).ok_or_else(|| {
+            let message = format!("{} has no target in {environment} of {project}", req.service);
+            AppError::new(ErrorKind::NotFound, message)
+        })?;
+        let manifest = self.store.manifest_current(&project).await.map_err(store)?;
+        let guarded = manifest.and_then(|row| {
+            row.revision.manifest.environments.get(&environment).map(|one| one.require_rollback)
+        });
+        let slot = Slot { project, environment, service: req.service };
+        let since = Timestamp(self.clock.now().0 - DAY_MS);
+        let day = self.logs.check_read(&slot, since, BUCKET_MS).await.map_err(store)?;
+        Ok(ServiceDetail {
+            service,
+            is_guarded: guarded.unwrap_or(false),
+            checks: self.monitor.checks(&slot),
+            day,
+            bucket_ms: BUCKET_MS,
+        })
     }
 
     async fn gateway_show(&self) -> Result<GatewayPage, AppError> {
@@ -120,6 +152,7 @@ impl Services {
             health: evidence.as_ref().map(|evidence| evidence.health),
             evidence,
             address,
+            needs: Vec::new(),
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::progress::seconds;
 use lockstep_model::{
     DeploymentId,
     api::{
-        DeploymentList, DeploymentLogs, DeploymentRequest, DeploymentShow, ListDeployments, ListServices,
-        PAGE_ROWS_MAX, ReadLogs, ServiceList,
+        DeploymentList, DeploymentLogs, DeploymentRequest, DeploymentShow, LOG_LINES_MAX, ListDeployments,
+        ListServices, ReadLogs, ServiceList,
     },
     view::{DeploymentDetail, DeploymentSummary, ServiceView},
 };
@@ -125,9 +125,11 @@ fn show(detail: &DeploymentDetail) {
         .steps
         .iter()
         .map(|step| {
-            let took = print::between(step.started_at, step.finished_at);
-            let seen = step.evidence.last().map(lockstep_model::health::Evidence::sentence);
-            let what = step.reason.clone().or(seen).unwrap_or_default();
+            let took = print::between(step.forward().map(|one| one.started_at), step.finished_at());
+            let last = step.last();
+            let seen =
+                last.and_then(|last| last.evidence.last()).map(lockstep_model::health::Evidence::sentence);
+            let what = last.and_then(|last| last.reason.clone()).or(seen).unwrap_or_default();
             [step.id.to_string(), step.state.word().to_owned(), took, what]
         })
         .collect();
@@ -156,7 +158,7 @@ pub(super) async fn logs(
             true
         };
         loop {
-            let request = ReadLogs { id, step: step.clone(), after, limit: PAGE_ROWS_MAX };
+            let request = ReadLogs { id, step: step.clone(), after, before: None, limit: LOG_LINES_MAX };
             let page = client.call(DeploymentLogs, &request).await?;
             after = page.next;
             for line in &page.lines {
@@ -194,8 +196,8 @@ pub(super) async fn history(
         project: global.project.clone(),
         environment: global.environment.clone(),
         phase: phase.map(Into::into),
-        before: None,
         limit,
+        ..ListDeployments::default()
     };
     let page = client.call(DeploymentList, &request).await?;
     if global.json {

@@ -26,6 +26,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     ),
     (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
 ];
+/// What open pages ask by themselves when no socket reaches them.
+const MONITOR: &str = "/api/v1/deployment/monitor";
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
 pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
@@ -69,6 +71,8 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
             authorization: values(request.headers(), &header::AUTHORIZATION),
             cookies: values(request.headers(), &header::COOKIE),
             address,
+            // A page that asks by itself what is new is nobody at work.
+            is_person: request.uri().path() != MONITOR,
         };
         web.identities.sender(shown).await.map_err(|error| {
             tracing::error!("nobody can be identified: {error}");

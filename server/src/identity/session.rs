@@ -142,7 +142,7 @@ impl Identities {
         if is_over || !user.enabled {
             return Ok(Sender::default());
         }
-        if now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
+        if shown.is_person && now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
             self.store.session_touch(&digest, now).await?;
         }
         let caller = caller(user.name, user.role, "browser".to_owned(), shown.address);

@@ -6,9 +6,10 @@ use crate::{
     access::{Permission, Role},
     deployment::{Phase, Resolution, Source},
     error::ErrorKind,
+    live::{Place, ServerFrame, Topic},
     view::{
-        CheckpointView, DeploymentDetail, DeploymentSummary, EventsView, LogLine, ManifestView, PlanView,
-        ServiceView, TokenView, UserView,
+        AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView, Facets, LogLine,
+        ManifestView, PlanView, ServiceDetail, ServiceVersions, ServiceView, TokenView, UserView,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,6 +21,8 @@ pub const PREFIX: &str = "/api/v1";
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// The most rows that one answer holds.
 pub const PAGE_ROWS_MAX: u32 = 200;
+/// The most lines of output that one answer holds.
+pub const LOG_LINES_MAX: u32 = 5_000;
 /// The longest that `deployment/wait` holds a request open.
 pub const WAIT_MS_MAX: u64 = 25_000;
 
@@ -83,12 +86,18 @@ endpoints! {
     DeploymentPlan "/deployment/plan" View false StartDeployment => PlanView, [NotFound, Conflict];
     /// Asks for a deployment.
     DeploymentStart "/deployment/start" Deploy true StartDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
-    /// Deployments, the newest first.
+    /// Deployments, found by words, facets and time; the newest first when nothing else is asked.
     DeploymentList "/deployment/list" View false ListDeployments => DeploymentPage, [];
+    /// The deployments before and after one in a list.
+    DeploymentNeighbours "/deployment/neighbours" View false NeighboursRequest => Neighbours, [NotFound];
     /// One deployment with everything about it.
     DeploymentShow "/deployment/show" View false DeploymentRequest => DeploymentDetail, [NotFound];
     /// Events after a sequence number; waits for one when there is none yet.
     DeploymentWait "/deployment/wait" View false WaitDeployment => EventsView, [NotFound];
+    /// What pages are told while they are open, for whom no socket reaches; waits for news.
+    DeploymentMonitor "/deployment/monitor" View false MonitorRequest => MonitorView, [];
+    /// Who did what to a deployment.
+    DeploymentAudit "/deployment/audit" View false DeploymentRequest => AuditPage, [NotFound];
     /// Output of the steps.
     DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
     /// Ends a deployment; what it changed is taken back.
@@ -103,6 +112,10 @@ endpoints! {
     CheckpointList "/checkpoint/list" View false EnvironmentRequest => CheckpointPage, [NotFound];
     /// All services as they stand.
     ServiceList "/service/list" View false ListServices => ServicePage, [];
+    /// A service in an environment with what is known of its past.
+    ServiceShow "/service/show" View false ServiceRequest => ServiceDetail, [NotFound];
+    /// What can be deployed in an environment, and what was before.
+    VersionList "/service/versions" View false EnvironmentRequest => VersionPage, [NotFound];
     /// What the gateway does.
     GatewayShow "/gateway/show" View false Empty => GatewayPage, [];
     /// Users.
@@ -190,12 +203,115 @@ ListDeployments {
     /// Only in this phase.
     #[serde(default)]
     phase: Option<Phase>,
-    /// Only older than this one; from the last page.
+    /// Only those that change this service.
     #[serde(default)]
-    before: Option<DeploymentId>,
+    service: Option<ServiceName>,
+    /// Only those that this user asked for.
+    #[serde(default)]
+    by: Option<UserName>,
+    /// Only those that hold all these words: numbers, services, versions, commits, reasons, people. A
+    /// word such as `status:failed`, `env:production`, `service:backend` or `by:anna` stands for the
+    /// field of that name.
+    #[serde(default)]
+    q: Option<String>,
+    /// Only those that were asked for at this time or later.
+    #[serde(default)]
+    since: Option<Timestamp>,
+    /// Only those that were asked for before this time.
+    #[serde(default)]
+    until: Option<Timestamp>,
+    /// In which order.
+    #[serde(default)]
+    sort: Sort,
+    /// Where to go on; from the last page.
+    #[serde(default)]
+    cursor: Option<String>,
     /// At most so many, 1 to 200.
     #[serde(default = "page_rows_default")]
     limit: u32,
+    /// Whether to count all that was found, and by what it could be filtered next.
+    #[serde(default)]
+    count: bool,
+} }
+/// In which order deployments are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Sort {
+    /// Those that were asked for last come first.
+    #[default]
+    Newest,
+    /// Those that were asked for first come first.
+    Oldest,
+    /// Those that took longest come first; those that run still, last.
+    Longest,
+    /// Those that took shortest come first; those that run still, last.
+    Shortest,
+}
+body! { /// Asks what stands beside a deployment in a list.
+NeighboursRequest {
+    /// The deployment.
+    id: DeploymentId,
+    /// The list; its cursor and limit play no part.
+    list: ListDeployments,
+} }
+body! { /// What stands beside a deployment in a list.
+Neighbours {
+    /// The one before it.
+    previous: Option<DeploymentId>,
+    /// The one after it.
+    next: Option<DeploymentId>,
+} }
+body! { /// What a page wants to hear of.
+MonitorRequest {
+    /// The topics.
+    topics: Vec<Listen>,
+    /// Answer after this long even when nothing happened; at most 25,000.
+    #[serde(default)]
+    wait_ms: u64,
+} }
+body! { /// A topic, and what is known of it.
+Listen {
+    /// Which.
+    topic: Topic,
+    /// The last place that is known; none = begin with a snapshot.
+    #[serde(default)]
+    from: Option<Place>,
+} }
+/// What happened, as the socket would have told it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MonitorView {
+    /// The server's clock.
+    pub now: Timestamp,
+    /// Frames, in order.
+    pub frames: Vec<ServerFrame>,
+}
+body! { /// Names a service in an environment.
+ServiceRequest {
+    /// The project; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// The environment; none = the project's default.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+    /// The service.
+    service: ServiceName,
+} }
+body! { /// What can be deployed.
+VersionPage {
+    /// The project.
+    project: ProjectName,
+    /// The environment.
+    environment: EnvironmentName,
+    /// Whether it demands a way back for every change.
+    is_guarded: bool,
+    /// The services that have a target there.
+    services: Vec<ServiceVersions>,
+} }
+body! { /// Who did what.
+AuditPage {
+    /// The newest first.
+    entries: Vec<AuditView>,
 } }
 body! { /// Names a deployment.
 DeploymentRequest {
@@ -223,7 +339,10 @@ ReadLogs {
     /// Only after this cursor.
     #[serde(default)]
     after: i64,
-    /// At most so many, 1 to 200.
+    /// Only before this cursor, and of those the last; not together with `after`.
+    #[serde(default)]
+    before: Option<i64>,
+    /// At most so many, 1 to 5,000.
     #[serde(default = "page_rows_default")]
     limit: u32,
 } }
@@ -310,8 +429,14 @@ body! { /// A page of deployments.
 DeploymentPage {
     /// The newest first.
     deployments: Vec<DeploymentSummary>,
-    /// Ask with `before` set to this for the next page; none = the end.
-    next: Option<DeploymentId>,
+    /// Ask with `cursor` set to this for the next page; none = the end.
+    next: Option<String>,
+    /// How many were found in all, when that was asked.
+    #[serde(default)]
+    total: Option<u64>,
+    /// By what they could be filtered next, when that was asked.
+    #[serde(default)]
+    facets: Option<Facets>,
 } }
 body! { /// A page of output.
 LogPage {
@@ -373,6 +498,25 @@ SessionView {
     /// How one came in: `browser`, `token NAME`.
     via: String,
 } }
+
+impl Default for ListDeployments {
+    fn default() -> Self {
+        Self {
+            project: None,
+            environment: None,
+            phase: None,
+            service: None,
+            by: None,
+            q: None,
+            since: None,
+            until: None,
+            sort: Sort::Newest,
+            cursor: None,
+            limit: page_rows_default(),
+            count: false,
+        }
+    }
+}
 
 /// Rows of a page when nobody says how many.
 fn page_rows_default() -> u32 {

@@ -192,20 +192,72 @@ pub struct StepStatus {
     pub attempt: u32,
     /// The attempt of its undo, from 1; 0 = not begun.
     pub undo_attempt: u32,
-    /// When the attempt began.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Every try, forward and back, in order.
+    #[serde(default)]
+    pub tries: Vec<Try>,
+}
+
+/// One try of a step or of its undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Try {
+    /// Whether it undoes the step.
+    pub is_undo: bool,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; none = it is under way.
     pub finished_at: Option<Timestamp>,
-    /// What was seen last.
-    pub evidence: Vec<Evidence>,
+    /// Where it stands, or how it ended.
+    pub state: StepState,
     /// Why it failed or is unknown.
     pub reason: Option<String>,
+    /// What was seen.
+    pub evidence: Vec<Evidence>,
 }
 
 impl StepStatus {
     /// The attempt that is under way.
     pub const fn running_attempt(&self) -> Attempt {
         Attempt(self.attempt)
+    }
+
+    /// Notes that a try has begun.
+    pub fn begin(&mut self, is_undo: bool, attempt: Attempt, at: Timestamp) {
+        let state = if is_undo { StepState::Undoing } else { StepState::Running };
+        self.state = state;
+        if is_undo {
+            self.undo_attempt = attempt.0;
+        } else {
+            self.attempt = attempt.0;
+            self.undo_attempt = 0;
+        }
+        self.tries.push(Try {
+            is_undo,
+            attempt: attempt.0,
+            started_at: at,
+            finished_at: None,
+            state,
+            reason: None,
+            evidence: Vec::new(),
+        });
+    }
+
+    /// Notes how the last try ended.
+    pub fn end(&mut self, state: StepState, at: Timestamp, reason: Option<&str>, evidence: &[Evidence]) {
+        self.state = state;
+        if let Some(last) = self.tries.last_mut() {
+            last.state = state;
+            last.finished_at = Some(at);
+            last.reason = reason.map(str::to_owned);
+            last.evidence = evidence.to_vec();
+        }
+    }
+
+    /// The last try.
+    pub fn last(&self) -> Option<&Try> {
+        self.tries.last()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod gateway;
 pub mod health;
+pub mod live;
 pub mod manifest;
 pub mod plan;
 pub mod scalar;

@@ -4,7 +4,7 @@ use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, TeamName,
     Timestamp, UserName, Version,
     access::Role,
-    deployment::{Actor, Clocks, Failure, Phase, Source, StepState},
+    deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
     health::{Evidence, Health},
     plan::{PlanWarning, StepKind, Undo},
@@ -98,8 +98,20 @@ pub struct DeploymentDetail {
     pub checkpoints: Vec<CheckpointView>,
     /// What was said before it started.
     pub warnings: Vec<PlanWarning>,
+    /// How long earlier ones took.
+    pub expected: Expected,
     /// Services that need one of these and are not part of it: looked at, never changed.
     pub outside: Vec<OutsideView>,
+}
+
+/// How long earlier deployments of the environment took that succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Expected {
+    /// The median, from the start to the end.
+    pub duration_ms: Option<u64>,
+    /// Of how many.
+    pub deployments: u32,
 }
 
 /// A service that needs what a deployment changes and is not part of it.
@@ -126,18 +138,29 @@ pub struct StepView {
     pub after: Vec<StepId>,
     /// Where it stands.
     pub state: StepState,
-    /// Its attempt; 0 = not begun.
-    pub attempt: u32,
-    /// When it began.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
-    /// Why it failed.
-    pub reason: Option<String>,
-    /// What was seen last.
-    pub evidence: Vec<Evidence>,
+    /// Every try of it and of its undo, in order.
+    pub tries: Vec<Try>,
+    /// How long it took in earlier deployments that succeeded; none = never seen.
+    pub median_ms: Option<u64>,
     /// How it is undone.
     pub undo: Undo,
+}
+
+impl StepView {
+    /// The last try.
+    pub fn last(&self) -> Option<&Try> {
+        self.tries.last()
+    }
+
+    /// The last try that went forward.
+    pub fn forward(&self) -> Option<&Try> {
+        self.tries.iter().rev().find(|one| !one.is_undo)
+    }
+
+    /// When its last forward try ended.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.forward().and_then(|one| one.finished_at)
+    }
 }
 
 /// What served before a deployment changed a service.
@@ -240,6 +263,138 @@ pub struct ServiceView {
     pub address: Option<String>,
     /// A live deployment that changes it.
     pub changing: Option<DeploymentId>,
+    /// What it needs.
+    #[serde(default)]
+    pub needs: Vec<ServiceName>,
+}
+
+/// An environment of a project, in the order in which releases pass through them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EnvironmentView {
+    /// Project.
+    pub project: ProjectName,
+    /// The environment.
+    pub name: EnvironmentName,
+    /// Whether it demands a way back for every change, as production does: what changes it is
+    /// confirmed by typing its name.
+    pub is_guarded: bool,
+}
+
+/// One look at a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckView {
+    /// When.
+    pub at: Timestamp,
+    /// How it was.
+    pub health: Health,
+    /// How long the answer took.
+    pub latency_ms: u64,
+}
+
+/// Looks at a service that fell into the same minutes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckBucket {
+    /// When these minutes begin.
+    pub at: Timestamp,
+    /// How often it was healthy.
+    pub healthy: u32,
+    /// How often it was degraded.
+    pub degraded: u32,
+    /// How often it was unhealthy.
+    pub unhealthy: u32,
+    /// How often nobody knew.
+    pub unknown: u32,
+    /// The longest answer.
+    pub latency_max_ms: u64,
+}
+
+/// A service in an environment with what is known of its past.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServiceDetail {
+    /// As it stands.
+    pub service: ServiceView,
+    /// Whether its environment demands a way back.
+    pub is_guarded: bool,
+    /// The last looks, the newest last.
+    pub checks: Vec<CheckView>,
+    /// The last 24 hours in buckets of equal length, the newest last; hours without looks are left out.
+    pub day: Vec<CheckBucket>,
+    /// How long a bucket is.
+    pub bucket_ms: u64,
+}
+
+/// What is known of a service before a deployment is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServiceVersions {
+    /// The service.
+    pub service: ServiceName,
+    /// What serves.
+    pub serving: Option<Version>,
+    /// What the manifest names.
+    pub manifest: Option<Version>,
+    /// What it needs.
+    pub needs: Vec<ServiceName>,
+    /// Versions that were deployed somewhere, the newest first.
+    pub known: Vec<KnownVersion>,
+}
+
+/// A version that was deployed before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KnownVersion {
+    /// The version.
+    pub version: Version,
+    /// The last deployment with it.
+    pub deployment: DeploymentId,
+    /// Where that was.
+    pub environment: EnvironmentName,
+    /// How that ended.
+    pub phase: Phase,
+}
+
+/// How often a value occurs among the deployments that were found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Facet {
+    /// The value.
+    pub value: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What could be filtered by next.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Facets {
+    /// Environments.
+    pub environments: Vec<Facet>,
+    /// Phases.
+    pub phases: Vec<Facet>,
+    /// Who asked.
+    pub users: Vec<Facet>,
+}
+
+/// Something that somebody did, or was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditView {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub user: UserName,
+    /// How: `browser`, `token NAME`, `local`, `system`.
+    pub via: String,
+    /// What: the endpoint's path.
+    pub action: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Whether it was done.
+    pub allowed: bool,
 }
 
 /// A line of output.

@@ -2,10 +2,10 @@
 //! which makes its checkpoints serve again.
 
 use crate::{Coordinator, Inner, Refused, request::Making, request::idempotency};
-use lockstep_engine::{Command, plan::Wish};
+use lockstep_engine::{Command, plan::Wish, search::Search};
 use lockstep_model::{
     DeploymentId,
-    api::{ListDeployments, PAGE_ROWS_MAX, RollbackDeployment},
+    api::RollbackDeployment,
     deployment::{Actor, Phase, Request, Source},
     view::DeploymentSummary,
 };
@@ -53,12 +53,10 @@ impl Inner {
     async fn last_change(&self, request: &RollbackDeployment) -> Result<DeploymentSummary, Refused> {
         let manifest = self.project(request.project.as_ref()).await?;
         let environment = Self::environment(&manifest, request.environment.as_ref())?;
-        let filter = ListDeployments {
+        let filter = Search {
             project: Some(manifest.revision.manifest.project.clone()),
             environment: Some(environment.clone()),
-            phase: None,
-            before: None,
-            limit: PAGE_ROWS_MAX,
+            ..Search::default()
         };
         let page = self.dependencies.store.deployment_list(&filter).await?;
         let restored: BTreeSet<DeploymentId> = page

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod port;
 pub mod rollback;
 pub mod rows;
+pub mod search;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod view;

@@ -11,6 +11,6 @@ pub mod target;
 pub use clock::Clock;
 pub use host::{Host, HostError, HostOrder};
 pub use identity::IdentityStore;
-pub use logs::{LogRow, LogStore};
+pub use logs::{CheckRow, LogPart, LogRow, LogStore};
 pub use store::{Commit, CommitError, CommitTo, Committed, Rows, Store, StoreError};
 pub use target::{Job, Observation, Target};

@@ -5,7 +5,7 @@ use lockstep_model::{
     deployment::{Deployment, StepState},
     plan::{DeploymentKind, Goal, Plan, PlannedService, StepKind},
     view::{
-        CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, PlanView, PlannedChange,
+        CheckpointView, DeploymentDetail, DeploymentSummary, Expected, OutsideView, PlanView, PlannedChange,
         PlannedStepView, ServiceChange, ServiceProgress, StepView,
     },
 };
@@ -136,11 +136,9 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
                 kind: planned.kind,
                 after: step_ids(plan, &planned.after),
                 state: status.state,
-                attempt: status.attempt,
-                started_at: status.started_at,
-                finished_at: status.finished_at,
-                reason: status.reason.clone(),
-                evidence: status.evidence.clone(),
+                tries: status.tries.clone(),
+                // What earlier deployments took is not the engine's to know.
+                median_ms: None,
                 undo: planned.undo.clone(),
             })
             .collect(),
@@ -156,6 +154,7 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
             })
             .collect(),
         warnings: plan.warnings.clone(),
+        expected: Expected::default(),
         // How they are is not the engine's to know.
         outside: plan
             .outside

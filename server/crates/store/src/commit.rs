@@ -4,6 +4,7 @@
 use crate::{
     SqliteStore,
     error::{failed, is_full, parsed, to_json, word},
+    search,
 };
 use lockstep_engine::{
     Effect, EffectKey,
@@ -39,6 +40,8 @@ impl SqliteStore {
             check_idempotency(connection, idempotency).await?;
         }
         let (id, epoch) = write_deployment(connection, commit).await?;
+        let is_new = matches!(commit.to, CommitTo::New { .. });
+        search::write(connection, id, &commit.rows.summary, is_new).await.map_err(store)?;
         let position = write_events(connection, id, &commit.events).await.map_err(store)??;
         write_effects(connection, id, &commit.effects, commit.events.last()).await.map_err(store)??;
         finish_effects(connection, id, &commit.done).await.map_err(store)?;

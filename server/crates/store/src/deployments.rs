@@ -4,7 +4,7 @@
 use crate::{
     SqliteStore,
     commit::{check_idempotency, slot, write_audit},
-    error::{failed, from_json, parsed, word},
+    error::{failed, from_json, parsed},
 };
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -13,20 +13,25 @@ use lockstep_engine::{
         Commit, CommitError, Committed, Store, StoreError,
         store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
     },
+    search::{Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, Timestamp,
-    api::{CheckpointPage, DeploymentPage, ListDeployments, PAGE_ROWS_MAX},
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
+    api::{CheckpointPage, DeploymentPage, Neighbours, PAGE_ROWS_MAX},
+    deployment::Actor,
     event::Envelope,
     gateway::Slot,
     plan::{Checkpoint, Serving},
-    view::{CheckpointView, DeploymentSummary},
+    view::{CheckpointView, DeploymentSummary, KnownVersion},
 };
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Keeps the rows that can be read, and tells of the others.
-fn readable<T>(rows: Vec<SqliteRow>, read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
+pub(crate) fn readable<T>(
+    rows: Vec<SqliteRow>,
+    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+) -> Vec<T> {
     let read = |row: SqliteRow| match read(&row) {
         Ok(value) => Some(value),
         Err(error) => {
@@ -38,7 +43,7 @@ fn readable<T>(rows: Vec<SqliteRow>, read: impl Fn(&SqliteRow) -> Result<T, Stor
     rows.into_iter().filter_map(read).collect()
 }
 
-fn summary(row: &SqliteRow) -> Result<DeploymentSummary, StoreError> {
+pub(crate) fn summary(row: &SqliteRow) -> Result<DeploymentSummary, StoreError> {
     let id = DeploymentId(row.get(0));
     let body: String = row.get(1);
     let summary: DeploymentSummary = from_json(&body, || format!("deployment {id}"))?;
@@ -141,27 +146,27 @@ impl Store for SqliteStore {
         row.as_ref().map(summary).transpose()
     }
 
-    async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError> {
-        let limit = filter.limit.clamp(1, PAGE_ROWS_MAX);
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id, summary FROM deployment WHERE 1 = 1");
-        if let Some(project) = &filter.project {
-            query.push(" AND project = ").push_bind(project.as_str());
-        }
-        if let Some(environment) = &filter.environment {
-            query.push(" AND environment = ").push_bind(environment.as_str());
-        }
-        if let Some(phase) = &filter.phase {
-            query.push(" AND phase = ").push_bind(word(phase));
-        }
-        if let Some(before) = filter.before {
-            query.push(" AND id < ").push_bind(before.0);
-        }
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-        let mut rows = query.build().fetch_all(&self.readers).await.map_err(failed("listing deployments"))?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| DeploymentId(row.get(0)));
-        Ok(DeploymentPage { deployments: readable(rows, summary), next })
+    async fn deployment_list(&self, search: &Search) -> Result<DeploymentPage, StoreError> {
+        self.search_page(search).await
+    }
+
+    async fn deployment_neighbours(
+        &self,
+        search: &Search,
+        of: &DeploymentSummary,
+    ) -> Result<Neighbours, StoreError> {
+        self.search_neighbours(search, of).await
+    }
+
+    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError> {
+        self.search_ended(since).await
+    }
+
+    async fn version_list(
+        &self,
+        project: &ProjectName,
+    ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError> {
+        self.search_versions(project).await
     }
 
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {
@@ -290,6 +295,27 @@ impl Store for SqliteStore {
         .await
         .map_err(failed("noting that a revision is retired"))?;
         Ok(())
+    }
+
+    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT at, actor, via, address, action, target, reason, allowed FROM audit WHERE target = $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(target)
+        .bind(i64::from(PAGE_ROWS_MAX))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("reading the audit"))?;
+        Ok(readable(rows, |row| {
+            Ok(AuditEntry {
+                at: Timestamp(row.get(0)),
+                actor: Actor { user: parsed(row.get(1), "user")?, via: row.get(2), address: row.get(3) },
+                action: row.get(4),
+                target: row.get(5),
+                reason: row.get(6),
+                allowed: row.get::<i64, _>(7) != 0,
+            })
+        }))
     }
 
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ mod identity;
 mod logs;
 mod manifests;
 mod open;
+mod search;
 
 use sqlx::SqlitePool;
 use std::{

@@ -5,13 +5,17 @@ use crate::{
     open::{make_folder, pool, touch_private},
 };
 use async_trait::async_trait;
-use lockstep_engine::port::{LogRow, LogStore, StoreError};
+use lockstep_engine::port::{CheckRow, LogPart, LogRow, LogStore, StoreError};
 use lockstep_model::{
     DeploymentId, Timestamp,
-    api::{LogPage, PAGE_ROWS_MAX},
-    view::LogLine,
+    api::{LOG_LINES_MAX, LogPage},
+    gateway::Slot,
+    view::{CheckBucket, LogLine},
 };
-use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool, sqlite::SqliteSynchronous};
+use sqlx::{
+    QueryBuilder, Row, Sqlite, SqlitePool,
+    sqlite::{SqliteRow, SqliteSynchronous},
+};
 use std::path::Path;
 
 /// What is kept of a deployment's output.
@@ -45,6 +49,10 @@ impl SqliteLogStore {
              step TEXT NOT NULL, work TEXT NOT NULL, place BIGINT NOT NULL, at BIGINT NOT NULL, text TEXT NOT NULL, \
              UNIQUE (work, place)); \
              CREATE INDEX IF NOT EXISTS line_by_deployment ON line (deployment, id); \
+             CREATE TABLE IF NOT EXISTS looks (slot TEXT NOT NULL, at BIGINT NOT NULL, healthy BIGINT NOT NULL, \
+             degraded BIGINT NOT NULL, unhealthy BIGINT NOT NULL, unknown BIGINT NOT NULL, \
+             latency_max_ms BIGINT NOT NULL, PRIMARY KEY (slot, at)) WITHOUT ROWID; \
+             CREATE INDEX IF NOT EXISTS looks_by_time ON looks (at); \
              CREATE TABLE IF NOT EXISTS size (deployment BIGINT NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL);",
         )
         .execute(&writer)
@@ -112,33 +120,111 @@ impl LogStore for SqliteLogStore {
         &self,
         deployment: DeploymentId,
         step: Option<&str>,
-        after: i64,
+        part: LogPart,
         limit: u32,
     ) -> Result<LogPage, StoreError> {
-        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        let limit = limit.clamp(1, LOG_LINES_MAX);
+        let (sign, place, order) = match part {
+            LogPart::After(place) => (">", place, "ASC"),
+            LogPart::Before(place) => ("<", place, "DESC"),
+        };
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT id, at, step, text FROM line WHERE deployment = ");
+        query.push_bind(deployment.0).push(format!(" AND id {sign} ")).push_bind(place);
+        if let Some(step) = step {
+            query.push(" AND step = ").push_bind(step);
+        }
+        query.push(format!(" ORDER BY id {order} LIMIT ")).push_bind(i64::from(limit) + 1);
+        let rows = query.build().fetch_all(&self.readers).await.map_err(failed("reading output"))?;
+        let more = rows.len() > limit as usize;
+        let read = |row: &SqliteRow| LogLine {
+            cursor: row.get(0),
+            at: Timestamp(row.get(1)),
+            step: row.get(2),
+            text: row.get(3),
+        };
+        let mut lines: Vec<LogLine> = rows.iter().take(limit as usize).map(read).collect();
+        let next = match part {
+            LogPart::After(place) => lines.last().map_or(place, |line| line.cursor),
+            LogPart::Before(place) => {
+                lines.reverse();
+                lines.first().map_or(place, |line| line.cursor)
+            }
+        };
+        Ok(LogPage { lines, next, more })
+    }
+
+    async fn log_count(&self, deployment: DeploymentId, before: i64) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM line WHERE deployment = $1 AND id < $2")
+            .bind(deployment.0)
+            .bind(before)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failed("counting output"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn check_append(&self, rows: &[CheckRow], forget: Timestamp) -> Result<(), StoreError> {
+        const OPERATION: &str = "looks at services";
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(OPERATION))?;
+        for chunk in rows.chunks(ROWS_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO looks (slot, at, healthy, degraded, unhealthy, unknown, latency_max_ms) ",
+            );
+            query.push_values(chunk, |mut values, row| {
+                let seen = &row.seen;
+                values
+                    .push_bind(row.slot.to_string())
+                    .push_bind(seen.at.0)
+                    .push_bind(i64::from(seen.healthy))
+                    .push_bind(i64::from(seen.degraded))
+                    .push_bind(i64::from(seen.unhealthy))
+                    .push_bind(i64::from(seen.unknown))
+                    .push_bind(i64::try_from(seen.latency_max_ms).unwrap_or(i64::MAX));
+            });
+            query.push(
+                " ON CONFLICT (slot, at) DO UPDATE SET healthy = healthy + excluded.healthy, \
+                 degraded = degraded + excluded.degraded, unhealthy = unhealthy + excluded.unhealthy, \
+                 unknown = unknown + excluded.unknown, \
+                 latency_max_ms = CASE WHEN excluded.latency_max_ms > latency_max_ms THEN excluded.latency_max_ms ELSE latency_max_ms END",
+            );
+            query.build().execute(&mut *transaction).await.map_err(failed(OPERATION))?;
+        }
+        sqlx::query("DELETE FROM looks WHERE at < $1")
+            .bind(forget.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn check_read(
+        &self,
+        slot: &Slot,
+        since: Timestamp,
+        bucket_ms: u64,
+    ) -> Result<Vec<CheckBucket>, StoreError> {
+        let bucket = i64::try_from(bucket_ms.max(1)).unwrap_or(i64::MAX);
         let rows = sqlx::query(
-            "SELECT id, at, step, text FROM line WHERE deployment = $1 AND id > $2 AND ($3 IS NULL OR step = $3) \
-             ORDER BY id LIMIT $4",
+            "SELECT at / $1 * $1, sum(healthy), sum(degraded), sum(unhealthy), sum(unknown), max(latency_max_ms) \
+             FROM looks WHERE slot = $2 AND at >= $3 GROUP BY 1 ORDER BY 1",
         )
-        .bind(deployment.0)
-        .bind(after)
-        .bind(step)
-        .bind(i64::from(limit) + 1)
+        .bind(bucket)
+        .bind(slot.to_string())
+        .bind(since.0)
         .fetch_all(&self.readers)
         .await
-        .map_err(failed("reading output"))?;
-        let more = rows.len() > limit as usize;
-        let lines: Vec<LogLine> = rows
-            .iter()
-            .take(limit as usize)
-            .map(|row| LogLine {
-                cursor: row.get(0),
-                at: Timestamp(row.get(1)),
-                step: row.get(2),
-                text: row.get(3),
-            })
-            .collect();
-        let next = lines.last().map_or(after, |line| line.cursor);
-        Ok(LogPage { lines, next, more })
+        .map_err(failed("reading looks at a service"))?;
+        let count =
+            |row: &SqliteRow, place: usize| u32::try_from(row.get::<i64, _>(place)).unwrap_or(u32::MAX);
+        let read = |row: &SqliteRow| CheckBucket {
+            at: Timestamp(row.get(0)),
+            healthy: count(row, 1),
+            degraded: count(row, 2),
+            unhealthy: count(row, 3),
+            unknown: count(row, 4),
+            latency_max_ms: u64::try_from(row.get::<i64, _>(5)).unwrap_or(0),
+        };
+        Ok(rows.iter().map(read).collect())
     }
 }

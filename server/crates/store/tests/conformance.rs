@@ -6,11 +6,15 @@ use lockstep_engine::{
     port::{Commit, CommitError, CommitTo, Store, store::AuditEntry, store::Idempotency, store::ManifestRow},
     replay,
     rows::rows,
+    search::Search,
     testing::{Story, actor, command_spec, digest, manifest, process_spec},
 };
 use lockstep_model::{
-    Attempt, DeploymentId, Digest, Epoch, Seq, Timestamp, api::ListDeployments, deployment::Phase,
-    event::Envelope, manifest::ManifestRevision,
+    Attempt, DeploymentId, Digest, Epoch, Seq, Timestamp,
+    api::{ListDeployments, Sort},
+    deployment::Phase,
+    event::Envelope,
+    manifest::ManifestRevision,
 };
 use lockstep_store::SqliteStore;
 use lockstep_testkit::MemoryStore;
@@ -74,8 +78,8 @@ fn existing(id: DeploymentId, epoch: Epoch, after: usize) -> CommitTo {
     CommitTo::Existing { id, epoch, after_seq: Seq(i64::try_from(after).expect("small")) }
 }
 
-fn all() -> ListDeployments {
-    ListDeployments { project: None, environment: None, phase: None, before: None, limit: 200 }
+fn all() -> Search {
+    Search::default()
 }
 
 #[tokio::test]
@@ -254,21 +258,76 @@ async fn lists_come_in_pages_the_newest_first() {
             store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
         }
         let mut seen = Vec::new();
-        let mut before = None;
-        loop {
-            let page = store
-                .deployment_list(&ListDeployments { before, limit: 2, ..all() })
-                .await
-                .expect("readable");
-            seen.extend(page.deployments.iter().map(|row| row.id.0));
-            before = page.next;
-            if before.is_none() {
-                break;
+        let request = |cursor: Option<String>, sort: Sort| ListDeployments {
+            cursor,
+            sort,
+            limit: 2,
+            count: true,
+            ..ListDeployments::default()
+        };
+        for (sort, expected) in [
+            (Sort::Newest, [5, 4, 3, 2, 1]),
+            (Sort::Oldest, [1, 2, 3, 4, 5]),
+            // None of them has ended: their order is that of their numbers.
+            (Sort::Longest, [5, 4, 3, 2, 1]),
+            (Sort::Shortest, [1, 2, 3, 4, 5]),
+        ] {
+            let mut seen: Vec<i64> = Vec::new();
+            let mut cursor = None;
+            loop {
+                let search = Search::of(&request(cursor, sort)).expect("valid");
+                let page = store.deployment_list(&search).await.expect("readable");
+                assert_eq!(page.total, Some(5), "{name}");
+                seen.extend(page.deployments.iter().map(|row| row.id.0));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, expected, "{name} {sort:?}");
+            let third = store.deployment_fetch(DeploymentId(3)).await.expect("readable").expect("there");
+            let search = Search::of(&request(None, sort)).expect("valid");
+            let beside = store.deployment_neighbours(&search, &third).await.expect("readable");
+            let place = seen.iter().position(|id| *id == 3).expect("there");
+            assert_eq!(beside.previous, Some(DeploymentId(seen[place - 1])), "{name} {sort:?}");
+            assert_eq!(beside.next, Some(DeploymentId(seen[place + 1])), "{name} {sort:?}");
+        }
+        let none = Search { phase: Some(Phase::Succeeded), ..all() };
+        assert!(store.deployment_list(&none).await.expect("readable").deployments.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn deployments_are_found_by_what_people_type() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(2);
+        for _ in 0..3 {
+            store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
+        }
+        let row = store.deployment_fetch(DeploymentId(2)).await.expect("readable").expect("there");
+        let service = &row.services[0].service;
+        for (q, expected) in [
+            ("#2".to_owned(), 1),
+            (format!("service:{service}"), 3),
+            ("service:no-such".to_owned(), 0),
+            (format!("env:{}", row.environment.as_str().to_uppercase()), 3),
+            (format!("by:{}", row.by.user), 3),
+            (format!("{service}@ {}", row.project), 3),
+            ("100%_'\"".to_owned(), 0),
+        ] {
+            let request = ListDeployments { q: Some(q.clone()), count: true, ..ListDeployments::default() };
+            let search = Search::of(&request).expect("valid");
+            let page = store.deployment_list(&search).await.expect("readable");
+            assert_eq!(page.deployments.len(), expected, "{name} {q}");
+            assert_eq!(page.total, Some(expected as u64), "{name} {q}");
+            if let Some(facets) = page.facets.filter(|_| expected == 3) {
+                assert_eq!(facets.environments[0].count, 3, "{name} {q}");
+                assert_eq!(facets.users[0].value, row.by.user.as_str(), "{name} {q}");
             }
         }
-        assert_eq!(seen, [5, 4, 3, 2, 1], "{name}");
-        let none = ListDeployments { phase: Some(Phase::Succeeded), ..all() };
-        assert!(store.deployment_list(&none).await.expect("readable").deployments.is_empty(), "{name}");
+        let versions = store.version_list(&row.project).await.expect("readable");
+        assert_eq!(versions.len(), 2, "{name}: one of each service");
+        assert!(versions.iter().all(|(_, known)| known.deployment == DeploymentId(3)), "{name}");
     }
 }
 

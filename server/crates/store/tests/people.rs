@@ -1,12 +1,14 @@
 //! Users, sessions, links and output: rules that two at once could break together.
 
 use lockstep_engine::port::{
-    IdentityStore, LogRow, LogStore,
+    CheckRow, IdentityStore, LogPart, LogRow, LogStore,
     identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged},
     store::AuditEntry,
 };
 use lockstep_engine::testing::actor;
-use lockstep_model::{DeploymentId, Digest, Timestamp, UserName, access::Role, wire::OrderKey};
+use lockstep_model::{
+    DeploymentId, Digest, Timestamp, UserName, access::Role, gateway::Slot, view::CheckBucket, wire::OrderKey,
+};
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use tempfile::TempDir;
 
@@ -134,11 +136,47 @@ async fn a_line_that_comes_twice_is_kept_once_and_lines_come_in_pages() {
     let rows: Vec<LogRow> = (0..10).map(row).collect();
     logs.log_append(&rows).await.expect("kept");
     logs.log_append(&rows[5..]).await.expect("kept");
-    let first = logs.log_read(DeploymentId(1), None, 0, 6).await.expect("readable");
+    let first = logs.log_read(DeploymentId(1), None, LogPart::After(0), 6).await.expect("readable");
     assert_eq!((first.lines.len(), first.more), (6, true));
-    let rest = logs.log_read(DeploymentId(1), None, first.next, 6).await.expect("readable");
+    let rest = logs.log_read(DeploymentId(1), None, LogPart::After(first.next), 6).await.expect("readable");
     assert_eq!((rest.lines.len(), rest.more), (4, false));
     assert_eq!(rest.lines.last().map(|line| line.text.as_str()), Some("line 9"));
-    let other = logs.log_read(DeploymentId(1), Some("web.prepare"), 0, 6).await.expect("readable");
+    let other =
+        logs.log_read(DeploymentId(1), Some("web.prepare"), LogPart::After(0), 6).await.expect("readable");
     assert!(other.lines.is_empty());
+    let last = logs.log_read(DeploymentId(1), None, LogPart::Before(i64::MAX), 3).await.expect("readable");
+    let texts: Vec<&str> = last.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!((texts, last.more), (vec!["line 7", "line 8", "line 9"], true));
+    assert_eq!(logs.log_count(DeploymentId(1), last.next).await.expect("readable"), 7);
+}
+
+#[tokio::test]
+async fn looks_at_a_service_are_kept_in_buckets_and_forgotten() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let logs = SqliteLogStore::open(folder.path()).await.expect("opened");
+    let slot = |name: &str| Slot {
+        project: "shop".parse().expect("valid"),
+        environment: "staging".parse().expect("valid"),
+        service: name.parse().expect("valid"),
+    };
+    let look = |name: &str, minute: i64, unhealthy: u32, latency_max_ms: u64| CheckRow {
+        slot: slot(name),
+        seen: CheckBucket {
+            at: Timestamp(minute * 60_000),
+            healthy: 5,
+            unhealthy,
+            latency_max_ms,
+            ..CheckBucket::default()
+        },
+    };
+    let rows = [look("web", 1, 0, 5), look("web", 2, 1, 90), look("web", 3, 0, 7), look("other", 2, 0, 1)];
+    logs.check_append(&rows, Timestamp(0)).await.expect("kept");
+    // The same minute again adds up.
+    logs.check_append(&[look("web", 3, 2, 3)], Timestamp(0)).await.expect("kept");
+    let read = logs.check_read(&slot("web"), Timestamp(0), 120_000).await.expect("readable");
+    let told: Vec<_> = read.iter().map(|b| (b.at.0, b.healthy, b.unhealthy, b.latency_max_ms)).collect();
+    assert_eq!(told, [(0, 5, 0, 5), (120_000, 15, 3, 90)]);
+    logs.check_append(&[], Timestamp(120_000)).await.expect("kept");
+    let left = logs.check_read(&slot("web"), Timestamp(0), 60_000).await.expect("readable");
+    assert_eq!(left.len(), 2, "the first minute is forgotten");
 }

@@ -8,18 +8,19 @@ use lockstep_engine::{
         Commit, CommitError, CommitTo, Committed, Store, StoreError,
         store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
     },
+    search::{self, Cursor, Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, Timestamp,
-    api::{CheckpointPage, DeploymentPage, ListDeployments},
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
+    api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::Phase,
     event::Envelope,
     gateway::Slot,
     plan::Serving,
-    view::{CheckpointView, DeploymentSummary},
+    view::{CheckpointView, DeploymentSummary, KnownVersion},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -61,6 +62,18 @@ struct Data {
 pub struct MemoryStore(Mutex<Data>);
 
 impl MemoryStore {
+    /// All that a search finds, in its order.
+    fn found(&self, search: &Search) -> Vec<DeploymentSummary> {
+        let mut found: Vec<DeploymentSummary> =
+            self.data().deployments.values().filter_map(|row| row.summary.clone()).collect();
+        found.retain(|row| search.finds(row));
+        found.sort_by_key(|row| (search.key(row), row.id));
+        if search.is_descending() {
+            found.reverse();
+        }
+        found
+    }
+
     fn data(&self) -> MutexGuard<'_, Data> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -270,23 +283,77 @@ impl Store for MemoryStore {
         Ok(self.data().deployments.get(&id).and_then(|row| row.summary.clone()))
     }
 
-    async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError> {
-        let data = self.data();
-        let mut deployments: Vec<DeploymentSummary> = data
-            .deployments
-            .values()
-            .rev()
-            .filter_map(|row| row.summary.clone())
-            .filter(|row| filter.project.as_ref().is_none_or(|project| *project == row.project))
-            .filter(|row| filter.environment.as_ref().is_none_or(|name| *name == row.environment))
-            .filter(|row| filter.phase.is_none_or(|phase| phase == row.phase))
-            .filter(|row| filter.before.is_none_or(|before| row.id < before))
-            .take(filter.limit as usize + 1)
-            .collect();
-        let is_more = deployments.len() > filter.limit as usize;
-        deployments.truncate(filter.limit as usize);
-        let next = deployments.last().filter(|_| is_more).map(|last| last.id);
-        Ok(DeploymentPage { deployments, next })
+    async fn deployment_list(&self, search: &Search) -> Result<DeploymentPage, StoreError> {
+        let found = self.found(search);
+        let total = search.count.then_some(found.len() as u64);
+        let place = search.after.and_then(|place| {
+            let is_beyond = |row: &DeploymentSummary| {
+                let here = (search.key(row), row.id);
+                if search.is_descending() {
+                    here < (place.key, place.id)
+                } else {
+                    here > (place.key, place.id)
+                }
+            };
+            found.iter().position(is_beyond).or(Some(found.len()))
+        });
+        let from = place.unwrap_or(0);
+        let deployments: Vec<DeploymentSummary> =
+            found.iter().skip(from).take(search.limit as usize).cloned().collect();
+        let is_more = found.len() > from + deployments.len();
+        let last = deployments.last().filter(|_| is_more);
+        let next = last.map(|row| Cursor { key: search.key(row), id: row.id }.to_string());
+        // Facets are counted by the database; what they are is tested there.
+        Ok(DeploymentPage { deployments, next, total, facets: None })
+    }
+
+    async fn deployment_neighbours(
+        &self,
+        search: &Search,
+        of: &DeploymentSummary,
+    ) -> Result<Neighbours, StoreError> {
+        let mut ids: Vec<(i64, DeploymentId)> =
+            self.found(search).iter().map(|row| (search.key(row), row.id)).collect();
+        let here = (search.key(of), of.id);
+        if !search.is_descending() {
+            ids.reverse();
+        }
+        let above = ids.iter().rfind(|id| **id > here).map(|(_, id)| *id);
+        let below = ids.iter().find(|id| **id < here).map(|(_, id)| *id);
+        let (previous, next) = if search.is_descending() { (above, below) } else { (below, above) };
+        Ok(Neighbours { previous, next })
+    }
+
+    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError> {
+        let search = Search { since: Some(since), ..Search::default() };
+        let ended = self.found(&search).into_iter().filter(|row| row.phase.is_final());
+        Ok(ended.map(|row| (row.phase, search::duration_ms(&row), search::stable_ms(&row))).collect())
+    }
+
+    async fn version_list(
+        &self,
+        project: &ProjectName,
+    ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError> {
+        let search = Search { project: Some(project.clone()), ..Search::default() };
+        let mut seen = BTreeSet::new();
+        let mut known = Vec::new();
+        for row in self.found(&search) {
+            for change in &row.services {
+                let Some(version) = change.to.clone() else { continue };
+                if seen.insert((change.service.clone(), version.clone())) {
+                    let (deployment, environment) = (row.id, row.environment.clone());
+                    known.push((
+                        change.service.clone(),
+                        KnownVersion { version, deployment, environment, phase: row.phase },
+                    ));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.audit().into_iter().rev().filter(|entry| entry.target == target).collect())
     }
 
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {

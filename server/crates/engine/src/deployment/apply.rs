@@ -85,18 +85,11 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         Event::StepStarted { step, attempt } => {
             expect(state, envelope, &[Phase::Running])?;
             let status = step_in(state, *step, StepState::Pending, envelope)?;
-            *status = StepStatus {
-                state: StepState::Running,
-                attempt: attempt.0,
-                started_at: Some(*at),
-                ..StepStatus::default()
-            };
+            status.begin(false, *attempt, *at);
         }
         Event::StepSucceeded { step, evidence, checkpoint, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
-            status.state = StepState::Succeeded;
-            status.finished_at = Some(*at);
-            status.evidence.clone_from(evidence);
+            status.end(StepState::Succeeded, *at, None, evidence);
             if let Some(checkpoint) = checkpoint {
                 let service = state.plan.steps[*step as usize].service;
                 state.checkpoints.insert(service, checkpoint.clone());
@@ -104,16 +97,11 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         }
         Event::StepFailed { step, reason, evidence, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
-            status.state = StepState::Failed;
-            status.finished_at = Some(*at);
-            status.evidence.clone_from(evidence);
-            status.reason = Some(reason.clone());
+            status.end(StepState::Failed, *at, Some(reason), evidence);
         }
         Event::StepUnknown { step, reason, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
-            status.state = StepState::Unknown;
-            status.finished_at = Some(*at);
-            status.reason = Some(reason.clone());
+            status.end(StepState::Unknown, *at, Some(reason), &[]);
         }
         Event::FailureDetected { failure } => {
             expect(state, envelope, &[Phase::Running])?;
@@ -145,19 +133,15 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         Event::UndoStarted { step, attempt } => {
             expect(state, envelope, &[Phase::RollingBack])?;
             let status = step_at(state, *step, envelope)?;
-            status.state = StepState::Undoing;
-            status.undo_attempt = attempt.0;
+            status.begin(true, *attempt, *at);
         }
         Event::UndoSucceeded { step, evidence, .. } => {
             let status = step_in(state, *step, StepState::Undoing, envelope)?;
-            status.state = StepState::Undone;
-            status.evidence.clone_from(evidence);
+            status.end(StepState::Undone, *at, None, evidence);
         }
         Event::UndoFailed { step, reason, evidence, .. } => {
             let status = step_at(state, *step, envelope)?;
-            status.state = StepState::UndoFailed;
-            status.reason = Some(reason.clone());
-            status.evidence.clone_from(evidence);
+            status.end(StepState::UndoFailed, *at, Some(reason), evidence);
         }
         Event::OperatorNeeded { reason } => {
             expect(state, envelope, &[Phase::RollingBack])?;

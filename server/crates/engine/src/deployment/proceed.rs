@@ -63,7 +63,10 @@ fn failure(state: &Deployment, now: Timestamp) -> Option<Failure> {
             step: Some(planned.id.clone()),
             service: Some(service.service.clone()),
             version: service.to_version().cloned(),
-            reason: status.reason.clone().unwrap_or_else(|| "it failed without a reason".to_owned()),
+            reason: status
+                .last()
+                .and_then(|last| last.reason.clone())
+                .unwrap_or_else(|| "it failed without a reason".to_owned()),
         });
     }
     let started_at = state.clocks.started_at?;
@@ -265,7 +268,8 @@ fn stuck(state: &Deployment, plan: &RollbackPlan) -> String {
         .flat_map(|entry| &entry.steps)
         .filter(|step| state.steps[**step as usize].state == StepState::UndoFailed)
         .map(|step| {
-            let reason = state.steps[*step as usize].reason.as_deref().unwrap_or("no reason is known");
+            let reason = state.steps[*step as usize].last().and_then(|last| last.reason.as_deref());
+            let reason = reason.unwrap_or("no reason is known");
             format!("{}: {reason}", state.plan.steps[*step as usize].id)
         })
         .collect();

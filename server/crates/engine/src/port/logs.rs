@@ -3,7 +3,9 @@
 
 use crate::port::store::StoreError;
 use async_trait::async_trait;
-use lockstep_model::{DeploymentId, Timestamp, api::LogPage, wire::OrderKey};
+use lockstep_model::{
+    DeploymentId, Timestamp, api::LogPage, gateway::Slot, view::CheckBucket, wire::OrderKey,
+};
 
 /// A line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,24 @@ pub struct LogRow {
     pub text: String,
 }
 
+/// Which lines are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPart {
+    /// The first after this cursor.
+    After(i64),
+    /// The last before this cursor.
+    Before(i64),
+}
+
+/// Looks at a service that fell into the same bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRow {
+    /// Which service.
+    pub slot: Slot,
+    /// What was seen; its time is when the bucket begins.
+    pub seen: CheckBucket,
+}
+
 /// Keeps output.
 #[async_trait]
 pub trait LogStore: Send + Sync {
@@ -31,7 +51,7 @@ pub trait LogStore: Send + Sync {
     /// [`StoreError`] when it could not be kept.
     async fn log_append(&self, rows: &[LogRow]) -> Result<(), StoreError>;
 
-    /// Lines of a deployment after a cursor, in the order in which they were kept.
+    /// Lines of a deployment, in the order in which they were kept.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be read.
@@ -39,7 +59,30 @@ pub trait LogStore: Send + Sync {
         &self,
         deployment: DeploymentId,
         step: Option<&str>,
-        after: i64,
+        part: LogPart,
         limit: u32,
     ) -> Result<LogPage, StoreError>;
+
+    /// How many lines of a deployment stand before a cursor.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    async fn log_count(&self, deployment: DeploymentId, before: i64) -> Result<u64, StoreError>;
+
+    /// Adds looks at services to the buckets of their time, and forgets buckets before `forget`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be kept.
+    async fn check_append(&self, rows: &[CheckRow], forget: Timestamp) -> Result<(), StoreError>;
+
+    /// Looks at a service since then, in buckets of `bucket_ms`, the newest last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    async fn check_read(
+        &self,
+        slot: &Slot,
+        since: Timestamp,
+        bucket_ms: u64,
+    ) -> Result<Vec<CheckBucket>, StoreError>;
 }

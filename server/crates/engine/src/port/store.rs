@@ -1,17 +1,20 @@
 //! The store of projects, manifests and deployments. Its methods are business operations; one of
 //! them, [`Store::commit`], is the only way to write a deployment.
 
-use crate::effect::{Effect, EffectKey};
+use crate::{
+    effect::{Effect, EffectKey},
+    search::{Ended, Search},
+};
 use async_trait::async_trait;
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, Timestamp, UserName,
-    api::{CheckpointPage, DeploymentPage, ListDeployments},
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
+    api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Actor, StepStatus},
     event::Envelope,
     gateway::Slot,
     manifest::ManifestRevision,
     plan::{Checkpoint, Serving},
-    view::DeploymentSummary,
+    view::{DeploymentSummary, KnownVersion},
 };
 
 /// Why the store did not do it.
@@ -275,8 +278,25 @@ pub trait Store: Send + Sync {
     /// One deployment's row.
     async fn deployment_fetch(&self, id: DeploymentId) -> Result<Option<DeploymentSummary>, StoreError>;
 
-    /// A page of deployments' rows, the newest first.
-    async fn deployment_list(&self, filter: &ListDeployments) -> Result<DeploymentPage, StoreError>;
+    /// A page of deployments' rows.
+    async fn deployment_list(&self, search: &Search) -> Result<DeploymentPage, StoreError>;
+
+    /// What stands before and after a deployment among those that a search finds, wherever its page
+    /// begins. The deployment itself need not be found.
+    async fn deployment_neighbours(
+        &self,
+        search: &Search,
+        of: &DeploymentSummary,
+    ) -> Result<Neighbours, StoreError>;
+
+    /// How the deployments ended that were asked for since then.
+    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError>;
+
+    /// Versions of a project's services that were deployed lately, the newest deployment first.
+    async fn version_list(
+        &self,
+        project: &ProjectName,
+    ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError>;
 
     /// The steps' rows of a deployment, by place.
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError>;
@@ -307,6 +327,9 @@ pub trait Store: Send + Sync {
 
     /// Notes that a revision is retired.
     async fn retirement_done(&self, slot: &Slot, serving: &Serving, at: Timestamp) -> Result<(), StoreError>;
+
+    /// What was done to something, the newest first, at most 200.
+    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Notes a denial or another mutation that belongs to no deployment.
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError>;

@@ -1,0 +1,505 @@
+//! What pages are told while they are open: topics, each with a snapshot and then what changed, in
+//! order. The same frames come over the socket and as answers of `deployment/monitor`.
+
+use crate::{
+    DeploymentId, Timestamp,
+    error::ErrorBody,
+    view::{
+        CheckView, CheckpointView, DeploymentDetail, DeploymentSummary, EnvironmentView, LogLine,
+        OutsideView, ServiceView, StepView,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The most topics of one socket.
+pub const TOPICS_MAX: usize = 16;
+/// The most services of a deployment that the overview names.
+pub const CARD_SERVICES_MAX: usize = 6;
+/// How many looks at a service are shown beside it.
+pub const CHECKS_SHOWN: usize = 30;
+/// Without a frame for this long, the other side is taken for gone.
+pub const SILENCE_MAX_MS: u64 = 25_000;
+/// How often the server says that it is there.
+pub const PING_EVERY_MS: u64 = 10_000;
+/// The close code for somebody who is not signed in any more.
+pub const CLOSED_SIGNED_OUT: u16 = 4401;
+
+/// What can be listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Topic {
+    /// All services and the deployments that matter now.
+    Overview,
+    /// One deployment.
+    Deployment(DeploymentId),
+    /// The output of its steps.
+    Log(DeploymentId),
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overview => f.write_str("overview"),
+            Self::Deployment(id) => write!(f, "deployment/{id}"),
+            Self::Log(id) => write!(f, "log/{id}"),
+        }
+    }
+}
+
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.to_string()
+    }
+}
+
+impl FromStr for Topic {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = |id: &str| id.parse().map_err(|_| "a topic's number is not a number");
+        match text.split_once('/') {
+            None if text == "overview" => Ok(Self::Overview),
+            Some(("deployment", number)) => id(number).map(Self::Deployment),
+            Some(("log", number)) => id(number).map(Self::Log),
+            None | Some(_) => Err("topics are overview, deployment/ID and log/ID"),
+        }
+    }
+}
+
+impl TryFrom<String> for Topic {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// How far a listener has come in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Which run of the server counted.
+    pub generation: u64,
+    /// The last frame.
+    pub seq: u64,
+}
+
+/// What a page says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientFrame {
+    /// It wants to hear of a topic from a place on; without one, or when that is too far back, it
+    /// begins with a snapshot.
+    Subscribe {
+        /// Which topic.
+        topic: Topic,
+        /// The last place that it knows.
+        #[serde(default)]
+        from: Option<Place>,
+    },
+    /// It wants to hear no more of it.
+    Unsubscribe {
+        /// Which topic.
+        topic: Topic,
+    },
+    /// It is there.
+    Ping {
+        /// Whether a person did something since the last one.
+        #[serde(default)]
+        active: bool,
+    },
+}
+
+/// What the server says.
+#[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// First of all.
+    Hello {
+        /// Which build of the pages it serves.
+        build: String,
+        /// Its clock.
+        now: Timestamp,
+    },
+    /// What comes next follows on the place that was named.
+    Resume {
+        /// Which topic.
+        topic: Topic,
+        /// The place.
+        place: Place,
+    },
+    /// Everything anew.
+    Snapshot {
+        /// Which topic.
+        topic: Topic,
+        /// The place that it stands for.
+        place: Place,
+        /// What there is.
+        body: Snapshot,
+    },
+    /// What has changed.
+    Patch {
+        /// Which topic.
+        topic: Topic,
+        /// The place after it.
+        place: Place,
+        /// What.
+        body: Patch,
+    },
+    /// Further lines of a log.
+    Log {
+        /// Which topic.
+        topic: Topic,
+        /// The place after them.
+        place: Place,
+        /// The lines.
+        lines: Vec<LogLine>,
+    },
+    /// It will not tell of this topic.
+    Refused {
+        /// Which topic.
+        topic: Topic,
+        /// Why.
+        error: ErrorBody,
+    },
+    /// It is there.
+    Ping {
+        /// Its clock.
+        now: Timestamp,
+    },
+}
+
+/// Everything of a topic.
+#[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Snapshot {
+    /// Of the overview.
+    Overview(OverviewView),
+    /// Of a deployment.
+    Deployment(DeploymentDetail),
+    /// Of a log: its end.
+    Log(LogTail),
+}
+
+/// What has changed of a topic.
+#[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Patch {
+    /// Of the overview.
+    Overview(OverviewPatch),
+    /// Of a deployment.
+    Deployment(DeploymentPatch),
+}
+
+/// All services and the deployments that matter now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OverviewView {
+    /// Environments in the order of risk.
+    pub environments: Vec<EnvironmentView>,
+    /// A service in an environment each; patches name them by their place.
+    pub cells: Vec<CellView>,
+    /// Deployments that run, then the last that ended.
+    pub deployments: Vec<DeploymentCard>,
+    /// Figures over all.
+    pub figures: Figures,
+}
+
+/// A service in an environment, with its last looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellView {
+    /// As it stands; what was seen is left out while it is healthy.
+    pub service: ServiceView,
+    /// The last looks, the newest last.
+    pub checks: Vec<CheckView>,
+}
+
+/// What has changed of the overview. Another set of services or environments is a snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OverviewPatch {
+    /// Cells that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<CellPatch>,
+    /// All deployments, when one of them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployments: Option<Vec<DeploymentCard>>,
+    /// Figures, when they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
+}
+
+/// What has changed of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellPatch {
+    /// Its place.
+    pub cell: u32,
+    /// As it stands, when that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceView>,
+    /// Looks since then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckView>,
+}
+
+/// A deployment as the overview shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentCard {
+    /// The deployment, with its first services only.
+    pub summary: DeploymentSummary,
+    /// How many services it changes.
+    pub services: u32,
+    /// How long it takes, going by earlier ones.
+    pub expected_ms: Option<u64>,
+}
+
+/// Figures over all deployments and agents.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Deployments of the last 30 days that ended.
+    pub ended_30d: u32,
+    /// Those that succeeded.
+    pub succeeded_30d: u32,
+    /// Those that were taken back.
+    pub taken_back_30d: u32,
+    /// 95 % of those were stable within this time after the failure was noticed.
+    pub stable_p95_ms: Option<u64>,
+    /// The median from the wish to the end of those that succeeded.
+    pub duration_p50_ms: Option<u64>,
+    /// Agents that are connected.
+    pub agents: u32,
+}
+
+/// What has changed of a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentPatch {
+    /// The head, when it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<DeploymentSummary>,
+    /// Steps that changed, by their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<(u32, StepView)>,
+    /// All checkpoints, when they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Vec<CheckpointView>>,
+    /// All services outside, when they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Vec<OutsideView>>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTail {
+    /// The last lines, in order.
+    pub lines: Vec<LogLine>,
+    /// How many there are before the first of them.
+    pub before: u64,
+}
+
+impl ServerFrame {
+    /// The topic that it belongs to.
+    pub const fn topic(&self) -> Option<Topic> {
+        match self {
+            Self::Resume { topic, .. }
+            | Self::Snapshot { topic, .. }
+            | Self::Patch { topic, .. }
+            | Self::Log { topic, .. }
+            | Self::Refused { topic, .. } => Some(*topic),
+            Self::Hello { .. } | Self::Ping { .. } => None,
+        }
+    }
+}
+
+impl OverviewView {
+    /// The overview after a patch.
+    pub fn apply(&mut self, patch: OverviewPatch) {
+        for change in patch.cells {
+            if let Some(cell) = self.cells.get_mut(change.cell as usize) {
+                cell.apply(change);
+            }
+        }
+        if let Some(deployments) = patch.deployments {
+            self.deployments = deployments;
+        }
+        if let Some(figures) = patch.figures {
+            self.figures = figures;
+        }
+    }
+
+    /// What leads from `before` to this; none = only a snapshot does.
+    pub fn since(&self, before: &Self) -> Option<OverviewPatch> {
+        let same_cells = self.cells.len() == before.cells.len()
+            && self.cells.iter().zip(&before.cells).all(|(now, before)| now.is_same_as(before));
+        if !same_cells || self.environments != before.environments {
+            return None;
+        }
+        let cells = (0..).zip(self.cells.iter().zip(&before.cells));
+        Some(OverviewPatch {
+            cells: cells.filter_map(|(place, (now, before))| now.since(before, place)).collect(),
+            deployments: (self.deployments != before.deployments).then(|| self.deployments.clone()),
+            figures: (self.figures != before.figures).then(|| self.figures.clone()),
+        })
+    }
+}
+
+impl OverviewPatch {
+    /// Whether nothing has changed.
+    pub const fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.deployments.is_none() && self.figures.is_none()
+    }
+}
+
+impl CellView {
+    /// The cell after a patch.
+    pub fn apply(&mut self, patch: CellPatch) {
+        if let Some(service) = patch.service {
+            self.service = service;
+        }
+        self.checks.extend(patch.checks);
+        let surplus = self.checks.len().saturating_sub(CHECKS_SHOWN);
+        self.checks.drain(..surplus);
+    }
+
+    /// The time under which 95 % of the answers shown came; none = none came.
+    pub fn p95_ms(&self) -> Option<u64> {
+        let answered = self.checks.iter().filter(|check| check.health != crate::health::Health::Unknown);
+        let mut all: Vec<u64> = answered.map(|check| check.latency_ms).collect();
+        all.sort_unstable();
+        // The nearest rank.
+        let rank = (all.len() * 95).div_ceil(100);
+        rank.checked_sub(1).and_then(|place| all.get(place).copied())
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        let (a, b) = (&self.service, &other.service);
+        (&a.project, &a.environment, &a.service) == (&b.project, &b.environment, &b.service)
+    }
+
+    fn since(&self, before: &Self, cell: u32) -> Option<CellPatch> {
+        let last = before.checks.last().map_or(Timestamp(0), |check| check.at);
+        let checks: Vec<CheckView> = self.checks.iter().filter(|check| check.at > last).copied().collect();
+        let service = (self.service != before.service).then(|| self.service.clone());
+        (service.is_some() || !checks.is_empty()).then_some(CellPatch { cell, service, checks })
+    }
+}
+
+impl DeploymentPatch {
+    /// What leads from `before` to `now`; none = only a snapshot does.
+    pub fn between(before: &DeploymentDetail, now: &DeploymentDetail) -> Option<Self> {
+        let same = before.steps.len() == now.steps.len()
+            && before.manifest == now.manifest
+            && before.warnings == now.warnings
+            && before.expected == now.expected;
+        same.then(|| Self {
+            summary: (before.summary != now.summary).then(|| now.summary.clone()),
+            steps: (0..)
+                .zip(before.steps.iter().zip(&now.steps))
+                .filter(|(_, (before, now))| before != now)
+                .map(|(place, (_, now))| (place, now.clone()))
+                .collect(),
+            checkpoints: (before.checkpoints != now.checkpoints).then(|| now.checkpoints.clone()),
+            outside: (before.outside != now.outside).then(|| now.outside.clone()),
+        })
+    }
+
+    /// Whether nothing has changed.
+    pub const fn is_empty(&self) -> bool {
+        self.summary.is_none()
+            && self.steps.is_empty()
+            && self.checkpoints.is_none()
+            && self.outside.is_none()
+    }
+}
+
+impl DeploymentDetail {
+    /// The deployment after a patch.
+    pub fn apply(&mut self, patch: DeploymentPatch) {
+        if let Some(summary) = patch.summary {
+            self.summary = summary;
+        }
+        for (place, step) in patch.steps {
+            if let Some(known) = self.steps.get_mut(place as usize) {
+                *known = step;
+            }
+        }
+        if let Some(checkpoints) = patch.checkpoints {
+            self.checkpoints = checkpoints;
+        }
+        if let Some(outside) = patch.outside {
+            self.outside = outside;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Health;
+
+    fn cell(name: &str, checks: &[(i64, u64)]) -> CellView {
+        CellView {
+            service: ServiceView {
+                project: "shop".parse().expect("valid"),
+                environment: "staging".parse().expect("valid"),
+                service: name.parse().expect("valid"),
+                team: None,
+                version: None,
+                revision: None,
+                deployment: None,
+                since: None,
+                health: None,
+                evidence: None,
+                address: None,
+                changing: None,
+                needs: Vec::new(),
+            },
+            checks: checks
+                .iter()
+                .map(|(at, latency_ms)| CheckView {
+                    at: Timestamp(*at),
+                    health: Health::Healthy,
+                    latency_ms: *latency_ms,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn topics_are_words_and_numbers() {
+        for topic in [Topic::Overview, Topic::Deployment(DeploymentId(7)), Topic::Log(DeploymentId(12))] {
+            assert_eq!(topic.to_string().parse(), Ok(topic));
+        }
+        for wrong in ["", "overview/1", "deployment", "deployment/x", "log/", "users"] {
+            assert!(wrong.parse::<Topic>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_patch_leads_from_one_overview_to_the_next() {
+        let before =
+            OverviewView { cells: vec![cell("a", &[(1, 5)]), cell("b", &[(1, 5)])], ..Default::default() };
+        let mut now = before.clone();
+        now.cells[1].service.changing = Some(DeploymentId(3));
+        now.cells[1].checks.push(CheckView { at: Timestamp(2), health: Health::Healthy, latency_ms: 9 });
+        now.figures.agents = 1;
+        let patch = now.since(&before).expect("the same services");
+        assert_eq!(patch.cells.len(), 1);
+        let mut reached = before.clone();
+        reached.apply(patch);
+        assert_eq!(reached, now);
+        now.cells.pop();
+        assert_eq!(now.since(&before), None, "another set of services is a snapshot");
+    }
+
+    #[test]
+    fn a_cell_keeps_what_is_shown_and_no_more() {
+        let mut shown = cell("a", &[(0, 1)]);
+        for at in 1..100 {
+            let check = CheckView { at: Timestamp(at), health: Health::Healthy, latency_ms: at as u64 };
+            shown.apply(CellPatch { cell: 0, service: None, checks: vec![check] });
+        }
+        assert_eq!(shown.checks.len(), CHECKS_SHOWN);
+        assert_eq!(shown.p95_ms(), Some(98), "the 29th of 30 that end with 99");
+        assert_eq!(cell("b", &[]).p95_ms(), None);
+    }
+}

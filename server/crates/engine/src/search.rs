@@ -1,0 +1,298 @@
+//! Finding deployments: what is asked becomes a [`Search`] here once, so that every store finds the
+//! same.
+
+use lockstep_model::{
+    DeploymentId, EnvironmentName, ProjectName, ServiceName, Timestamp, UserName,
+    api::{ListDeployments, PAGE_ROWS_MAX, Sort},
+    deployment::Phase,
+    live::Figures,
+    view::DeploymentSummary,
+};
+
+/// The most words of a search.
+const WORDS_MAX: usize = 16;
+/// What is kept of a deployment's text; services beyond it are still found by `service:NAME`.
+const TEXT_CHARS_MAX: usize = 4_000;
+/// All phases, for messages.
+const PHASES: [Phase; 9] = [
+    Phase::Queued,
+    Phase::Running,
+    Phase::RollingBack,
+    Phase::NeedsOperator,
+    Phase::Succeeded,
+    Phase::RolledBack,
+    Phase::Failed,
+    Phase::Cancelled,
+    Phase::Superseded,
+];
+
+/// Where a page ends: the value that is sorted by, and the deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The value.
+    pub key: i64,
+    /// The deployment.
+    pub id: DeploymentId,
+}
+
+/// Which deployments are wanted, in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Only of this project.
+    pub project: Option<ProjectName>,
+    /// Only of this environment.
+    pub environment: Option<EnvironmentName>,
+    /// Only in this phase.
+    pub phase: Option<Phase>,
+    /// Only those that change this service.
+    pub service: Option<ServiceName>,
+    /// Only of this user.
+    pub by: Option<UserName>,
+    /// Parts that the text must hold, in lower case.
+    pub words: Vec<String>,
+    /// From this time on.
+    pub since: Option<Timestamp>,
+    /// Up to this time.
+    pub until: Option<Timestamp>,
+    /// In which order.
+    pub sort: Sort,
+    /// After this one.
+    pub after: Option<Cursor>,
+    /// At most so many.
+    pub limit: u32,
+    /// Whether to count.
+    pub count: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            project: None,
+            environment: None,
+            phase: None,
+            service: None,
+            by: None,
+            words: Vec::new(),
+            since: None,
+            until: None,
+            sort: Sort::Newest,
+            after: None,
+            limit: PAGE_ROWS_MAX,
+            count: false,
+        }
+    }
+}
+
+impl Search {
+    /// What a request asks for; the error says what is wrong with it.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn of(request: &ListDeployments) -> Result<Self, String> {
+        if !(1..=PAGE_ROWS_MAX).contains(&request.limit) {
+            return Err(format!("'limit' is {}; use 1 to {PAGE_ROWS_MAX}", request.limit));
+        }
+        let mut search = Self {
+            project: request.project.clone(),
+            environment: request.environment.clone(),
+            phase: request.phase,
+            service: request.service.clone(),
+            by: request.by.clone(),
+            words: Vec::new(),
+            since: request.since,
+            until: request.until,
+            sort: request.sort,
+            after: request.cursor.as_deref().map(Cursor::read).transpose()?,
+            limit: request.limit,
+            count: request.count,
+        };
+        for word in request.q.as_deref().unwrap_or_default().split_whitespace() {
+            search.word(word)?;
+        }
+        Ok(search)
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), String> {
+        let wrong = |error: lockstep_model::scalar::InvalidText| format!("'{word}': {error}");
+        match word.split_once(':') {
+            Some(("status" | "phase", value)) => {
+                let found = PHASES.into_iter().find(|phase| field_word(*phase) == value.to_lowercase());
+                self.phase = Some(found.ok_or_else(|| {
+                    let all: Vec<String> = PHASES.into_iter().map(field_word).collect();
+                    format!("'{word}': there is no such status; use one of {}", all.join(", "))
+                })?);
+            }
+            Some(("env" | "environment", value)) => self.environment = Some(value.parse().map_err(wrong)?),
+            Some(("project", value)) => self.project = Some(value.parse().map_err(wrong)?),
+            Some(("service", value)) => self.service = Some(value.parse().map_err(wrong)?),
+            Some(("by" | "user", value)) => self.by = Some(value.parse().map_err(wrong)?),
+            Some(_) | None => self.words.push(word.to_lowercase()),
+        }
+        if self.words.len() > WORDS_MAX {
+            return Err(format!("a search has at most {WORDS_MAX} words"));
+        }
+        Ok(())
+    }
+
+    /// Whether a deployment is one of these, wherever the page begins.
+    pub fn finds(&self, row: &DeploymentSummary) -> bool {
+        let text = text(row);
+        self.project.as_ref().is_none_or(|project| *project == row.project)
+            && self.environment.as_ref().is_none_or(|name| *name == row.environment)
+            && self.phase.is_none_or(|phase| phase == row.phase)
+            && self.by.as_ref().is_none_or(|by| *by == row.by.user)
+            && self.service.as_ref().is_none_or(|name| row.services.iter().any(|one| one.service == *name))
+            && self.since.is_none_or(|since| row.clocks.requested_at >= since)
+            && self.until.is_none_or(|until| row.clocks.requested_at < until)
+            && self.words.iter().all(|word| text.contains(word.as_str()))
+    }
+
+    /// What a deployment is sorted by.
+    pub fn key(&self, row: &DeploymentSummary) -> i64 {
+        match self.sort {
+            Sort::Newest | Sort::Oldest => row.id.0,
+            Sort::Longest => duration_ms(row).unwrap_or(-1),
+            Sort::Shortest => duration_ms(row).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Whether larger values come first.
+    pub const fn is_descending(&self) -> bool {
+        matches!(self.sort, Sort::Newest | Sort::Longest)
+    }
+}
+
+impl Cursor {
+    fn read(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (key, id) = text.split_once('.')?;
+            Some(Self { key: key.parse().ok()?, id: id.parse().ok()? })
+        };
+        read().ok_or_else(|| {
+            "'cursor' is not one of ours; take it from the last page, or leave it out".to_owned()
+        })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.key, self.id)
+    }
+}
+
+/// The word of a phase in searches and addresses: `rolled_back`.
+pub fn field_word(phase: Phase) -> String {
+    match phase {
+        Phase::NeedsOperator => "needs_operator".to_owned(),
+        other => other.word().replace(' ', "_"),
+    }
+}
+
+/// From the wish to the end; none = it runs still.
+pub fn duration_ms(row: &DeploymentSummary) -> Option<i64> {
+    row.clocks.finished_at.map(|end| {
+        i64::try_from(end.since_ms(row.clocks.started_at.unwrap_or(row.clocks.requested_at)))
+            .unwrap_or(i64::MAX)
+    })
+}
+
+/// From the noticed failure to everything back; none = nothing was taken back.
+pub fn stable_ms(row: &DeploymentSummary) -> Option<i64> {
+    let (detected, stable) = (row.clocks.detected_at?, row.clocks.stable_at?);
+    i64::try_from(stable.since_ms(detected)).ok()
+}
+
+/// What words are looked for in: everything that people would type.
+pub fn text(row: &DeploymentSummary) -> String {
+    let mut text = format!("{} {} {} {}", row.project, row.environment, row.by.user, row.by.via);
+    let mut add = |more: &str| {
+        if text.len() < TEXT_CHARS_MAX {
+            text.push(' ');
+            text.push_str(more);
+        }
+    };
+    let source = &row.source;
+    for more in [&row.reason, &source.commit, &source.author, &source.ci_run].into_iter().flatten() {
+        add(more);
+    }
+    for (name, value) in &source.labels {
+        add(&format!("{name}={value}"));
+    }
+    if let Some(failure) = &row.failure {
+        add(&failure.reason);
+    }
+    for change in &row.services {
+        add(&format!("{}@{}", change.service, change.to.as_ref().map_or("-", |version| version.as_str())));
+    }
+    text.push_str(&format!(" #{}", row.id));
+    text.chars().take(TEXT_CHARS_MAX).collect::<String>().to_lowercase()
+}
+
+/// How deployments ended: phase, duration, time until everything was back.
+pub type Ended = (Phase, Option<i64>, Option<i64>);
+
+/// Figures over the deployments of some time.
+pub fn figures(rows: &[Ended]) -> Figures {
+    let with = |wanted: Phase| rows.iter().filter(|(phase, ..)| *phase == wanted).count();
+    let ranked = |mut values: Vec<i64>, percent: usize| {
+        values.sort_unstable();
+        let rank = (values.len() * percent).div_ceil(100);
+        let value = rank.checked_sub(1).and_then(|place| values.get(place).copied());
+        value.and_then(|value| u64::try_from(value).ok())
+    };
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let succeeded = rows.iter().filter(|(phase, ..)| *phase == Phase::Succeeded);
+    Figures {
+        ended_30d: number(rows.iter().filter(|(phase, ..)| phase.is_final()).count()),
+        succeeded_30d: number(with(Phase::Succeeded)),
+        taken_back_30d: number(with(Phase::RolledBack)),
+        stable_p95_ms: ranked(rows.iter().filter_map(|(.., stable)| *stable).collect(), 95),
+        duration_p50_ms: ranked(succeeded.filter_map(|(_, duration, _)| *duration).collect(), 50),
+        agents: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(q: &str) -> Result<Search, String> {
+        Search::of(&ListDeployments { q: Some(q.to_owned()), ..ListDeployments::default() })
+    }
+
+    #[test]
+    fn words_with_a_field_filter_and_others_are_looked_for() {
+        let search =
+            asked("status:rolled_back env:production Pool service:backend by:anna 7f3c").expect("valid");
+        assert_eq!(search.phase, Some(Phase::RolledBack));
+        assert_eq!(search.environment.map(|name| name.to_string()).as_deref(), Some("production"));
+        assert_eq!(search.service.map(|name| name.to_string()).as_deref(), Some("backend"));
+        assert_eq!(search.words, ["pool", "7f3c"]);
+        // A colon alone makes no field.
+        assert_eq!(asked("http://x").expect("valid").words, ["http://x"]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        assert!(asked("status:fine").expect_err("no status").contains("needs_operator"));
+        assert!(asked("env:a/b").expect_err("no name").contains("environment name"));
+        assert!(asked(&"a ".repeat(17)).expect_err("too many").contains("16"));
+        let cursor = Some("abc".to_owned());
+        assert!(Search::of(&ListDeployments { cursor, ..ListDeployments::default() }).is_err());
+    }
+
+    #[test]
+    fn figures_are_ranks_not_means() {
+        let rows = [
+            (Phase::Succeeded, Some(10), None),
+            (Phase::Succeeded, Some(30), None),
+            (Phase::Succeeded, Some(1_000), None),
+            (Phase::RolledBack, Some(5), Some(40)),
+            (Phase::Running, None, None),
+        ];
+        let figures = figures(&rows);
+        assert_eq!((figures.ended_30d, figures.succeeded_30d, figures.taken_back_30d), (4, 3, 1));
+        assert_eq!((figures.duration_p50_ms, figures.stable_p95_ms), (Some(30), Some(40)));
+        assert_eq!(super::figures(&[]), Figures::default());
+    }
+}

@@ -1,0 +1,278 @@
+//! Downloads: lists as CSV and JSON, output as text. What is written is what the list that was
+//! looked at shows, all pages of it.
+
+use super::{Web, guard::plain, health::may_view};
+use crate::{backend::search, identity::Sender};
+use app::AppError;
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{Stream, stream};
+use lockstep_engine::port::{LogPart, LogStore};
+use lockstep_model::{
+    DeploymentId,
+    api::{LOG_LINES_MAX, ListDeployments, ListServices, PAGE_ROWS_MAX},
+    error::{ErrorBody, ErrorKind},
+    view::{DeploymentSummary, ServiceView},
+};
+use std::{convert::Infallible, fmt::Write, sync::Arc};
+
+/// Rows of one download.
+const ROWS_MAX: usize = 100_000;
+
+type Asked = Result<Query<ListDeployments>, QueryRejection>;
+
+pub(super) async fn deployments_csv(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    asked: Asked,
+) -> Response {
+    match deployments(&web, &sender, asked).await {
+        Ok(rows) => {
+            let head = [
+                "id",
+                "project",
+                "environment",
+                "status",
+                "services",
+                "user",
+                "via",
+                "reason",
+                "commit",
+                "requested_at_ms",
+                "started_at_ms",
+                "detected_at_ms",
+                "stable_at_ms",
+                "finished_at_ms",
+                "failure",
+            ];
+            let lines = rows.iter().map(deployment_fields);
+            download("deployments.csv", "text/csv; charset=utf-8", csv(&head, lines))
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+pub(super) async fn deployments_json(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    asked: Asked,
+) -> Response {
+    match deployments(&web, &sender, asked).await {
+        Ok(rows) => json("deployments.json", &rows),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub(super) async fn services_csv(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
+    match services(&web, &sender).await {
+        Ok(rows) => {
+            let head = [
+                "project",
+                "environment",
+                "service",
+                "team",
+                "version",
+                "revision",
+                "deployment",
+                "since_ms",
+                "health",
+                "changing",
+                "address",
+            ];
+            download("services.csv", "text/csv; charset=utf-8", csv(&head, rows.iter().map(service_fields)))
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+pub(super) async fn services_json(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
+    match services(&web, &sender).await {
+        Ok(rows) => json("services.json", &rows),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub(super) async fn log(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+) -> Response {
+    if let Err(refusal) = may_view(&sender) {
+        return *refusal;
+    }
+    let found = match id.parse().ok().map(DeploymentId) {
+        Some(id) => web.store.deployment_fetch(id).await.map(|row| row.map(|_| id)),
+        None => Ok(None),
+    };
+    match found {
+        Ok(Some(id)) => {
+            let name = format!("deployment-{id}.log");
+            let body = Body::from_stream(lines(web.logs.clone(), id));
+            download(&name, "text/plain; charset=utf-8", body)
+        }
+        Ok(None) => plain(&ErrorBody::new(ErrorKind::NotFound, format!("there is no deployment {id}"))),
+        Err(error) => plain(&crate::backend::store(error).0),
+    }
+}
+
+/// All lines, page by page, as fast as they are taken.
+fn lines(logs: Arc<dyn LogStore>, id: DeploymentId) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(Some(0), move |after| {
+        let logs = logs.clone();
+        async move {
+            let after = after?;
+            let page = match logs.log_read(id, None, LogPart::After(after), LOG_LINES_MAX).await {
+                Ok(page) => page,
+                Err(error) => {
+                    let text = format!("\nthe rest could not be read: {error}\n");
+                    return Some((Ok(Bytes::from(text)), None));
+                }
+            };
+            let mut text = String::new();
+            for line in &page.lines {
+                let _ = writeln!(text, "{} {} {}", line.at, line.step, line.text);
+            }
+            Some((Ok(Bytes::from(text)), page.more.then_some(page.next)))
+        }
+    })
+}
+
+async fn deployments(
+    web: &Web,
+    sender: &Sender,
+    asked: Asked,
+) -> Result<Vec<DeploymentSummary>, Box<Response>> {
+    may_view(sender)?;
+    let Query(request) = asked
+        .map_err(|rejection| Box::new(plain(&ErrorBody::new(ErrorKind::Malformed, rejection.body_text()))))?;
+    let refuse = |error: AppError| Box::new(plain(&error.0));
+    let mut search =
+        search(&ListDeployments { limit: PAGE_ROWS_MAX, cursor: None, ..request }).map_err(refuse)?;
+    search.count = false;
+    let mut rows = Vec::new();
+    loop {
+        let read = web.store.deployment_list(&search).await;
+        let page = read.map_err(|error| refuse(crate::backend::store(error)))?;
+        rows.extend(page.deployments);
+        let next = page.next.filter(|_| rows.len() < ROWS_MAX);
+        let Some(next) = next else { return Ok(rows) };
+        let further = ListDeployments { cursor: Some(next), ..ListDeployments::default() };
+        search.after = crate::backend::search(&further).map_err(refuse)?.after;
+    }
+}
+
+async fn services(web: &Web, sender: &Sender) -> Result<Vec<ServiceView>, Box<Response>> {
+    may_view(sender)?;
+    let all = ListServices { project: None, environment: None };
+    let page = web.backend.services.service_list(all).await.map_err(|error| Box::new(plain(&error.0)))?;
+    Ok(page.services)
+}
+
+fn deployment_fields(row: &DeploymentSummary) -> Vec<String> {
+    let services: Vec<String> = row
+        .services
+        .iter()
+        .map(|change| format!("{} {} -> {}", change.service, or_empty(&change.from), or_empty(&change.to)))
+        .collect();
+    let clocks = &row.clocks;
+    vec![
+        row.id.to_string(),
+        row.project.to_string(),
+        row.environment.to_string(),
+        lockstep_engine::search::field_word(row.phase),
+        services.join("; "),
+        row.by.user.to_string(),
+        row.by.via.clone(),
+        row.reason.clone().unwrap_or_default(),
+        row.source.commit.clone().unwrap_or_default(),
+        clocks.requested_at.to_string(),
+        or_empty(&clocks.started_at),
+        or_empty(&clocks.detected_at),
+        or_empty(&clocks.stable_at),
+        or_empty(&clocks.finished_at),
+        row.failure.as_ref().map(|failure| failure.reason.clone()).unwrap_or_default(),
+    ]
+}
+
+fn service_fields(row: &ServiceView) -> Vec<String> {
+    vec![
+        row.project.to_string(),
+        row.environment.to_string(),
+        row.service.to_string(),
+        or_empty(&row.team),
+        or_empty(&row.version),
+        or_empty(&row.revision),
+        or_empty(&row.deployment),
+        or_empty(&row.since),
+        row.health.map(|health| health.word().to_owned()).unwrap_or_default(),
+        or_empty(&row.changing),
+        row.address.clone().unwrap_or_default(),
+    ]
+}
+
+fn or_empty<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut text = head.join(",");
+    text.push_str("\r\n");
+    for row in rows {
+        let fields: Vec<String> = row.iter().map(|field| quoted(field)).collect();
+        text.push_str(&fields.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// A field of a CSV file (RFC 4180). What a spreadsheet would take for a formula is marked as text.
+fn quoted(field: &str) -> String {
+    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let mark = if is_formula { "'" } else { "" };
+    let needs_quotes = field.contains([',', '"', '\n', '\r']);
+    if needs_quotes { format!("\"{mark}{}\"", field.replace('"', "\"\"")) } else { format!("{mark}{field}") }
+}
+
+fn json<T: serde::Serialize>(name: &str, rows: &[T]) -> Response {
+    match serde_json::to_vec(rows) {
+        Ok(text) => download(name, "application/json", text),
+        Err(error) => {
+            tracing::error!("{name} could not be written: {error}");
+            plain(&ErrorBody::new(ErrorKind::Internal, "the list could not be written"))
+        }
+    }
+}
+
+fn download(name: &str, kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = body.into().into_response();
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        head.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn fields_stay_fields_and_formulae_stay_text() {
+        for (given, expected) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("-1", "'-1"),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            assert_eq!(quoted(given), expected);
+        }
+    }
+}

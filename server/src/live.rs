@@ -1,0 +1,197 @@
+//! What open pages are told. A topic is worked out once, however many listen: its task looks when
+//! something happened, and what has changed becomes a frame in a ring. Listeners read from the ring
+//! at their own pace; one that is too slow gets a snapshot instead of what it missed, so nothing
+//! waits for anybody and nothing grows.
+
+mod channel;
+mod deployment;
+mod log;
+mod overview;
+mod socket;
+
+use crate::{backend::Services, identity::Identities};
+use app::{AppError, backend::Live as LivePort};
+use async_trait::async_trait;
+use channel::Channel;
+use lockstep_model::{
+    api::{MonitorRequest, MonitorView, WAIT_MS_MAX},
+    error::ErrorKind,
+    live::{ServerFrame, Snapshot, TOPICS_MAX, Topic},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicUsize},
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+/// Changes come in bursts; one look follows.
+const SETTLE: Duration = Duration::from_millis(40);
+/// A topic looks this often even when nothing was heard.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A topic that nobody listens to is given up after this time; until then listeners may come back.
+const LINGER: Duration = Duration::from_secs(60);
+/// The first look takes a moment at most.
+const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// Topics that are worked out at a time.
+const TOPICS_AT_A_TIME_MAX: usize = 512;
+
+/// Tells open pages. Cheap to clone.
+#[derive(Clone)]
+pub struct Live(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    identities: Arc<Identities>,
+    build: String,
+    generation: u64,
+    channels: Mutex<HashMap<Topic, Arc<Channel>>>,
+    sockets: AtomicUsize,
+}
+
+/// What a topic shows, and how that has changed since the last look.
+struct Look {
+    whole: Snapshot,
+    changes: Changes,
+}
+
+enum Changes {
+    /// Only the whole will do.
+    Anew,
+    /// These, in order; none = nothing has changed.
+    Since(Vec<Change>),
+}
+
+enum Change {
+    Patch(lockstep_model::live::Patch),
+    Lines(Vec<lockstep_model::view::LogLine>),
+}
+
+/// What a topic is worked out from.
+#[async_trait]
+trait Source: Send {
+    /// Looks.
+    async fn look(&mut self) -> Result<Look, AppError>;
+    /// Returns when another look may be worth while.
+    async fn news(&mut self);
+    /// Whether it never changes again.
+    fn is_over(&self) -> bool;
+}
+
+impl Live {
+    /// Over what answers requests; `build` names the pages that are served.
+    pub fn new(services: Services, identities: Arc<Identities>, build: &str) -> Self {
+        let now = services.clock.now();
+        Self(Arc::new(Inner {
+            services,
+            identities,
+            build: build.to_owned(),
+            // Two runs of a server never count alike.
+            generation: u64::try_from(now.0).unwrap_or(0),
+            channels: Mutex::default(),
+            sockets: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Sockets that are open.
+    pub fn sockets(&self) -> usize {
+        self.0.sockets.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The channel of a topic, worked out from now on.
+    fn channel(&self, topic: Topic) -> Result<Arc<Channel>, AppError> {
+        let mut channels = self.0.channels();
+        if let Some(channel) = channels.get(&topic) {
+            channel.wanted();
+            return Ok(channel.clone());
+        }
+        if channels.len() >= TOPICS_AT_A_TIME_MAX {
+            let message = "too many topics are listened to; try again in a minute";
+            return Err(AppError::new(ErrorKind::Unavailable, message));
+        }
+        let channel = Arc::new(Channel::new(topic, self.0.generation));
+        channels.insert(topic, channel.clone());
+        let services = self.0.services.clone();
+        let source: Box<dyn Source> = match topic {
+            Topic::Overview => Box::new(overview::Overview::new(services)),
+            Topic::Deployment(id) => Box::new(deployment::OneDeployment::new(services, id)),
+            Topic::Log(id) => Box::new(log::Log::new(services, id)),
+        };
+        tokio::spawn(work_out(Arc::downgrade(&self.0), channel.clone(), source));
+        Ok(channel)
+    }
+}
+
+impl Inner {
+    fn channels(&self) -> MutexGuard<'_, HashMap<Topic, Arc<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Works a topic out until nobody has listened for a while, or the server ends.
+async fn work_out(live: Weak<Inner>, channel: Arc<Channel>, mut source: Box<dyn Source>) {
+    loop {
+        match source.look().await {
+            Ok(look) => channel.publish(look),
+            Err(error) if error.0.kind == ErrorKind::NotFound => channel.refuse(error.0),
+            // Whoever listens goes on seeing what was there; the page says how old it is.
+            Err(error) => {
+                tracing::warn!("topic {} could not be looked at: {error}", channel.topic());
+                channel.fail(error.0);
+            }
+        }
+        loop {
+            if source.is_over() {
+                sleep(LOOK_EVERY).await;
+            } else {
+                // An error means that nothing was heard: look all the same.
+                let heard = timeout(LOOK_EVERY, source.news()).await.is_ok();
+                if heard {
+                    sleep(SETTLE).await;
+                }
+            }
+            let Some(live) = live.upgrade() else { return };
+            let mut channels = live.channels();
+            if channel.is_unwanted(LINGER) {
+                channels.remove(&channel.topic());
+                return;
+            }
+            drop(channels);
+            if !source.is_over() {
+                break;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl LivePort for Live {
+    async fn deployment_monitor(&self, req: MonitorRequest) -> Result<MonitorView, AppError> {
+        if req.topics.len() > TOPICS_MAX {
+            let message = format!("'topics' has {} entries; use at most {TOPICS_MAX}", req.topics.len());
+            return Err(AppError::new(ErrorKind::Invalid, message));
+        }
+        let end = Instant::now() + Duration::from_millis(req.wait_ms.min(WAIT_MS_MAX));
+        let bell = Arc::new(Notify::new());
+        let mut listeners = Vec::new();
+        for wanted in &req.topics {
+            listeners.push((self.channel(wanted.topic)?.listen(bell.clone()), wanted.from));
+        }
+        loop {
+            let mut frames: Vec<ServerFrame> = Vec::new();
+            for (listener, from) in &listeners {
+                // The first look of a topic is waited for.
+                let _ = timeout(FIRST_LOOK_LIMIT, listener.looked()).await;
+                frames.extend(listener.since(*from).iter().map(|frame| frame.value.clone()));
+            }
+            if !frames.is_empty() || Instant::now() >= end {
+                return Ok(MonitorView { now: self.0.services.clock.now(), frames });
+            }
+            // Whether something came or the time is over: look once more.
+            let _ = timeout_at(end, bell.notified()).await;
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A page's socket: subscriptions come in, frames go out. Frames are taken from the rings of the
+//! topics when the socket can take them, so a page that reads slowly costs nothing but its place.
+
+use super::{
+    Inner, Live,
+    channel::{Frame, Listener, place},
+};
+use crate::identity::Shown;
+use axum::{
+    extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lockstep_model::{
+    access::Permission,
+    live::{CLOSED_SIGNED_OUT, ClientFrame, PING_EVERY_MS, Place, ServerFrame, TOPICS_MAX, Topic},
+};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+/// Sockets at a time.
+const SOCKETS_MAX: usize = 2_048;
+/// What a page says is a few words.
+const FRAME_BYTES_MAX: usize = 16 * 1024;
+/// A page that takes nothing for so long is gone.
+const SEND_LIMIT: Duration = Duration::from_secs(20);
+/// A page that says nothing for so long is gone.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is asked whether whoever listens may still.
+const RECHECK_EVERY: Duration = Duration::from_secs(2);
+/// Codes of the protocol.
+const CLOSED_AWAY: u16 = 1001;
+const CLOSED_PROTOCOL: u16 = 1008;
+
+/// With what somebody came in, to be looked at again.
+struct Credentials {
+    authorization: Vec<Vec<u8>>,
+    cookies: Vec<Vec<u8>>,
+    address: Option<IpAddr>,
+}
+
+/// Why a socket ends.
+enum End {
+    Gone,
+    SignedOut,
+    Protocol(&'static str),
+    Away,
+}
+
+impl Live {
+    /// Takes a socket up, for somebody whose permission to see was checked.
+    pub fn accept(
+        &self,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        upgrade: WebSocketUpgrade,
+    ) -> Response {
+        if self.0.sockets.fetch_add(1, Ordering::Relaxed) >= SOCKETS_MAX {
+            self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        let counted = Counted(self.clone());
+        let values = |name: header::HeaderName| {
+            headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
+        };
+        let credentials = Credentials {
+            authorization: values(header::AUTHORIZATION),
+            cookies: values(header::COOKIE),
+            address,
+        };
+        upgrade
+            .max_message_size(FRAME_BYTES_MAX)
+            .max_frame_size(FRAME_BYTES_MAX)
+            .on_upgrade(async move |socket| {
+                let live = &counted.0;
+                Connection::new(live.clone(), credentials).run(socket).await;
+            })
+            .into_response()
+    }
+}
+
+struct Counted(Live);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Connection {
+    live: Live,
+    credentials: Credentials,
+    bell: Arc<Notify>,
+    topics: BTreeMap<Topic, Subscription>,
+    heard: Instant,
+}
+
+struct Subscription {
+    listener: Listener,
+    place: Option<Place>,
+    /// Whether the page was told how it goes on.
+    is_begun: bool,
+    is_refused: bool,
+}
+
+impl Connection {
+    fn new(live: Live, credentials: Credentials) -> Self {
+        Self { live, credentials, bell: Arc::default(), topics: BTreeMap::new(), heard: Instant::now() }
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.live.0
+    }
+
+    async fn run(mut self, mut socket: WebSocket) {
+        let end = self.talk(&mut socket).await;
+        let (code, reason) = match end {
+            End::Gone => return,
+            End::SignedOut => (CLOSED_SIGNED_OUT, "signed out"),
+            End::Protocol(reason) => (CLOSED_PROTOCOL, reason),
+            End::Away => (CLOSED_AWAY, "no word from the page"),
+        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(frame)))).await;
+    }
+
+    async fn talk(&mut self, socket: &mut WebSocket) -> End {
+        let now = self.inner().services.clock.now();
+        let hello = ServerFrame::Hello { build: self.inner().build.clone(), now };
+        if let Err(end) = send(socket, Frame::new(hello).text).await {
+            return end;
+        }
+        let mut ping = interval(Duration::from_millis(PING_EVERY_MS));
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut recheck = interval(RECHECK_EVERY);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let bell = self.bell.clone();
+        loop {
+            let done = tokio::select! {
+                heard = socket.recv() => match heard {
+                    Some(Ok(message)) => self.hear(message).await,
+                    Some(Err(_)) | None => Err(End::Gone),
+                },
+                () = bell.notified() => Ok(()),
+                _ = ping.tick() => {
+                    if self.heard.elapsed() > SILENCE_LIMIT {
+                        return End::Away;
+                    }
+                    let frame = ServerFrame::Ping { now: self.inner().services.clock.now() };
+                    send(socket, Frame::new(frame).text).await
+                },
+                _ = recheck.tick() => self.recheck(false).await,
+            };
+            let told = match done {
+                Ok(()) => self.tell(socket).await,
+                Err(end) => Err(end),
+            };
+            if let Err(end) = told {
+                return end;
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Message) -> Result<(), End> {
+        self.heard = Instant::now();
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(End::Protocol("frames are text")),
+        };
+        match serde_json::from_str(&text).map_err(|_| End::Protocol("this frame is not known"))? {
+            ClientFrame::Subscribe { topic, from } => {
+                if self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(&topic) {
+                    return Err(End::Protocol("too many topics"));
+                }
+                // A topic that cannot be had now is tried again by the page.
+                let Ok(channel) = self.live.channel(topic) else { return Err(End::Away) };
+                let listener = channel.listen(self.bell.clone());
+                let subscription = Subscription { listener, place: from, is_begun: false, is_refused: false };
+                self.topics.insert(topic, subscription);
+                Ok(())
+            }
+            ClientFrame::Unsubscribe { topic } => {
+                self.topics.remove(&topic);
+                Ok(())
+            }
+            ClientFrame::Ping { active: true } => self.recheck(true).await,
+            ClientFrame::Ping { active: false } => Ok(()),
+        }
+    }
+
+    /// Sends what the topics have that the page does not.
+    async fn tell(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        for (topic, subscription) in &mut self.topics {
+            if !subscription.is_begun
+                && let Some(place) =
+                    subscription.place.filter(|place| subscription.listener.resumes(Some(*place)))
+            {
+                subscription.is_begun = true;
+                let frame = ServerFrame::Resume { topic: *topic, place };
+                send(socket, Frame::new(frame).text).await?;
+            }
+            for frame in subscription.listener.since(subscription.place) {
+                let next = place(&frame.value);
+                if next.is_none() && std::mem::replace(&mut subscription.is_refused, true) {
+                    // A refusal is said once.
+                    continue;
+                }
+                subscription.is_begun = true;
+                send(socket, frame.text.clone()).await?;
+                subscription.place = next.or(subscription.place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether whoever came in may still see. A person who is there keeps their session alive.
+    async fn recheck(&self, is_person: bool) -> Result<(), End> {
+        let Credentials { authorization, cookies, address } = &self.credentials;
+        let shown = Shown {
+            authorization: authorization.iter().map(Vec::as_slice).collect(),
+            cookies: cookies.iter().map(Vec::as_slice).collect(),
+            address: *address,
+            is_person,
+        };
+        match self.inner().identities.sender(shown).await {
+            Ok(sender) => match sender.caller {
+                Some(caller) if caller.role.allows(Permission::View) => Ok(()),
+                Some(_) | None => Err(End::SignedOut),
+            },
+            // Nobody can be identified: nobody is told anything further until somebody can.
+            Err(_) => Err(End::Away),
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
+    match timeout(SEND_LIMIT, socket.send(Message::Text(text))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Gone),
+    }
+}

@@ -16,5 +16,7 @@ if [ -x target/release/lockstep ] && [ "$(cat "$stamp" 2>/dev/null)" = "$digest"
 fi
 say "building the release (about 8 minutes the first time on 2 cores)"
 # The front comes first with --precompress; the server's build script then takes the site in.
-LOCKSTEP_EMBED_SITE="$ROOT/target/site" cargo leptos build --release --precompress
+# Pieces of an earlier build would be taken in, too.
+rm -rf target/site/pkg
+LOCKSTEP_EMBED_SITE="$ROOT/target/site" cargo leptos build --release --precompress --split
 echo "$digest" >"$stamp"

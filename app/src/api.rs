@@ -3,8 +3,11 @@
 
 #![allow(missing_docs, reason = "the macro makes a struct of the arguments, whose one field is the request")]
 
-use crate::{AppError, codec::ApiJson};
-use leptos::{prelude::*, server_fn::codec::Json};
+use crate::{
+    AppError,
+    codec::{ApiAnswer, ApiJson},
+};
+use leptos::prelude::*;
 use lockstep_model::{
     api::{
         AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage, DeploymentPage,
@@ -26,140 +29,140 @@ use crate::backend::authorised;
 use lockstep_model::api as endpoint;
 
 /// Stores an immutable revision of a manifest.
-#[server(name = ManifestApplyCall, prefix = "/api/v1", endpoint = "/manifest/apply", input = ApiJson, output = Json)]
+#[server(name = ManifestApplyCall, prefix = "/api/v1", endpoint = "/manifest/apply", input = ApiJson, output = ApiAnswer)]
 pub async fn manifest_apply(req: ApplyManifest) -> Result<ManifestView, AppError> {
     let (backend, caller) = authorised::<endpoint::ManifestApply>().await?;
     backend.manifests.manifest_apply(&caller, req).await
 }
 
 /// The current manifest of a project.
-#[server(name = ManifestShowCall, prefix = "/api/v1", endpoint = "/manifest/show", input = ApiJson, output = Json)]
+#[server(name = ManifestShowCall, prefix = "/api/v1", endpoint = "/manifest/show", input = ApiJson, output = ApiAnswer)]
 pub async fn manifest_show(req: ProjectRequest) -> Result<ManifestView, AppError> {
     let (backend, _) = authorised::<endpoint::ManifestShow>().await?;
     backend.manifests.manifest_show(req).await
 }
 
 /// What a deployment would do.
-#[server(name = DeploymentPlanCall, prefix = "/api/v1", endpoint = "/deployment/plan", input = ApiJson, output = Json)]
+#[server(name = DeploymentPlanCall, prefix = "/api/v1", endpoint = "/deployment/plan", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_plan(req: StartDeployment) -> Result<PlanView, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentPlan>().await?;
     backend.deployments.deployment_plan(req).await
 }
 
 /// Asks for a deployment.
-#[server(name = DeploymentStartCall, prefix = "/api/v1", endpoint = "/deployment/start", input = ApiJson, output = Json)]
+#[server(name = DeploymentStartCall, prefix = "/api/v1", endpoint = "/deployment/start", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_start(req: StartDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentStart>().await?;
     backend.deployments.deployment_start(&caller, req).await
 }
 
 /// Deployments, the newest first.
-#[server(name = DeploymentListCall, prefix = "/api/v1", endpoint = "/deployment/list", input = ApiJson, output = Json)]
+#[server(name = DeploymentListCall, prefix = "/api/v1", endpoint = "/deployment/list", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_list(req: ListDeployments) -> Result<DeploymentPage, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentList>().await?;
     backend.deployments.deployment_list(req).await
 }
 
 /// What stands beside a deployment in a list.
-#[server(name = DeploymentNeighboursCall, prefix = "/api/v1", endpoint = "/deployment/neighbours", input = ApiJson, output = Json)]
+#[server(name = DeploymentNeighboursCall, prefix = "/api/v1", endpoint = "/deployment/neighbours", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_neighbours(req: NeighboursRequest) -> Result<Neighbours, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentNeighbours>().await?;
     backend.deployments.deployment_neighbours(req).await
 }
 
 /// What open pages are told.
-#[server(name = DeploymentMonitorCall, prefix = "/api/v1", endpoint = "/deployment/monitor", input = ApiJson, output = Json)]
+#[server(name = DeploymentMonitorCall, prefix = "/api/v1", endpoint = "/deployment/monitor", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_monitor(req: MonitorRequest) -> Result<MonitorView, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentMonitor>().await?;
     backend.live.deployment_monitor(req).await
 }
 
 /// Who did what to a deployment.
-#[server(name = DeploymentAuditCall, prefix = "/api/v1", endpoint = "/deployment/audit", input = ApiJson, output = Json)]
+#[server(name = DeploymentAuditCall, prefix = "/api/v1", endpoint = "/deployment/audit", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_audit(req: DeploymentRequest) -> Result<AuditPage, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentAudit>().await?;
     backend.deployments.deployment_audit(req).await
 }
 
 /// What can be deployed, and what was before.
-#[server(name = VersionListCall, prefix = "/api/v1", endpoint = "/service/versions", input = ApiJson, output = Json)]
+#[server(name = VersionListCall, prefix = "/api/v1", endpoint = "/service/versions", input = ApiJson, output = ApiAnswer)]
 pub async fn version_list(req: EnvironmentRequest) -> Result<VersionPage, AppError> {
     let (backend, _) = authorised::<endpoint::VersionList>().await?;
     backend.deployments.version_list(req).await
 }
 
 /// One deployment with everything about it.
-#[server(name = DeploymentShowCall, prefix = "/api/v1", endpoint = "/deployment/show", input = ApiJson, output = Json)]
+#[server(name = DeploymentShowCall, prefix = "/api/v1", endpoint = "/deployment/show", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_show(req: DeploymentRequest) -> Result<DeploymentDetail, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentShow>().await?;
     backend.deployments.deployment_show(req).await
 }
 
 /// Events after a sequence number; waits for one.
-#[server(name = DeploymentWaitCall, prefix = "/api/v1", endpoint = "/deployment/wait", input = ApiJson, output = Json)]
+#[server(name = DeploymentWaitCall, prefix = "/api/v1", endpoint = "/deployment/wait", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_wait(req: WaitDeployment) -> Result<EventsView, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentWait>().await?;
     backend.deployments.deployment_wait(req).await
 }
 
 /// Output of the steps.
-#[server(name = DeploymentLogsCall, prefix = "/api/v1", endpoint = "/deployment/logs", input = ApiJson, output = Json)]
+#[server(name = DeploymentLogsCall, prefix = "/api/v1", endpoint = "/deployment/logs", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_logs(req: ReadLogs) -> Result<LogPage, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentLogs>().await?;
     backend.deployments.deployment_logs(req).await
 }
 
 /// Ends a deployment.
-#[server(name = DeploymentCancelCall, prefix = "/api/v1", endpoint = "/deployment/cancel", input = ApiJson, output = Json)]
+#[server(name = DeploymentCancelCall, prefix = "/api/v1", endpoint = "/deployment/cancel", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_cancel(req: EndDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentCancel>().await?;
     backend.deployments.deployment_cancel(&caller, req).await
 }
 
 /// Takes a deployment back.
-#[server(name = DeploymentRollbackCall, prefix = "/api/v1", endpoint = "/deployment/rollback", input = ApiJson, output = Json)]
+#[server(name = DeploymentRollbackCall, prefix = "/api/v1", endpoint = "/deployment/rollback", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_rollback(req: RollbackDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentRollback>().await?;
     backend.deployments.deployment_rollback(&caller, req).await
 }
 
 /// Tries again what could not be undone.
-#[server(name = DeploymentUndoRetryCall, prefix = "/api/v1", endpoint = "/deployment/undo_retry", input = ApiJson, output = Json)]
+#[server(name = DeploymentUndoRetryCall, prefix = "/api/v1", endpoint = "/deployment/undo_retry", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_undo_retry(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentUndoRetry>().await?;
     backend.deployments.deployment_undo_retry(&caller, req).await
 }
 
 /// Declares how a deployment ended.
-#[server(name = DeploymentResolveCall, prefix = "/api/v1", endpoint = "/deployment/resolve", input = ApiJson, output = Json)]
+#[server(name = DeploymentResolveCall, prefix = "/api/v1", endpoint = "/deployment/resolve", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_resolve(req: ResolveDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentResolve>().await?;
     backend.deployments.deployment_resolve(&caller, req).await
 }
 
 /// What can be gone back to.
-#[server(name = CheckpointListCall, prefix = "/api/v1", endpoint = "/checkpoint/list", input = ApiJson, output = Json)]
+#[server(name = CheckpointListCall, prefix = "/api/v1", endpoint = "/checkpoint/list", input = ApiJson, output = ApiAnswer)]
 pub async fn checkpoint_list(req: EnvironmentRequest) -> Result<CheckpointPage, AppError> {
     let (backend, _) = authorised::<endpoint::CheckpointList>().await?;
     backend.deployments.checkpoint_list(req).await
 }
 
 /// All services as they stand.
-#[server(name = ServiceListCall, prefix = "/api/v1", endpoint = "/service/list", input = ApiJson, output = Json)]
+#[server(name = ServiceListCall, prefix = "/api/v1", endpoint = "/service/list", input = ApiJson, output = ApiAnswer)]
 pub async fn service_list(req: ListServices) -> Result<ServicePage, AppError> {
     let (backend, _) = authorised::<endpoint::ServiceList>().await?;
     backend.services.service_list(req).await
 }
 
 /// A service with its past.
-#[server(name = ServiceShowCall, prefix = "/api/v1", endpoint = "/service/show", input = ApiJson, output = Json)]
+#[server(name = ServiceShowCall, prefix = "/api/v1", endpoint = "/service/show", input = ApiJson, output = ApiAnswer)]
 pub async fn service_show(req: ServiceRequest) -> Result<ServiceDetail, AppError> {
     let (backend, _) = authorised::<endpoint::ServiceShow>().await?;
     backend.services.service_show(req).await
 }
 
 /// What the gateway does.
-#[server(name = GatewayShowCall, prefix = "/api/v1", endpoint = "/gateway/show", input = ApiJson, output = Json)]
+#[server(name = GatewayShowCall, prefix = "/api/v1", endpoint = "/gateway/show", input = ApiJson, output = ApiAnswer)]
 pub async fn gateway_show(req: Empty) -> Result<GatewayPage, AppError> {
     let Empty {} = req;
     let (backend, _) = authorised::<endpoint::GatewayShow>().await?;
@@ -167,7 +170,7 @@ pub async fn gateway_show(req: Empty) -> Result<GatewayPage, AppError> {
 }
 
 /// Users.
-#[server(name = UserListCall, prefix = "/api/v1", endpoint = "/user/list", input = ApiJson, output = Json)]
+#[server(name = UserListCall, prefix = "/api/v1", endpoint = "/user/list", input = ApiJson, output = ApiAnswer)]
 pub async fn user_list(req: Empty) -> Result<UserPage, AppError> {
     let Empty {} = req;
     let (backend, _) = authorised::<endpoint::UserList>().await?;
@@ -175,21 +178,21 @@ pub async fn user_list(req: Empty) -> Result<UserPage, AppError> {
 }
 
 /// Makes a user and a one-time link.
-#[server(name = UserAddCall, prefix = "/api/v1", endpoint = "/user/add", input = ApiJson, output = Json)]
+#[server(name = UserAddCall, prefix = "/api/v1", endpoint = "/user/add", input = ApiJson, output = ApiAnswer)]
 pub async fn user_add(req: AddUser) -> Result<OneTimeLink, AppError> {
     let (backend, caller) = authorised::<endpoint::UserAdd>().await?;
     backend.people.user_add(&caller, req).await
 }
 
 /// Changes a user.
-#[server(name = UserChangeCall, prefix = "/api/v1", endpoint = "/user/change", input = ApiJson, output = Json)]
+#[server(name = UserChangeCall, prefix = "/api/v1", endpoint = "/user/change", input = ApiJson, output = ApiAnswer)]
 pub async fn user_change(req: ChangeUser) -> Result<UserView, AppError> {
     let (backend, caller) = authorised::<endpoint::UserChange>().await?;
     backend.people.user_change(&caller, req).await
 }
 
 /// Tokens.
-#[server(name = TokenListCall, prefix = "/api/v1", endpoint = "/token/list", input = ApiJson, output = Json)]
+#[server(name = TokenListCall, prefix = "/api/v1", endpoint = "/token/list", input = ApiJson, output = ApiAnswer)]
 pub async fn token_list(req: Empty) -> Result<TokenPage, AppError> {
     let Empty {} = req;
     let (backend, caller) = authorised::<endpoint::TokenList>().await?;
@@ -197,21 +200,21 @@ pub async fn token_list(req: Empty) -> Result<TokenPage, AppError> {
 }
 
 /// Makes a token.
-#[server(name = TokenAddCall, prefix = "/api/v1", endpoint = "/token/add", input = ApiJson, output = Json)]
+#[server(name = TokenAddCall, prefix = "/api/v1", endpoint = "/token/add", input = ApiJson, output = ApiAnswer)]
 pub async fn token_add(req: AddToken) -> Result<TokenCreated, AppError> {
     let (backend, caller) = authorised::<endpoint::TokenAdd>().await?;
     backend.people.token_add(&caller, req).await
 }
 
 /// Ends a token.
-#[server(name = TokenRevokeCall, prefix = "/api/v1", endpoint = "/token/revoke", input = ApiJson, output = Json)]
+#[server(name = TokenRevokeCall, prefix = "/api/v1", endpoint = "/token/revoke", input = ApiJson, output = ApiAnswer)]
 pub async fn token_revoke(req: RevokeToken) -> Result<TokenView, AppError> {
     let (backend, caller) = authorised::<endpoint::TokenRevoke>().await?;
     backend.people.token_revoke(&caller, req).await
 }
 
 /// Who one is.
-#[server(name = SessionShowCall, prefix = "/api/v1", endpoint = "/session/show", input = ApiJson, output = Json)]
+#[server(name = SessionShowCall, prefix = "/api/v1", endpoint = "/session/show", input = ApiJson, output = ApiAnswer)]
 pub async fn session_show(req: Empty) -> Result<SessionView, AppError> {
     let Empty {} = req;
     let (_, caller) = authorised::<endpoint::SessionShow>().await?;

@@ -9,8 +9,13 @@ pub mod api;
 pub mod backend;
 pub mod codec;
 pub mod error;
+pub mod live;
 mod pages;
+pub mod prefs;
+pub mod query;
 mod root;
+pub mod session;
+pub mod time;
 pub mod ui;
 
 pub use error::AppError;

@@ -1,11 +1,50 @@
 //! Pages.
 
-mod home;
+mod compare;
+mod deployment;
+mod history;
 mod link;
 mod login;
 mod not_found;
+mod overview;
+mod service;
+mod services;
+mod settings;
+mod start;
 
-pub(crate) use home::Home;
-pub(crate) use link::LinkPage;
-pub(crate) use login::LoginPage;
+use leptos::prelude::*;
+use leptos_router::{LazyRoute, lazy_route};
+
 pub(crate) use not_found::NotFound;
+pub(crate) use overview::OverviewPage;
+
+// Pages whose code the browser loads when they are opened, in pieces of their own: the first load
+// carries the frame and the overview only.
+macro_rules! later {
+    ($($page:ident = $module:ident::$view:ident;)*) => {$(
+        pub(crate) struct $page;
+
+        #[lazy_route]
+        impl LazyRoute for $page {
+            fn data() -> Self {
+                Self
+            }
+
+            fn view(_this: Self) -> AnyView {
+                view! { <$module::$view/> }.into_any()
+            }
+        }
+    )*};
+}
+
+later! {
+    Compare = compare::ComparePage;
+    Deployment = deployment::DeploymentPage;
+    History = history::HistoryPage;
+    Link = link::LinkPage;
+    Login = login::LoginPage;
+    Service = service::ServicePage;
+    Services = services::ServicesPage;
+    Settings = settings::SettingsPage;
+    Start = start::StartPage;
+}

@@ -1,11 +1,17 @@
 //! The document and the routes.
 
-use crate::pages::{Home, LinkPage, LoginPage, NotFound};
+use crate::{
+    pages::{
+        Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Service, Services, Settings, Start,
+    },
+    prefs::{Preferences, Prefs},
+    ui::Shell,
+};
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
-    SsrMode,
-    components::{Route, Router, Routes},
+    Lazy, SsrMode,
+    components::{ParentRoute, Route, Router, Routes},
     path,
 };
 
@@ -16,9 +22,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     set_policy();
     let pkg = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
     let icon = format!("/{}/icon.svg", options.site_pkg_dir);
+    let prefs = Prefs::current();
+    // The last part of the folder names the build.
+    let build = options.site_pkg_dir.rsplit('/').next().unwrap_or("").to_owned();
     view! {
         <!DOCTYPE html>
-        <html lang="en" translate="no" class="notranslate">
+        <html lang="en" translate="no" class="notranslate" data-build=build data-theme=prefs.theme.word() data-density=prefs.density()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -58,6 +67,7 @@ fn set_policy() {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
+    Preferences::provide();
     Effect::new(|_| {
         // Tests and styles can tell a page that answers from one that is still only text.
         if let Some(root) = document().document_element() {
@@ -68,10 +78,19 @@ pub fn App() -> impl IntoView {
         <Title formatter=|title: String| format!("{title} – Lockstep")/>
         <Router>
             <Routes fallback=NotFound>
-                // Whole at once: what it shows is there within milliseconds, also without scripts.
-                <Route path=path!("/") view=Home ssr=SsrMode::Async/>
-                <Route path=path!("/login") view=LoginPage/>
-                <Route path=path!("/link/:code") view=LinkPage/>
+                // Whole at once: what they show is there within milliseconds, also without scripts.
+                <ParentRoute path=path!("") view=Shell>
+                    <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
+                    <Route path=path!("/deployments") view={Lazy::<History>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/deployments/new") view={Lazy::<Start>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/deployments/compare") view={Lazy::<Compare>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/deployments/:id") view={Lazy::<Deployment>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/settings") view={Lazy::<Settings>::new()} ssr=SsrMode::Async/>
+                </ParentRoute>
+                <Route path=path!("/login") view={Lazy::<Login>::new()}/>
+                <Route path=path!("/link/:code") view={Lazy::<Link>::new()}/>
             </Routes>
         </Router>
     }

@@ -1,9 +1,22 @@
 //! The kit that pages are made of.
 
+mod copy;
+mod dialog;
 mod form;
+mod icon;
+mod keys;
 mod layout;
+mod palette;
+mod shell;
 mod state;
+mod toast;
 
+pub use copy::{CopyButton, copy_text, page_address};
+pub use dialog::{Ask, Dialog, Questions, Reason};
 pub use form::{Field, Notice};
-pub use layout::{Frame, Narrow};
-pub use state::{State, StateMark};
+pub use icon::{Glyph, Icon};
+pub use layout::{Failure, Narrow, Nothing, PageTitle};
+pub use palette::service_path;
+pub use shell::{Guarded, Mark, Shell, title_mark};
+pub use state::{Look, Pill, State, Tone, health_look, phase_look, progress_look, step_look};
+pub use toast::Toasts;

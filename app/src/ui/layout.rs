@@ -1,18 +1,9 @@
-//! Frames around pages.
+//! Frames and what stands where nothing else does.
 
+use super::shell::{Mark, title_mark};
+use crate::{AppError, live::Live};
 use leptos::prelude::*;
-
-/// The mark of Lockstep: steps that move together.
-#[component]
-fn Mark() -> impl IntoView {
-    view! {
-        <svg class="mark" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
-            <rect x="2" y="4" width="11" height="4" rx="2"/>
-            <rect x="6.5" y="10" width="11" height="4" rx="2"/>
-            <rect x="11" y="16" width="11" height="4" rx="2"/>
-        </svg>
-    }
-}
+use leptos_meta::Title;
 
 /// A page with one narrow column: signing in, errors.
 #[component]
@@ -33,24 +24,47 @@ pub fn Narrow(
     }
 }
 
-/// The frame of signed-in pages.
+/// The title of a signed-in page; what needs somebody stands before it.
 #[component]
-pub fn Frame(
-    /// Who is signed in; none while that is not known yet.
+pub fn PageTitle(
+    /// The page's own name.
     #[prop(into)]
-    user: Signal<Option<String>>,
-    /// The page.
+    text: Signal<String>,
+) -> impl IntoView {
+    let live = Live::here();
+    view! { <Title text=move || format!("{}{}", title_mark(live), text.get())/> }
+}
+
+/// Nothing is there: why, and what to do next.
+#[component]
+pub fn Nothing(
+    /// Why.
+    heading: &'static str,
+    /// What next.
     children: Children,
 ) -> impl IntoView {
     view! {
-        <a class="skip" href="#main">"Skip to content"</a>
-        <header class="bar">
-            <a class="brand" href="/"><Mark/>"Lockstep"</a>
-            <form method="post" action="/session/sign_out" class="ml-auto flex items-center gap-3">
-                <span class="text-meta text-muted truncate max-w-[40vw]">{move || user.get().unwrap_or_default()}</span>
-                <button class="btn" type="submit">"Sign out"</button>
-            </form>
-        </header>
-        <main id="main" class="page" tabindex="-1">{children()}</main>
+        <div class="nothing">
+            <p class="font-semibold">{heading}</p>
+            <div class="text-muted mt-1">{children()}</div>
+        </div>
+    }
+}
+
+/// Something did not work.
+#[component]
+pub fn Failure(
+    /// What.
+    error: AppError,
+) -> impl IntoView {
+    let incident = error.0.incident.clone().map(|incident| view! {
+        <p class="text-meta mt-1">"Incident "<code>{incident}</code>": the server's log says more under this number."</p>
+    });
+    view! {
+        <div role="alert" class="notice">
+            <p>{error.to_string()}</p>
+            {incident}
+            <a class="link" href="" rel="external">"Try again"</a>
+        </div>
     }
 }

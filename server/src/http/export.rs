@@ -184,7 +184,7 @@ fn deployment_fields(row: &DeploymentSummary) -> Vec<String> {
         row.id.to_string(),
         row.project.to_string(),
         row.environment.to_string(),
-        lockstep_engine::search::field_word(row.phase),
+        row.phase.key().to_owned(),
         services.join("; "),
         row.by.user.to_string(),
         row.by.via.clone(),

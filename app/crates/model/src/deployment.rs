@@ -36,6 +36,34 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::RollingBack,
+        Self::NeedsOperator,
+        Self::Succeeded,
+        Self::RolledBack,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Superseded,
+    ];
+
+    /// The word in data, searches and addresses: `rolled_back`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::RollingBack => "rolling_back",
+            Self::NeedsOperator => "needs_operator",
+            Self::Succeeded => "succeeded",
+            Self::RolledBack => "rolled_back",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+
     /// Whether it never changes again.
     pub const fn is_final(self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! What pages are told while they are open: topics, each with a snapshot and then what changed, in
-//! order. The same frames come over the socket and as answers of `deployment/monitor`.
+//! order. The same frames come over the socket and as answers of `deployment/monitor`. A frame is an
+//! object with one key, its kind: reading such a one needs no copy of it, and little code.
 
 use crate::{
     DeploymentId, Timestamp,
@@ -85,7 +86,7 @@ pub struct Place {
 
 /// What a page says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientFrame {
     /// It wants to hear of a topic from a place on; without one, or when that is too far back, it
     /// begins with a snapshot.
@@ -112,7 +113,7 @@ pub enum ClientFrame {
 /// What the server says.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ServerFrame {
     /// First of all.
     Hello {
@@ -172,7 +173,7 @@ pub enum ServerFrame {
 /// Everything of a topic.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Snapshot {
     /// Of the overview.
     Overview(OverviewView),
@@ -185,7 +186,7 @@ pub enum Snapshot {
 /// What has changed of a topic.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Patch {
     /// Of the overview.
     Overview(OverviewPatch),

@@ -13,19 +13,6 @@ use lockstep_model::{
 const WORDS_MAX: usize = 16;
 /// What is kept of a deployment's text; services beyond it are still found by `service:NAME`.
 const TEXT_CHARS_MAX: usize = 4_000;
-/// All phases, for messages.
-const PHASES: [Phase; 9] = [
-    Phase::Queued,
-    Phase::Running,
-    Phase::RollingBack,
-    Phase::NeedsOperator,
-    Phase::Succeeded,
-    Phase::RolledBack,
-    Phase::Failed,
-    Phase::Cancelled,
-    Phase::Superseded,
-];
-
 /// Where a page ends: the value that is sorted by, and the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -116,9 +103,9 @@ impl Search {
         let wrong = |error: lockstep_model::scalar::InvalidText| format!("'{word}': {error}");
         match word.split_once(':') {
             Some(("status" | "phase", value)) => {
-                let found = PHASES.into_iter().find(|phase| field_word(*phase) == value.to_lowercase());
+                let found = Phase::ALL.into_iter().find(|phase| phase.key() == value.to_lowercase());
                 self.phase = Some(found.ok_or_else(|| {
-                    let all: Vec<String> = PHASES.into_iter().map(field_word).collect();
+                    let all = Phase::ALL.map(Phase::key);
                     format!("'{word}': there is no such status; use one of {}", all.join(", "))
                 })?);
             }
@@ -177,14 +164,6 @@ impl Cursor {
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.key, self.id)
-    }
-}
-
-/// The word of a phase in searches and addresses: `rolled_back`.
-pub fn field_word(phase: Phase) -> String {
-    match phase {
-        Phase::NeedsOperator => "needs_operator".to_owned(),
-        other => other.word().replace(' ', "_"),
     }
 }
 

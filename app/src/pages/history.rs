@@ -1,0 +1,356 @@
+//! What was deployed: found by words, filtered, sorted and paged by the server; the address holds
+//! all of it.
+
+use super::deployment::encoded;
+use crate::{
+    AppError,
+    api::deployment_list,
+    live::Live,
+    query::Query,
+    time::{When, duration},
+    ui::{Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Pill, phase_look},
+};
+use leptos::prelude::*;
+use leptos_router::{hooks::use_navigate, params::ParamsMap};
+use lockstep_model::{
+    Timestamp,
+    access::Permission,
+    api::{DeploymentPage as Found, ListDeployments, Sort},
+    deployment::Phase,
+    error::ErrorKind,
+    live::DeploymentCard,
+    view::{DeploymentSummary, Facet},
+};
+use std::str::FromStr;
+
+const FILTERS: [&str; 7] = ["q", "environment", "phase", "service", "by", "range", "project"];
+const SORTS: [(&str, Sort, &str); 4] = [
+    ("", Sort::Newest, "newest first"),
+    ("oldest", Sort::Oldest, "oldest first"),
+    ("longest", Sort::Longest, "longest first"),
+    ("shortest", Sort::Shortest, "shortest first"),
+];
+const RANGES: [(&str, &str, i64); 4] = [
+    ("1h", "last hour", 3_600_000),
+    ("24h", "last day", 86_400_000),
+    ("7d", "last week", 604_800_000),
+    ("30d", "last 30 days", 2_592_000_000),
+];
+const PER_PAGE: [u32; 3] = [25, 50, 100];
+
+fn now_ms() -> i64 {
+    #[cfg(feature = "ssr")]
+    {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(0)
+    }
+    #[cfg(not(feature = "ssr"))]
+    {
+        js_sys::Date::now() as i64
+    }
+}
+
+fn field<T: FromStr>(map: &ParamsMap, name: &str) -> Result<Option<T>, AppError>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = map.get(name).filter(|text| !text.is_empty());
+    let wrong =
+        |error: T::Err| AppError::new(ErrorKind::Invalid, format!("'{name}' in the address: {error}"));
+    text.map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+/// What an address asks for; `list` is the query of another page, kept on the way.
+pub(super) fn request(map: &ParamsMap, list: Option<&str>) -> Result<ListDeployments, AppError> {
+    if let Some(list) = list {
+        return request(&list.split('&').filter_map(pair).collect(), None);
+    }
+    let text = |name: &str| map.get(name).filter(|text| !text.is_empty());
+    let phase = text("phase").map(|word| {
+        let found = Phase::ALL.into_iter().find(|phase| phase.key() == word);
+        found.ok_or_else(|| AppError::new(ErrorKind::Invalid, format!("there is no status '{word}'")))
+    });
+    let range = text("range").and_then(|range| RANGES.iter().find(|(key, ..)| *key == range));
+    let sort = text("sort").unwrap_or_default();
+    let limit = text("per").and_then(|per| per.parse().ok()).filter(|per| PER_PAGE.contains(per));
+    Ok(ListDeployments {
+        project: field(map, "project")?,
+        environment: field(map, "environment")?,
+        phase: phase.transpose()?,
+        service: field(map, "service")?,
+        by: field(map, "by")?,
+        q: text("q"),
+        since: range.map(|(.., ms)| Timestamp(now_ms() - ms)),
+        until: None,
+        sort: SORTS.iter().find(|(key, ..)| *key == sort).map_or(Sort::Newest, |(_, sort, _)| *sort),
+        cursor: text("cursor"),
+        limit: limit.unwrap_or(25),
+        count: true,
+    })
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    let mut bytes = Vec::new();
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        match byte {
+            b'%' => bytes.push(u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?),
+            b'+' => bytes.push(b' '),
+            other => bytes.push(other),
+        }
+    }
+    Some((name.to_owned(), String::from_utf8(bytes).ok()?))
+}
+
+/// The list.
+#[component]
+pub(crate) fn HistoryPage() -> impl IntoView {
+    let live = Live::here();
+    let query = Query::here();
+    let map = leptos_router::hooks::use_query_map();
+    // Only what the list depends on: choosing one to compare with asks nothing again.
+    let asked = Memo::new(move |_| {
+        let mut map = map.get();
+        map.remove("a");
+        map
+    });
+    let found = Resource::new(
+        move || asked.get(),
+        move |map| async move { deployment_list(request(&map, None)?).await },
+    );
+    // What runs moves on; the list is asked again when a deployment changed its phase.
+    let phases = Memo::new(move |_| {
+        live.overview.deployments.with(|all| {
+            all.iter().map(|card: &DeploymentCard| (card.summary.id, card.summary.phase)).collect::<Vec<_>>()
+        })
+    });
+    Effect::new(move |before: Option<bool>| {
+        let is_known = !phases.with(Vec::is_empty);
+        if before == Some(true) {
+            found.refetch();
+        }
+        is_known
+    });
+    let navigate = use_navigate();
+    let begin = Callback::new(move |()| navigate("/deployments/new", Default::default()));
+    let export = move |kind: &str| {
+        let list = list_of(query);
+        format!("/deployments.{kind}{}{list}", if list.is_empty() { "" } else { "?" })
+    };
+    view! {
+        <PageTitle text="Deployments"/>
+        <div class="head">
+            <h1 class="text-h1 font-semibold">"Deployments"</h1>
+            <div class="head-actions">
+                <a class="btn" href=move || export("csv") rel="external" download="">"CSV"</a>
+                <a class="btn" href=move || export("json") rel="external" download="">"JSON"</a>
+                <Guarded permission=Permission::Deploy class="btn btn-primary" on_click=begin>
+                    <Icon glyph=Glyph::Deployments/>"New deployment"
+                </Guarded>
+            </div>
+        </div>
+        <section class="card" aria-label="Deployments">
+            <Filters query/>
+            <Transition fallback=|| view! { <div class="skeleton" aria-hidden="true"></div> }>
+                {move || found.get().map(|answer| match answer {
+                    Ok(page) => view! { <Page page query/> }.into_any(),
+                    Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
+                })}
+            </Transition>
+        </section>
+    }
+}
+
+/// The query of this list without its page, for links and downloads that follow it.
+fn list_of(query: Query) -> String {
+    let pairs = FILTERS.into_iter().chain(["sort"]).filter_map(|name| {
+        let value = query.get(name);
+        (!value.is_empty()).then(|| format!("{name}={}", encoded(&value)))
+    });
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+#[component]
+fn Filters(query: Query) -> impl IntoView {
+    let is_filtered = move || query.has(&FILTERS);
+    let toasts = crate::ui::Toasts::here();
+    let clear = move |event: leptos::ev::MouseEvent| {
+        event.prevent_default();
+        let before: Vec<(&str, String)> = FILTERS.into_iter().map(|name| (name, query.get(name))).collect();
+        let none: Vec<(&str, &str)> = FILTERS.into_iter().chain(["cursor"]).map(|name| (name, "")).collect();
+        query.set(&none);
+        toasts.undoable("Filters cleared", move || {
+            let again: Vec<(&str, &str)> =
+                before.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            query.set(&again);
+        });
+    };
+    let select = move |name: &'static str,
+                       label: &'static str,
+                       options: Vec<(&'static str, &'static str)>| {
+        let options = options
+            .into_iter()
+            .map(|(key, word)| {
+                view! {
+                    <option value=key selected=move || query.get(name) == key>{word}</option>
+                }
+            })
+            .collect_view();
+        view! {
+            <select class="input input-small w-auto" name=name aria-label=label on:change=move |event| query.set(&[(name, &event_target_value(&event)), ("cursor", "")])>{options}</select>
+        }
+    };
+    let ranges =
+        std::iter::once(("", "any time")).chain(RANGES.iter().map(|(key, word, _)| (*key, *word))).collect();
+    let sorts = SORTS.iter().map(|(key, _, word)| (*key, *word)).collect();
+    view! {
+        <form method="get" role="search" class="card-head" on:submit=|event| event.prevent_default()>
+            <input class="input input-small flex-1 min-w-48" type="search" name="q" placeholder="Words, or status:failed env:production service:backend by:anna"
+                aria-label="Search deployments" data-key="/" value=query.get("q") prop:value=move || query.get("q")
+                on:input=move |event| query.set(&[("q", &event_target_value(&event)), ("cursor", "")])/>
+            {select("range", "Time", ranges)}
+            {select("sort", "Order", sorts)}
+            <noscript><button class="btn" type="submit">"Search"</button></noscript>
+            {move || is_filtered().then(|| view! { <a class="link text-meta" href="/deployments" on:click=clear>"Clear filters"</a> })}
+        </form>
+    }
+}
+
+#[component]
+fn Page(page: Found, query: Query) -> impl IntoView {
+    let facet = move |name: &'static str, label: &'static str, all: Vec<Facet>| {
+        let chosen = query.get(name);
+        let chips = all.into_iter().take(8).map(|facet| {
+            let is_on = chosen == facet.value;
+            let target = query.with(&[(name, if is_on { "" } else { &facet.value }), ("cursor", "")]);
+            view! { <a class="chip" href=target aria-current=is_on.then_some("true")>{facet.value.replace('_', " ")}" "<span class="text-subtle">{facet.count}</span></a> }
+        }).collect_view();
+        view! { <div class="chips" role="group" aria-label=label>{chips}</div> }
+    };
+    let facets = page.facets.map(|facets| {
+        view! {
+            <div class="card-head">
+                {facet("phase", "Status", facets.phases)}
+                {facet("environment", "Environment", facets.environments)}
+                {facet("by", "User", facets.users)}
+            </div>
+        }
+    });
+    let total = page.total.unwrap_or(0);
+    let compared = query.get("a");
+    let is_later = !query.get("cursor").is_empty();
+    let next = page.next.as_ref().map(
+        |cursor| view! { <a class="btn" rel="next" href=query.with(&[("cursor", cursor)])>"Next page"</a> },
+    );
+    let first =
+        is_later.then(|| view! { <a class="btn" href=query.with(&[("cursor", "")])>"First page"</a> });
+    let per = PER_PAGE.map(|per| view! { <a class="chip" href=query.with(&[("per", &per.to_string()), ("cursor", "")]) aria-current=(query.get("per") == per.to_string() || per == 25 && query.get("per").is_empty()).then_some("true")>{per}</a> });
+    let list = list_of(query);
+    let is_empty = page.deployments.is_empty();
+    let is_filtered = query.has(&FILTERS);
+    let rows = page
+        .deployments
+        .into_iter()
+        .map(|row| view! { <Row row compared=compared.clone() list=list.clone() query/> })
+        .collect_view();
+    let picked = (!compared.is_empty()).then(|| view! {
+        <p class="card-head text-meta">{format!("#{compared} is to be compared: choose the other one. ")}<a class="link" href=query.with(&[("a", "")])>"Choose none"</a></p>
+    });
+    let body = if is_empty && is_filtered {
+        view! { <Nothing heading="No deployment fits"><a class="link" href="/deployments">"Clear filters"</a></Nothing> }.into_any()
+    } else if is_empty {
+        view! { <Nothing heading="Nothing was deployed yet"><p><a class="link" href="/deployments/new">"Start a deployment"</a>" here, or with "<code>"lockstep deploy --wait"</code></p></Nothing> }.into_any()
+    } else {
+        view! {
+            <div class="table-scroll">
+            <table class="table">
+                <caption class="sr-only">"Deployments"</caption>
+                <thead><tr>
+                    <th scope="col">"Deployment"</th><th scope="col">"Status"</th><th scope="col">"Environment"</th><th scope="col">"Services"</th>
+                    <th scope="col">"User"</th><th scope="col" aria-sort="other">"Asked for"</th><th scope="col">"Took"</th><th scope="col"><span class="sr-only">"Compare"</span></th>
+                </tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+            </div>
+        }.into_any()
+    };
+    view! {
+        {facets}
+        {picked}
+        {body}
+        <div class="card-head border-b-0">
+            <span class="text-meta text-muted" role="status">{format!("{total} found")}</span>
+            <div class="chips ml-auto" role="group" aria-label="Rows of a page">{per}</div>
+            {first}{next}
+        </div>
+    }
+}
+
+#[component]
+fn Row(row: DeploymentSummary, compared: String, list: String, query: Query) -> impl IntoView {
+    let id = row.id.to_string();
+    let target = if list.is_empty() {
+        format!("/deployments/{id}")
+    } else {
+        format!("/deployments/{id}?list={}", encoded(&list))
+    };
+    let card = DeploymentCard {
+        services: u32::try_from(row.services.len()).unwrap_or(0),
+        expected_ms: None,
+        summary: DeploymentSummary {
+            services: row.services.iter().take(3).cloned().collect(),
+            ..row.clone()
+        },
+    };
+    let took =
+        row.clocks.finished_at.zip(row.clocks.started_at).map(|(end, start)| duration(end.since_ms(start)));
+    let back = row
+        .clocks
+        .detected_at
+        .zip(row.clocks.stable_at)
+        .map(|(detected, stable)| format!("back in {}", duration(stable.since_ms(detected))));
+    let why = row.failure.as_ref().map(|failure| view! { <span class="block text-meta text-muted break-words">{failure.reason.clone()}</span> });
+    let compare = match compared.as_str() {
+        "" => Some((query.with(&[("a", &id)]), "Compare")),
+        one if one == id => None,
+        one => Some((format!("/deployments/compare?a={one}&b={id}"), "Compare with this")),
+    };
+    let compare = compare.map(|(href, word)| view! { <a class="link text-meta" href=href aria-label=format!("{word}: #{id}")>{word}</a> });
+    view! {
+        <tr>
+            <th scope="row"><a class="link font-medium mono" href=target data-entry="">{format!("#{id}")}</a></th>
+            <td data-label="Status"><Pill look=phase_look(row.phase)/></td>
+            <td data-label="Environment">{row.environment.to_string()}</td>
+            <td data-label="Services">{super::overview::changes(&card)}{why}</td>
+            <td data-label="User">{row.by.user.to_string()}</td>
+            <td data-label="Asked for"><When at=row.clocks.requested_at/></td>
+            <td data-label="Took" class="mono">{took}{back.map(|back| view! { <span class="block text-muted">{back}</span> })}</td>
+            <td>{compare}</td>
+        </tr>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_wrong_ones_said_to_be_wrong() {
+        let _owner = Owner::new();
+        _owner.set();
+        let read = request(&ParamsMap::new(), Some("q=pool%20timed&phase=rolled_back&per=50&sort=longest"))
+            .expect("valid");
+        assert_eq!(read.q.as_deref(), Some("pool timed"));
+        assert_eq!((read.phase, read.limit, read.sort), (Some(Phase::RolledBack), 50, Sort::Longest));
+        assert!(
+            request(&ParamsMap::new(), Some("phase=fine"))
+                .expect_err("no status")
+                .to_string()
+                .contains("fine")
+        );
+        assert!(request(&ParamsMap::new(), Some("environment=a/b")).is_err());
+        assert_eq!(request(&ParamsMap::new(), Some("per=7&sort=x&range=y")).expect("valid").limit, 25);
+    }
+}

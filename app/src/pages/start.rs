@@ -1,0 +1,351 @@
+//! Starting a deployment: choose services and versions, see the plan, start.
+
+use super::{deployment::fresh_key, overview::FirstFrames};
+use crate::{
+    AppError,
+    api::{deployment_plan, deployment_start, version_list},
+    live::Live,
+    query::Query,
+    ui::{Ask, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Toasts},
+};
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_navigate;
+use lockstep_model::{
+    ServiceName, Version,
+    access::Permission,
+    api::{EnvironmentRequest, StartDeployment, VersionPage},
+    deployment::Source,
+    live::Topic,
+    plan::Undo,
+    view::{PlanView, ServiceVersions},
+};
+use std::collections::BTreeMap;
+
+/// What somebody chose: service and version, as it stands in the address.
+fn chosen(text: &str) -> BTreeMap<String, String> {
+    text.split(',')
+        .filter_map(|one| one.split_once('@'))
+        .map(|(service, version)| (service.to_owned(), version.to_owned()))
+        .collect()
+}
+
+fn written(chosen: &BTreeMap<String, String>) -> String {
+    chosen.iter().map(|(service, version)| format!("{service}@{version}")).collect::<Vec<_>>().join(",")
+}
+
+/// The page.
+#[component]
+pub(crate) fn StartPage() -> impl IntoView {
+    let query = Query::here();
+    let asked = Memo::new(move |_| (query.get("project"), query.get("environment")));
+    let versions = Resource::new(
+        move || asked.get(),
+        |(project, environment)| async move {
+            let parsed = |error: lockstep_model::scalar::InvalidText| {
+                AppError::new(lockstep_model::error::ErrorKind::Invalid, error.to_string())
+            };
+            let project =
+                Some(project).filter(|p| !p.is_empty()).map(|p| p.parse().map_err(parsed)).transpose()?;
+            let environment =
+                Some(environment).filter(|e| !e.is_empty()).map(|e| e.parse().map_err(parsed)).transpose()?;
+            version_list(EnvironmentRequest { project, environment }).await
+        },
+    );
+    view! {
+        <PageTitle text="New deployment"/>
+        <div class="head"><h1 class="text-h1 font-semibold">"New deployment"</h1></div>
+        <FirstFrames topics=vec![Topic::Overview] shown=move || view! { <Where query/> }/>
+        <Transition fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
+            {move || versions.get().map(|answer| match answer {
+                Ok(page) => view! { <Choose page query/> }.into_any(),
+                Err(error) => view! { <Failure error/><p class="mt-4 text-muted">"Projects come from a manifest: "<code>"lockstep apply -f lockstep.yaml"</code></p> }.into_any(),
+            })}
+        </Transition>
+    }
+}
+
+/// Projects and environments to choose from.
+#[component]
+fn Where(query: Query) -> impl IntoView {
+    let live = Live::here();
+    let chips = move || {
+        let all = live.overview.environments.get();
+        let several = all.iter().any(|one| one.project != all[0].project);
+        all.into_iter().map(|one| {
+            let word = if several { format!("{} / {}", one.project, one.name) } else { one.name.to_string() };
+            let (project, name) = (one.project.to_string(), one.name.to_string());
+            let is_on = { let (project, name) = (project.clone(), name.clone()); move || query.get("environment") == name && (query.get("project") == project || !several) };
+            let target = move || query.with(&[("project", &project), ("environment", &name), ("set", "")]);
+            view! { <a class="chip" href=target aria-current=move || is_on().then_some("true")>{word}</a> }
+        }).collect_view()
+    };
+    view! { <div class="chips mb-3" role="group" aria-label="Environment">{chips}</div> }
+}
+
+#[component]
+fn Choose(page: VersionPage, query: Query) -> impl IntoView {
+    let toasts = Toasts::here();
+    let questions = Questions::here();
+    let navigate = use_navigate();
+    let set = Memo::new(move |_| chosen(&query.get("set")));
+    let plan = RwSignal::new(None::<Result<PlanView, AppError>>);
+    let is_busy = RwSignal::new(false);
+    let accept = RwSignal::new(false);
+    let environment = page.environment.clone();
+    let (project, is_guarded) = (page.project.clone(), page.is_guarded);
+    let request = {
+        let (project, environment) = (project.clone(), environment.clone());
+        move |reason: Option<String>| -> Result<StartDeployment, AppError> {
+            let mut services = BTreeMap::<ServiceName, Option<Version>>::new();
+            for (service, version) in set.get_untracked() {
+                let wrong = |error: lockstep_model::scalar::InvalidText| {
+                    AppError::new(lockstep_model::error::ErrorKind::Invalid, error.to_string())
+                };
+                let name: ServiceName = service.parse().map_err(wrong)?;
+                let version = (!version.is_empty()).then(|| version.parse().map_err(wrong)).transpose()?;
+                services.insert(name, version);
+            }
+            Ok(StartDeployment {
+                project: Some(project.clone()),
+                environment: Some(environment.clone()),
+                services,
+                source: Source::default(),
+                reason,
+                accept_no_rollback: accept.get_untracked(),
+                idempotency_key: None,
+            })
+        }
+    };
+    // Another choice, another plan.
+    Effect::new(move |_| {
+        set.track();
+        plan.set(None);
+    });
+    let look = {
+        let request = request.clone();
+        Callback::new(move |()| {
+            let request = request.clone();
+            is_busy.set(true);
+            spawn_local(async move {
+                let answer = match request(None) {
+                    Ok(request) => deployment_plan(request).await,
+                    Err(error) => Err(error),
+                };
+                let _ = plan.try_set(Some(answer));
+                let _ = is_busy.try_set(false);
+            });
+        })
+    };
+    let name = environment.to_string();
+    let start = Callback::new(move |()| {
+        let Some(Ok(planned)) = plan.get_untracked() else { return };
+        let impact = planned.services.iter().filter(|one| !one.probed_only).map(|one| {
+            let from = one.from.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let to = one.to.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            format!("{}: {from} → {to}", one.service)
+        });
+        let mut impact: Vec<String> = impact.collect();
+        impact.push(format!("{} steps; when one fails, all of it is taken back.", planned.steps.len()));
+        impact.extend(planned.warnings.iter().map(|warning| warning.message.clone()));
+        let (request, navigate, key) = (request.clone(), navigate.clone(), fresh_key());
+        questions.ask(Ask {
+            title: format!("Start a deployment in {name}"),
+            impact,
+            must_type: is_guarded.then(|| name.clone()),
+            reason: Reason::Optional,
+            verb: "Start",
+            is_risky: false,
+            then: Callback::new(move |reason: String| {
+                let (navigate, key) = (navigate.clone(), key.clone());
+                let request = request(Some(reason).filter(|reason| !reason.is_empty()));
+                spawn_local(async move {
+                    let started = match request {
+                        Ok(request) => {
+                            deployment_start(StartDeployment { idempotency_key: Some(key), ..request }).await
+                        }
+                        Err(error) => Err(error),
+                    };
+                    match started {
+                        Ok(row) => {
+                            toasts.done(format!("Deployment #{} is {}", row.id, row.phase));
+                            navigate(&format!("/deployments/{}", row.id), Default::default());
+                        }
+                        Err(error) => toasts.failed(error.to_string()),
+                    }
+                });
+            }),
+        });
+    });
+    let none = move || set.with(BTreeMap::is_empty);
+    let count = page.services.len();
+    let rows = page.services.into_iter().map(|one| view! { <Pick one set query/> }).collect_view();
+    let planned = move || {
+        plan.get().map(|answer| match answer {
+            Ok(plan) => view! { <PlanTable plan/> }.into_any(),
+            Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
+        })
+    };
+    let must_accept = move || {
+        plan.with(|plan| match plan {
+            Some(Ok(plan)) => plan.steps.iter().any(|step| matches!(step.undo, Undo::Impossible { .. })),
+            Some(Err(error)) => error.to_string().contains("accept"),
+            None => false,
+        })
+    };
+    let not_planned = Signal::derive(move || {
+        (!plan.with(|plan| matches!(plan, Some(Ok(_))))).then(|| "Look at the plan first.".to_owned())
+    });
+    view! {
+        <section class="card mb-4" aria-labelledby="choose">
+            <div class="card-head">
+                <h2 id="choose" class="font-semibold">{format!("Services in {environment}")}</h2>
+                <span class="text-meta text-muted">{move || if none() { format!("none chosen: all {count} are deployed in the manifest's versions") } else { format!("{} chosen", set.with(BTreeMap::len)) }}</span>
+            </div>
+            {(count == 0).then(|| view! { <Nothing heading="No service has a target here"><p>"Give one a target for this environment in the manifest."</p></Nothing> })}
+            {rows}
+        </section>
+        <section class="card" aria-labelledby="plan-title">
+            <div class="card-head">
+                <h2 id="plan-title" class="font-semibold">"Plan"</h2>
+                <span class="flex flex-wrap gap-2 ml-auto">
+                    <button type="button" class="btn" disabled=move || is_busy.get() on:click=move |_| look.run(())>{move || if is_busy.get() { "Looking…" } else { "Show the plan" }}</button>
+                    <Guarded permission=Permission::Deploy refusal=not_planned class="btn btn-primary" on_click=start><Icon glyph=Glyph::Deployments/>"Start…"</Guarded>
+                </span>
+            </div>
+            {move || must_accept().then(|| view! {
+                <label class="check p-4">
+                    <input type="checkbox" prop:checked=move || accept.get() on:change=move |event| { accept.set(event_target_checked(&event)); look.run(()); }/>
+                    <span>"Something here cannot be taken back. I accept that."</span>
+                </label>
+            })}
+            {move || plan.with(Option::is_none).then(|| view! { <Nothing heading="Nothing is planned yet"><p>"The plan shows every step, its order, and how each would be undone. It changes nothing."</p></Nothing> })}
+            {planned}
+        </section>
+    }
+}
+
+#[component]
+fn Pick(one: ServiceVersions, set: Memo<BTreeMap<String, String>>, query: Query) -> impl IntoView {
+    let name = one.service.to_string();
+    let change = {
+        let name = name.clone();
+        move |version: Option<String>| {
+            let mut chosen = set.get_untracked();
+            match version {
+                Some(version) => chosen.insert(name.clone(), version),
+                None => chosen.remove(&name),
+            };
+            query.set(&[("set", &written(&chosen))]);
+        }
+    };
+    let is_chosen = {
+        let name = name.clone();
+        Memo::new(move |_| set.with(|set| set.contains_key(&name)))
+    };
+    let version = {
+        let name = name.clone();
+        Memo::new(move |_| set.with(|set| set.get(&name).cloned().unwrap_or_default()))
+    };
+    let serving = one
+        .serving
+        .as_ref()
+        .map_or_else(|| "nothing serves".to_owned(), |version| format!("{version} serves"));
+    let needs: Vec<&str> = one.needs.iter().map(|need| need.as_str()).collect();
+    let below = if needs.is_empty() { serving } else { format!("{serving} · needs {}", needs.join(", ")) };
+    let known = one.known.iter().map(|known| view! {
+        <option value=known.version.to_string()>{format!("{} in #{} ({})", known.phase, known.deployment, known.environment)}</option>
+    }).collect_view();
+    let list = format!("known-{name}");
+    let hint =
+        one.manifest.as_ref().map_or_else(|| "version".to_owned(), |version| format!("{version} (manifest)"));
+    let toggle = {
+        let change = change.clone();
+        move |event: leptos::ev::Event| change(event_target_checked(&event).then(String::new))
+    };
+    let type_version = move |event: leptos::ev::Event| change(Some(event_target_value(&event)));
+    let id = format!("pick-{name}");
+    view! {
+        <div class="pick">
+            <input type="checkbox" id=id.clone() class="size-5" prop:checked=move || is_chosen.get() on:change=toggle data-entry=""/>
+            <label for=id><span class="font-medium">{name.clone()}</span><span class="block text-meta text-muted">{below}</span></label>
+            <div>
+                <input class="input input-small mono" list=list.clone() placeholder=hint aria-label=format!("Version of {name}") autocomplete="off" spellcheck="false"
+                    prop:value=move || version.get() on:change=type_version/>
+                <datalist id=list>{known}</datalist>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn PlanTable(plan: PlanView) -> impl IntoView {
+    let warnings = plan
+        .warnings
+        .iter()
+        .map(|warning| {
+            let who = warning.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
+            view! { <li>{format!("{who}{}", warning.message)}</li> }
+        })
+        .collect_view();
+    let warnings = (!plan.warnings.is_empty())
+        .then(|| view! { <ul class="impact px-4 pt-3" aria-label="Warnings">{warnings}</ul> });
+    let steps = plan.steps.len();
+    let rows = plan
+        .services
+        .into_iter()
+        .map(|one| {
+            let version = |version: Option<Version>| {
+                version.map_or_else(|| "nothing".to_owned(), |version| version.to_string())
+            };
+            let needs: Vec<&str> = one.depends_on.iter().map(|need| need.as_str()).collect();
+            let what = if one.probed_only {
+                "is only probed".to_owned()
+            } else {
+                format!("{} → {}", version(one.from.clone()), version(one.to.clone()))
+            };
+            let ours = format!("{}.", one.service);
+            let undo: Vec<String> = plan
+                .steps
+                .iter()
+                .filter(|step| step.id.to_string().starts_with(&ours))
+                .filter_map(|step| match &step.undo {
+                    Undo::Impossible { why } => Some(format!("{}: {why}", step.kind.word())),
+                    _ => None,
+                })
+                .collect();
+            view! {
+                <tr>
+                    <td data-label="Wave" class="mono">{one.wave + 1}</td>
+                    <th scope="row">{one.service.to_string()}</th>
+                    <td data-label="Change" class="mono">{what}</td>
+                    <td data-label="Target">{one.target}</td>
+                    <td data-label="After">{needs.join(", ")}</td>
+                    <td data-label="Cannot be undone">{undo.join("; ")}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        {warnings}
+        <div class="table-scroll">
+        <table class="table">
+            <caption class="text-left text-meta text-muted px-4 py-2">{format!("{steps} steps. Services of one wave change at the same time, after those that they need.")}</caption>
+            <thead><tr><th scope="col">"Wave"</th><th scope="col">"Service"</th><th scope="col">"Change"</th><th scope="col">"Target"</th><th scope="col">"After"</th><th scope="col">"Cannot be undone"</th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_survives_the_address() {
+        let set = chosen("backend@1.2.0,frontend@,bad");
+        assert_eq!(set.len(), 2);
+        assert_eq!(set.get("frontend").map(String::as_str), Some(""));
+        assert_eq!(written(&set), "backend@1.2.0,frontend@");
+    }
+}

@@ -1,0 +1,341 @@
+//! The frame of signed-in pages: navigation, what is live, and what every page shares.
+
+use super::{
+    dialog::{Question, Questions},
+    icon::{Glyph, Icon},
+    keys::{Help, Keys},
+    palette::Palette,
+    toast::{ToastList, Toasts},
+};
+use crate::{
+    live::{Link, Live},
+    session::Session,
+    ui::state::{State, Tone},
+};
+use leptos::{lazy, prelude::*};
+use leptos_router::{components::Outlet, hooks::use_location};
+use lockstep_model::{access::Permission, deployment::Phase, live::Topic};
+
+/// The mark of Lockstep: steps that move together.
+#[component]
+pub fn Mark() -> impl IntoView {
+    view! {
+        <svg class="mark" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+            <rect x="2" y="4" width="11" height="4" rx="2"/>
+            <rect x="6.5" y="10" width="11" height="4" rx="2"/>
+            <rect x="11" y="16" width="11" height="4" rx="2"/>
+        </svg>
+    }
+}
+
+/// Pages that stand in the navigation: address, name, icon, key after `g`.
+pub const PAGES: [(&str, &str, Glyph, &str); 4] = [
+    ("/", "Overview", Glyph::Overview, "o"),
+    ("/deployments", "Deployments", Glyph::Deployments, "d"),
+    ("/services", "Services", Glyph::Services, "s"),
+    ("/settings", "Settings", Glyph::Settings, "e"),
+];
+
+/// The frame.
+#[component]
+pub fn Shell() -> impl IntoView {
+    let live = Live::provide();
+    let session = Session::provide();
+    Toasts::provide();
+    Questions::provide();
+    let palette = RwSignal::new(false);
+    let help = RwSignal::new(false);
+    live.begin();
+    live.listen(Topic::Overview);
+    follow_icon(live);
+    view! {
+        <a class="skip" href="#main">"Skip to content"</a>
+        <div class="shell">
+            <Side session/>
+            <div class="shell-main">
+                <header class="bar">
+                    <a class="brand brand-small" href="/"><Mark/><span>"Lockstep"</span></a>
+                    <button type="button" class="search-button" on:click=move |_| palette.set(true)>
+                        <Icon glyph=Glyph::Search/>
+                        <span class="search-words">"Search or run a command"</span>
+                        <kbd>"Ctrl K"</kbd>
+                    </button>
+                    <LivePill/>
+                </header>
+                <Banner/>
+                <main id="main" class="page" tabindex="-1"><Outlet/></main>
+            </div>
+            <Bottom/>
+        </div>
+        <Later wanted=palette piece=move || Suspend::new(palette_piece(palette, help))/>
+        <Later wanted=help piece=move || Suspend::new(help_piece(help))/>
+        <Later wanted=Questions::here().wanted() piece=|| Suspend::new(question_piece())/>
+        <Keys palette help/>
+        <ToastList/>
+        <p class="sr-only" role="status" aria-live="polite">{announcement(live)}</p>
+        <p class="sr-only" role="alert" aria-live="assertive">{alarm(live)}</p>
+    }
+}
+
+/// A piece that the browser loads when it is wanted for the first time.
+#[component]
+fn Later<F, V>(#[prop(into)] wanted: Signal<bool>, piece: F) -> impl IntoView
+where
+    F: Fn() -> V + Send + Sync + 'static,
+    V: IntoView + 'static,
+{
+    let was_wanted =
+        Memo::new(move |before: Option<&bool>| before.is_some_and(|before| *before) || wanted.get());
+    move || was_wanted.get().then(&piece)
+}
+
+#[lazy]
+async fn palette_piece(open: RwSignal<bool>, help: RwSignal<bool>) -> AnyView {
+    view! { <Palette open help/> }.into_any()
+}
+
+#[lazy]
+async fn help_piece(open: RwSignal<bool>) -> AnyView {
+    view! { <Help open/> }.into_any()
+}
+
+#[lazy]
+async fn question_piece() -> AnyView {
+    view! { <Question/> }.into_any()
+}
+
+fn is_here(path: &str, here: &str) -> bool {
+    if path == "/" { here == "/" } else { here == path || here.starts_with(&format!("{path}/")) }
+}
+
+#[component]
+fn Side(session: Session) -> impl IntoView {
+    let here = use_location().pathname;
+    let links = PAGES.map(|(path, name, glyph, _)| {
+        view! {
+            <a class="nav" href=path aria-current=move || is_here(path, &here.get()).then_some("page")>
+                <Icon glyph/>{name}
+            </a>
+        }
+    });
+    view! {
+        <nav class="side" aria-label="Pages">
+            <a class="brand side-brand" href="/"><Mark/>"Lockstep"</a>
+            {links}
+            <div class="side-foot">
+                <Suspense fallback=|| ()>
+                    {move || session.get().map(|session| view! {
+                        <p class="text-meta text-muted truncate">{format!("{} · {}", session.user, session.role)}</p>
+                    })}
+                </Suspense>
+                <form method="post" action="/session/sign_out">
+                    <button class="btn btn-small" type="submit">"Sign out"</button>
+                </form>
+            </div>
+        </nav>
+    }
+}
+
+#[component]
+fn Bottom() -> impl IntoView {
+    let here = use_location().pathname;
+    let links = PAGES.map(|(path, name, glyph, _)| {
+        let (name, glyph) = if path == "/settings" { ("More", Glyph::More) } else { (name, glyph) };
+        view! {
+            <a class="tab-link" href=path aria-current=move || is_here(path, &here.get()).then_some("page")>
+                <Icon glyph/>{name}
+            </a>
+        }
+    });
+    view! { <nav class="bottom" aria-label="Pages, short">{links}</nav> }
+}
+
+/// Whether the page hears of changes, in a word.
+#[component]
+fn LivePill() -> impl IntoView {
+    let live = Live::here();
+    let shown = move || match live.link.get() {
+        Link::Connecting => ("Connecting".to_owned(), Glyph::Run, Tone::Idle),
+        Link::Live => ("Live".to_owned(), Glyph::Ok, Tone::Ok),
+        Link::Polling => ("Live (polling)".to_owned(), Glyph::Ok, Tone::Ok),
+        Link::Waiting { until } => {
+            // The page's own clock: the server's stands still now.
+            let left = (until - now_ms(live)).max(0) / 1_000;
+            (format!("Reconnecting in {left} s"), Glyph::Waiting, Tone::Warn)
+        }
+        Link::Offline => ("Offline".to_owned(), Glyph::Offline, Tone::Warn),
+        Link::SignedOut => ("Signed out".to_owned(), Glyph::Cancelled, Tone::Bad),
+    };
+    let can_retry = move || matches!(live.link.get(), Link::Waiting { .. } | Link::Offline);
+    let glyph = Signal::derive(move || shown().1);
+    view! {
+        <div class="live" data-link=move || shown().0.split(' ').next().unwrap_or("").to_lowercase()>
+            <span class=move || shown().2.pill()><Icon glyph/>{move || shown().0}</span>
+            {move || can_retry().then(|| view! {
+                <button type="button" class="btn btn-small" on:click=move |_| live.retry()>"Retry now"</button>
+            })}
+        </div>
+    }
+}
+
+/// The browser's clock; ticks with a timer of its own, since the server's stands still while waiting.
+fn now_ms(live: Live) -> i64 {
+    #[cfg(feature = "hydrate")]
+    {
+        let tick = RwSignal::new(());
+        let timer = set_timeout_with_handle(
+            move || {
+                let _ = tick.try_set(());
+            },
+            std::time::Duration::from_millis(500),
+        );
+        if let Ok(timer) = timer {
+            on_cleanup(move || timer.clear());
+        }
+        tick.track();
+        let _ = live;
+        js_sys::Date::now() as i64
+    }
+    #[cfg(not(feature = "hydrate"))]
+    live.clock.get()
+}
+
+/// What concerns the whole page: old news, signed out, another build.
+#[component]
+fn Banner() -> impl IntoView {
+    let live = Live::here();
+    let here = use_location();
+    let back = move || format!("/login?next={}{}", here.pathname.get(), here.search.get());
+    let shown = move || {
+        if live.link.get() == Link::SignedOut {
+            return Some(view! {
+                <p class="banner banner-bad">"You are signed out; what is shown is old. "<a class="link" rel="external" href=back>"Sign in again"</a></p>
+            }.into_any());
+        }
+        if live.is_stale.get() {
+            let at = lockstep_model::Timestamp(live.heard.get());
+            return Some(view! {
+                <p class="banner banner-warn">
+                    "Nothing was heard since "<crate::time::When at shown=crate::time::As::Absolute/>". Clocks stand still until then; what is shown is from that time."
+                </p>
+            }.into_any());
+        }
+        live.build.get().map(|_| view! {
+            <p class="banner banner-run">
+                "Lockstep was updated. "
+                <button type="button" class="link" on:click=|_| { let _ = window().location().reload(); }>"Load the new pages"</button>
+            </p>
+        }.into_any())
+    };
+    view! { <div aria-live="polite">{shown}</div> }
+}
+
+/// How many services need somebody.
+pub fn failing(live: Live) -> usize {
+    live.overview.states.track();
+    live.overview.cells.with(|cells| {
+        let is_failing = |service: &lockstep_model::view::ServiceView| State::of(service) == State::Unhealthy;
+        cells.iter().filter(|cell| cell.view.with_untracked(|view| is_failing(&view.service))).count()
+    })
+}
+
+/// What stands before a page's name in the title.
+pub fn title_mark(live: Live) -> String {
+    let running = live.overview.deployments.with(|all| {
+        let card = all.iter().find(|card| !card.summary.phase.is_final())?;
+        let (done, of) = card.summary.progress;
+        Some(match card.summary.phase {
+            Phase::NeedsOperator => format!("! #{} ", card.summary.id),
+            Phase::RollingBack => format!("↺ #{} ", card.summary.id),
+            _ => format!("▶ {} % #{} ", done * 100 / of.max(1), card.summary.id),
+        })
+    });
+    let failing = failing(live);
+    let mark = if failing > 0 { format!("● {failing} failing – ") } else { String::new() };
+    format!("{mark}{}", running.unwrap_or_default())
+}
+
+/// The tab's icon tells the same as the page.
+fn follow_icon(live: Live) {
+    Effect::new(move |_| {
+        let is_deaf = live.is_stale.get() || matches!(live.link.get(), Link::Offline | Link::SignedOut);
+        let needs = live
+            .overview
+            .deployments
+            .with(|all| all.iter().any(|card| card.summary.phase == Phase::NeedsOperator));
+        let runs =
+            live.overview.deployments.with(|all| all.iter().any(|card| !card.summary.phase.is_final()));
+        let name = if is_deaf {
+            "icon-offline.svg"
+        } else if needs || failing(live) > 0 {
+            "icon-failing.svg"
+        } else if runs {
+            "icon-running.svg"
+        } else {
+            "icon.svg"
+        };
+        if let Ok(Some(link)) = document().query_selector("link[rel=icon]") {
+            let href = link.get_attribute("href").unwrap_or_default();
+            let folder = href.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let wanted = format!("{folder}/{name}");
+            if href != wanted {
+                let _ = link.set_attribute("href", &wanted);
+            }
+        }
+    });
+}
+
+/// What is read to those who listen: transitions, not ticks.
+fn announcement(live: Live) -> impl Fn() -> String {
+    let before = StoredValue::new(Vec::<(i64, Phase)>::new());
+    move || {
+        let now: Vec<(i64, Phase)> = live
+            .overview
+            .deployments
+            .with(|all| all.iter().map(|card| (card.summary.id.0, card.summary.phase)).collect());
+        let changed: Vec<String> = before.with_value(|before| {
+            now.iter()
+                .filter(|entry| !before.is_empty() && !before.contains(entry))
+                .map(|(id, phase)| format!("Deployment {id} {phase}."))
+                .collect()
+        });
+        before.set_value(now);
+        changed.join(" ")
+    }
+}
+
+fn alarm(live: Live) -> impl Fn() -> String {
+    move || {
+        live.overview.deployments.with(|all| {
+            let needs = all.iter().find(|card| card.summary.phase == Phase::NeedsOperator);
+            needs
+                .map_or_else(String::new, |card| format!("Deployment {} needs an operator.", card.summary.id))
+        })
+    }
+}
+
+/// A button for something that needs a permission: without it, it stays there and says why not.
+#[component]
+pub fn Guarded(
+    /// What it needs.
+    permission: Permission,
+    /// Another reason why not, whatever the role.
+    #[prop(into, optional)]
+    refusal: Signal<Option<String>>,
+    /// Its class.
+    #[prop(default = "btn")]
+    class: &'static str,
+    /// What it does.
+    on_click: Callback<()>,
+    /// What stands on it.
+    children: Children,
+) -> impl IntoView {
+    let session = Session::here();
+    let why = Memo::new(move |_| session.refusal(permission).or_else(|| refusal.get()));
+    view! {
+        <button type="button" class=class aria-disabled=move || why.get().map(|_| "true") title=move || why.get()
+            on:click=move |_| if why.get_untracked().is_none() { on_click.run(()) }>
+            {children()}
+        </button>
+    }
+}

@@ -1,46 +1,97 @@
-// Starts the demo from the release build in a folder of its own, and ends it with all its services.
-const { spawn } = require("node:child_process");
+// Starts the demo from the release build in a folder of its own, with one user for each role, and
+// ends it with all its services.
+const { spawn, execFileSync } = require("node:child_process");
 const fs = require("node:fs");
+const net = require("node:net");
 const os = require("node:os");
 const path = require("node:path");
 
 const PROGRAM = process.env.LOCKSTEP || path.join(__dirname, "../target/release/lockstep");
 const PATIENCE_MS = 60_000;
+const PASSWORD = "correct-horse-battery";
 
-module.exports = async () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "lockstep-end2end-"));
-  const data = path.join(folder, "data");
-  const server = spawn(PROGRAM, ["serve", "--demo", "--addr", "127.0.0.1:0", "--data-dir", data], {
+const freePort = () => new Promise((resolve) => {
+  const server = net.createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+
+// Starts a server over a data folder; the process's number is kept beside it, so that whoever ends it
+// need not be whoever started it.
+async function start(data, port, flags = ["--demo"]) {
+  const server = spawn(PROGRAM, ["serve", ...flags, "--addr", `127.0.0.1:${port}`, "--data-dir", data], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env.PATH },
+    detached: true,
   });
   let said = "";
-  const ready = new Promise((resolve, reject) => {
+  await new Promise((resolve, reject) => {
     const hear = (chunk) => {
       said += chunk;
-      if (said.includes("^C ends the server")) resolve();
+      if (said.includes(flags.includes("--demo") ? "^C ends the server" : "Commands on this machine")) resolve();
     };
     server.stdout.on("data", hear);
     server.stderr.on("data", hear);
     server.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
-    setTimeout(() => reject(new Error(`the demo was not up in time:\n${said}`)), PATIENCE_MS).unref();
+    setTimeout(() => reject(new Error(`the server was not up in time:\n${said}`)), PATIENCE_MS).unref();
   });
-  await ready;
-  const link = said.match(/Sign in .*: (\S+)/)[1];
-  process.env.LOCKSTEP_URL = new URL(link).origin;
-  process.env.LOCKSTEP_LINK = link;
+  server.removeAllListeners("exit");
+  fs.writeFileSync(path.join(data, "..", "pid"), String(server.pid));
+  server.unref();
+  return said;
+}
+
+const isAlive = (pid) => {
+  try { process.kill(pid, 0); return true; } catch { return false; }
+};
+
+// Sends a signal to the server of a data folder and waits until it is gone.
+async function end(data, signal = "SIGTERM") {
+  const pid = Number(fs.readFileSync(path.join(data, "..", "pid"), "utf8"));
+  if (!isAlive(pid)) return;
+  process.kill(pid, signal);
+  for (let waited = 0; isAlive(pid) && waited < PATIENCE_MS; waited += 20) {
+    // A child of this process stays until it is waited for, which the event loop does.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function command(data, ...args) {
+  return execFileSync(PROGRAM, args, {
+    env: { PATH: process.env.PATH, LOCKSTEP_DATA_DIR: data, CI: "true" },
+    encoding: "utf8",
+  });
+}
+
+// Makes a user and signs them in; returns the cookie.
+async function enter(url, data, name, role) {
+  const { path: link } = JSON.parse(command(data, "user", "add", name, "--role", role, "--json"));
+  const answer = await fetch(`${url}/session/set_password`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { origin: url, "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams({ code: link.replace("/link/", ""), password: PASSWORD, again: PASSWORD }),
+  });
+  return answer.headers.get("set-cookie").match(/lockstep=([^;]+)/)[1];
+}
+
+module.exports = async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "lockstep-end2end-"));
+  const data = path.join(folder, "data");
+  const port = await freePort();
+  const said = await start(data, port);
+  const url = `http://127.0.0.1:${port}`;
+  process.env.LOCKSTEP_URL = url;
+  process.env.LOCKSTEP_LINK = said.match(/Sign in .*: (\S+)/)[1];
   process.env.LOCKSTEP_DATA_DIR = data;
   process.env.LOCKSTEP_PROGRAM = PROGRAM;
+  for (const role of ["viewer", "operator", "deployer", "admin"]) {
+    process.env[`LOCKSTEP_COOKIE_${role.toUpperCase()}`] = await enter(url, data, `e2e-${role}`, role);
+  }
   return async () => {
-    const ended = new Promise((resolve) => server.on("exit", resolve));
-    server.removeAllListeners("exit");
-    server.on("exit", () => {});
-    server.kill("SIGTERM");
-    await Promise.race([ended, new Promise((resolve) => {
-      const look = setInterval(() => {
-        if (server.exitCode !== null || server.signalCode !== null) { clearInterval(look); resolve(); }
-      }, 50);
-    })]);
-    fs.rmSync(folder, { recursive: true, force: true });
+    await end(data);
+    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   };
 };
+Object.assign(module.exports, { start, end, command, enter, freePort, PASSWORD });

@@ -57,9 +57,10 @@ impl FormatType for Body {
 impl<T: Serialize> Encodes<T> for Body {
     type Error = serde_json::Error;
     fn encode(arguments: &T) -> Result<Bytes, Self::Error> {
-        let mut whole = serde_json::to_value(arguments)?;
-        let body = whole.get_mut(ARGUMENT).map(serde_json::Value::take).unwrap_or_default();
-        serde_json::to_vec(&body).map(Bytes::from)
+        // `{"req":BODY}`: the body stands between the key and the last brace.
+        let whole = serde_json::to_vec(arguments)?;
+        let body = whole.get(ARGUMENT.len() + 4..whole.len().saturating_sub(1)).unwrap_or(b"{}");
+        Ok(Bytes::copy_from_slice(body))
     }
 }
 
@@ -118,6 +119,16 @@ mod tests {
     fn the_body_is_the_argument_itself() {
         let read: Arguments = decode(br#"{"environment":"staging"}"#).expect("valid");
         assert_eq!(read.req.environment.map(|e| e.to_string()).as_deref(), Some("staging"));
+    }
+
+    #[test]
+    fn what_is_sent_is_the_argument_itself() {
+        #[derive(Serialize)]
+        struct Arguments {
+            req: Vec<u32>,
+        }
+        let sent = <Body as Encodes<Arguments>>::encode(&Arguments { req: vec![1, 2] }).expect("written");
+        assert_eq!(&sent[..], b"[1,2]");
     }
 
     #[test]

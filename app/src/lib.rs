@@ -9,6 +9,7 @@ pub mod api;
 pub mod backend;
 pub mod codec;
 pub mod error;
+mod few;
 pub mod live;
 mod pages;
 pub mod prefs;

@@ -10,6 +10,7 @@ mod socket;
 pub use log::{Level, Line, LogStore, Wanted, find, lines_of};
 pub use overview::{Cell, OverviewStore};
 
+use crate::few::Few;
 use leptos::prelude::*;
 use lockstep_model::{
     DeploymentId, Timestamp,
@@ -18,7 +19,6 @@ use lockstep_model::{
     live::{Patch, Place, ServerFrame, Snapshot, Topic},
     view::{CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, StepView},
 };
-use std::collections::BTreeMap;
 
 /// How the page hears of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,12 +96,12 @@ pub(crate) fn set_if_new<T: PartialEq + Send + Sync + 'static>(signal: &ArcRwSig
 
 #[derive(Default)]
 struct Known {
-    deployments: BTreeMap<DeploymentId, DeploymentStore>,
-    logs: BTreeMap<DeploymentId, LogStore>,
+    deployments: Few<DeploymentId, DeploymentStore>,
+    logs: Few<DeploymentId, LogStore>,
     /// Topics that somebody listens to, and how many do.
-    wanted: BTreeMap<Topic, u32>,
+    wanted: Few<Topic, u32>,
     /// How far each has come.
-    places: BTreeMap<Topic, Place>,
+    places: Few<Topic, Place>,
     #[cfg(feature = "hydrate")]
     socket: Option<socket::Orders>,
 }
@@ -123,7 +123,7 @@ pub struct Live {
     /// All services and the deployments that matter.
     pub overview: OverviewStore,
     /// Topics that were refused.
-    pub refused: RwSignal<BTreeMap<Topic, ErrorBody>>,
+    pub refused: RwSignal<Few<Topic, ErrorBody>>,
     /// The build of the server's pages, when another than this page's came up.
     pub build: RwSignal<Option<String>>,
     known: StoredValue<Known>,
@@ -139,7 +139,7 @@ impl Live {
             heard: RwSignal::new(0),
             is_stale: RwSignal::new(false),
             overview: OverviewStore::new(),
-            refused: RwSignal::new(BTreeMap::new()),
+            refused: RwSignal::new(Few::default()),
             build: RwSignal::new(None),
             known: StoredValue::new(Known::default()),
         };
@@ -193,9 +193,7 @@ impl Live {
                 return;
             }
             ServerFrame::Refused { topic, error } => {
-                self.refused.update(|refused| {
-                    refused.insert(topic, error);
-                });
+                self.refused.update(|refused| refused.set(topic, error));
                 return;
             }
             ServerFrame::Resume { place, .. } => place,
@@ -216,14 +214,10 @@ impl Live {
             ServerFrame::Log { place, .. } => place,
         };
         if let Some(topic) = topic {
-            if self.refused.with_untracked(|refused| refused.contains_key(&topic)) {
-                self.refused.update(|refused| {
-                    refused.remove(&topic);
-                });
+            if self.refused.with_untracked(|refused| refused.get(&topic).is_some()) {
+                self.refused.update(|refused| drop(refused.take(&topic)));
             }
-            self.known.update_value(|known| {
-                known.places.insert(topic, place);
-            });
+            self.known.update_value(|known| known.places.set(topic, place));
         }
     }
 
@@ -234,18 +228,14 @@ impl Live {
                 Some(known) => known.renew(detail),
                 None => {
                     let store = DeploymentStore::new(detail);
-                    self.known.update_value(|known| {
-                        known.deployments.insert(id, store);
-                    });
+                    self.known.update_value(|known| known.deployments.set(id, store));
                 }
             },
             (Topic::Log(id), Snapshot::Log(tail)) => match self.log(id) {
                 Some(known) => known.renew(tail),
                 None => {
                     let store = LogStore::new(tail);
-                    self.known.update_value(|known| {
-                        known.logs.insert(id, store);
-                    });
+                    self.known.update_value(|known| known.logs.set(id, store));
                 }
             },
             _ => {}
@@ -293,7 +283,8 @@ impl Live {
     pub fn listen(self, topic: Topic) {
         Effect::new(move |_| {
             self.known.update_value(|known| {
-                *known.wanted.entry(topic).or_default() += 1;
+                let count = known.wanted.get(&topic).copied().unwrap_or(0);
+                known.wanted.set(topic, count + 1);
             });
             self.order(|orders| orders.changed());
         });
@@ -302,11 +293,11 @@ impl Live {
                 if let Some(count) = known.wanted.get_mut(&topic) {
                     *count = count.saturating_sub(1);
                     if *count == 0 {
-                        known.wanted.remove(&topic);
-                        known.places.remove(&topic);
+                        known.wanted.take(&topic);
+                        known.places.take(&topic);
                         match topic {
-                            Topic::Deployment(id) => drop(known.deployments.remove(&id)),
-                            Topic::Log(id) => drop(known.logs.remove(&id)),
+                            Topic::Deployment(id) => drop(known.deployments.take(&id)),
+                            Topic::Log(id) => drop(known.logs.take(&id)),
                             Topic::Overview => {}
                         }
                     }

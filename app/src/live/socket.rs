@@ -18,7 +18,6 @@ use lockstep_model::{
 };
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
     pin::pin,
     rc::Rc,
 };
@@ -273,7 +272,7 @@ async fn talk(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) -> End
     let Ok(host) = location.host() else { return Ended::NeverOpen };
     let Ok(socket) = WebSocket::open(&format!("{scheme}://{host}/live")) else { return Ended::NeverOpen };
     let (mut out, mut frames) = socket.split();
-    let mut listened = BTreeSet::new();
+    let mut listened = Vec::new();
     let mut is_open = false;
     let begun = performance_now();
     let mut said = begun;
@@ -330,10 +329,10 @@ async fn talk(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) -> End
 }
 
 /// Brings the topics that are listened to in line with those that are wanted.
-async fn subscribe(shared: &Rc<Shared>, out: &mut Out, listened: &mut BTreeSet<Topic>) -> Result<(), ()> {
+async fn subscribe(shared: &Rc<Shared>, out: &mut Out, listened: &mut Vec<Topic>) -> Result<(), ()> {
     let wanted = shared.live.wanted();
-    let topics: BTreeSet<Topic> = wanted.iter().map(|listen| listen.topic).collect();
-    for topic in listened.difference(&topics) {
+    let topics: Vec<Topic> = wanted.iter().map(|listen| listen.topic).collect();
+    for topic in listened.iter().filter(|topic| !topics.contains(topic)) {
         say(out, &ClientFrame::Unsubscribe { topic: *topic }).await?;
     }
     for listen in wanted.iter().filter(|listen| !listened.contains(&listen.topic)) {

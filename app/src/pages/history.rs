@@ -311,7 +311,10 @@ fn Row(row: DeploymentSummary, compared: String, list: String, query: Query) -> 
         .detected_at
         .zip(row.clocks.stable_at)
         .map(|(detected, stable)| format!("back in {}", duration(stable.since_ms(detected))));
-    let why = row.failure.as_ref().map(|failure| view! { <span class="block text-meta text-muted break-words">{failure.reason.clone()}</span> });
+    let why = row
+        .failure
+        .as_ref()
+        .map(|failure| view! { <span class="clamp text-meta text-muted">{failure.reason.clone()}</span> });
     let compare = match compared.as_str() {
         "" => Some((query.with(&[("a", &id)]), "Compare")),
         one if one == id => None,

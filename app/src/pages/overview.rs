@@ -18,7 +18,6 @@ use lockstep_model::{
     live::{CHECKS_SHOWN, CellView, DeploymentCard, Topic},
     view::EnvironmentView,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Shows something of the live store as soon as its first frames are there.
@@ -106,40 +105,34 @@ fn Tiles() -> impl IntoView {
     let live = Live::here();
     let states = Memo::new(move |_| {
         live.overview.states.track();
-        let mut counts = BTreeMap::<State, usize>::new();
+        let mut counts = [0usize; State::ALL.len()];
         live.overview.cells.with(|cells| {
             for cell in cells {
-                let state = cell.view.with_untracked(|view| State::of(&view.service));
-                *counts.entry(state).or_default() += 1;
+                counts[cell.view.with_untracked(|view| State::of(&view.service)) as usize] += 1;
             }
         });
         counts
     });
     let healthy = move || {
-        states.with(|counts| {
-            let all: usize =
-                counts.iter().filter(|(state, _)| **state != State::NotDeployed).map(|(_, n)| n).sum();
-            (counts.get(&State::Healthy).copied().unwrap_or(0), all)
-        })
+        let counts = states.get();
+        let all: usize = counts.iter().sum();
+        (counts[State::Healthy as usize], all - counts[State::NotDeployed as usize])
     };
+    let failing = [State::Unhealthy, State::Degraded, State::Unknown, State::Changing];
     let others = move || {
-        states.with(|counts| {
-            let shown = [State::Unhealthy, State::Degraded, State::Unknown, State::Changing];
-            let words: Vec<String> = shown
-                .iter()
-                .filter_map(|state| {
-                    counts.get(state).map(|n| format!("{n} {}", state.look().word.to_lowercase()))
-                })
-                .collect();
-            if words.is_empty() { "all well".to_owned() } else { words.join(", ") }
-        })
+        let counts = states.get();
+        let mut words = String::new();
+        for state in failing.into_iter().filter(|state| counts[*state as usize] > 0) {
+            let comma = if words.is_empty() { "" } else { ", " };
+            let word = state.look().word.to_ascii_lowercase();
+            let _ = write!(words, "{comma}{} {word}", counts[state as usize]);
+        }
+        if words.is_empty() { "all well".to_owned() } else { words }
     };
     let worst = move || {
-        let worst = states.with(|counts| counts.keys().next().copied());
-        match worst {
-            Some(State::Healthy | State::NotDeployed) | None => "/".to_owned(),
-            Some(state) => format!("/?status={}", state.key()),
-        }
+        let counts = states.get();
+        let worst = failing.into_iter().find(|state| counts[*state as usize] > 0);
+        worst.map_or_else(|| "/".to_owned(), |state| format!("/?status={}", state.key()))
     };
     let running = move || {
         live.overview.deployments.with(|all| all.iter().filter(|card| !card.summary.phase.is_final()).count())
@@ -320,7 +313,8 @@ fn rows(
     project: &ProjectName,
     filter: &Filter,
 ) -> Vec<Row> {
-    let mut found = BTreeMap::<String, (State, bool, Row)>::new();
+    // By name.
+    let mut found = Vec::<(State, bool, Row)>::new();
     for cell in cells {
         cell.view.with_untracked(|view| {
             let service = &view.service;
@@ -330,36 +324,41 @@ fn rows(
             if service.project != *project {
                 return;
             }
-            let name = service.service.to_string();
-            let entry = found.entry(name.clone()).or_insert_with(|| {
-                let needs: Vec<&str> = service.needs.iter().map(|need| need.as_str()).collect();
-                let mut below = if needs.is_empty() {
-                    "independent".to_owned()
-                } else {
-                    format!("needs {}", needs.join(", "))
-                };
-                if let Some(team) = &service.team {
-                    let _ = write!(below, " · {team}");
-                }
-                let row = Row {
-                    key: format!("{project}/{name}"),
-                    name,
-                    below,
-                    cells: vec![None; environments.len()],
-                };
-                (State::NotDeployed, false, row)
-            });
+            let name = service.service.as_str();
+            let place =
+                found.binary_search_by(|(.., row)| row.name.as_str().cmp(name)).unwrap_or_else(|place| {
+                    let needs: Vec<&str> = service.needs.iter().map(|need| need.as_str()).collect();
+                    let mut below = if needs.is_empty() {
+                        "independent".to_owned()
+                    } else {
+                        format!("needs {}", needs.join(", "))
+                    };
+                    if let Some(team) = &service.team {
+                        let _ = write!(below, " · {team}");
+                    }
+                    let row = Row {
+                        key: format!("{project}/{name}"),
+                        name: name.to_owned(),
+                        below,
+                        cells: vec![None; environments.len()],
+                    };
+                    found.insert(place, (State::NotDeployed, false, row));
+                    place
+                });
+            let entry = &mut found[place];
             let state = State::of(service);
             entry.0 = entry.0.min(state);
             entry.1 |= filter.status.is_empty() || state.key() == filter.status;
             entry.2.cells[column] = Some(cell.clone());
         });
     }
-    let needle = filter.q.to_lowercase();
+    let needle = filter.q.to_ascii_lowercase();
     let mut rows: Vec<(State, Row)> = found
-        .into_values()
+        .into_iter()
         .filter(|(_, fits, row)| {
-            *fits && (row.name.to_lowercase().contains(&needle) || row.below.to_lowercase().contains(&needle))
+            *fits
+                && (row.name.to_ascii_lowercase().contains(&needle)
+                    || row.below.to_ascii_lowercase().contains(&needle))
         })
         .map(|(state, _, row)| (state, row))
         .collect();
@@ -375,9 +374,11 @@ fn Matrix() -> impl IntoView {
         Memo::new(move |_| Filter { q: query.get("q"), env: query.get("env"), status: query.get("status") });
     let is_filtered = Memo::new(move |_| query.has(&["q", "env", "status"]));
     let projects = Memo::new(move |_| {
-        live.overview
-            .environments
-            .with(|all| all.iter().map(|one| one.project.clone()).collect::<BTreeSet<_>>())
+        live.overview.environments.with(|all| {
+            let mut projects: Vec<ProjectName> = all.iter().map(|one| one.project.clone()).collect();
+            projects.dedup();
+            projects
+        })
     });
     let chip = move |state: State| {
         let is_on = move || filter.with(|filter| filter.status == state.key());
@@ -387,9 +388,11 @@ fn Matrix() -> impl IntoView {
         }
     };
     let environments = move || {
-        let mut names = BTreeSet::new();
-        live.overview.environments.get().into_iter().filter(move |one| names.insert(one.name.clone())).map(|one| {
-            let name = one.name.to_string();
+        let mut names: Vec<String> =
+            live.overview.environments.with(|all| all.iter().map(|one| one.name.to_string()).collect());
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| {
             let label = name.clone();
             let is_on = { let name = name.clone(); move || filter.with(|filter| filter.env == name) };
             let toggle = { let is_on = is_on.clone(); move || query.with(&[("env", if is_on() { "" } else { &name })]) };
@@ -400,7 +403,7 @@ fn Matrix() -> impl IntoView {
         <section class="card" aria-labelledby="services-title">
             <div class="card-head">
                 <h2 id="services-title" class="font-semibold">"Services"</h2>
-                <form method="get" role="search" class="filter" on:submit=|event| event.prevent_default()>
+                <form method="get" role="search" aria-label="Filter services" class="filter" on:submit=|event| event.prevent_default()>
                     <input class="input input-small" type="search" name="q" placeholder="Filter services" aria-label="Filter services" data-key="/"
                         prop:value=move || filter.with(|filter| filter.q.clone())
                         on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
@@ -527,7 +530,9 @@ fn CellShown(cell: Cell) -> impl IntoView {
         let view = view.clone();
         Memo::new(move |_| view.with(CellView::p95_ms))
     };
-    let p95 = move || p95.get().map(|ms| format!("p95 {}", duration(ms)));
+    let p95 = move || {
+        p95.get().map(|ms| if ms == 0 { "p95 < 1 ms".to_owned() } else { format!("p95 {}", duration(ms)) })
+    };
     let path = service.with_untracked(service_path);
     let name = service.with_untracked(|service| format!("{} in {}", service.service, service.environment));
     view! {

@@ -1,18 +1,18 @@
 //! One service: how it is, with the answer it gave; its last day; where else it is; what needs it.
 
-use super::overview::{FirstFrames, changes};
+use super::overview::changes;
 use crate::{
     AppError,
-    api::{deployment_list, service_show},
+    api::{deployment_list, deployment_monitor, service_show},
     live::Live,
     query::Query,
     time::{As, When, duration},
     ui::{CopyButton, Failure, Nothing, PageTitle, Pill, State, health_look, phase_look, service_path},
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 use lockstep_model::{
-    api::{ListDeployments, ServiceRequest},
+    api::{DeploymentPage, ListDeployments, MonitorView, ServiceRequest},
     error::ErrorKind,
     live::{DeploymentCard, Topic},
     view::{DeploymentSummary, ServiceDetail, ServiceView},
@@ -21,6 +21,34 @@ use lockstep_model::{
 /// Bars of a day.
 const BARS: i64 = 96;
 
+type Asked = (String, String, String);
+
+fn request((name, project, environment): Asked) -> Result<ServiceRequest, AppError> {
+    let wrong =
+        |error: lockstep_model::scalar::InvalidText| AppError::new(ErrorKind::Invalid, error.to_string());
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(ServiceRequest {
+        project: some(project).map(|text| text.parse().map_err(wrong)).transpose()?,
+        environment: some(environment).map(|text| text.parse().map_err(wrong)).transpose()?,
+        service: name.parse().map_err(wrong)?,
+    })
+}
+
+/// Everything that the page begins with.
+async fn first(asked: Asked) -> Result<(MonitorView, ServiceDetail, DeploymentPage), AppError> {
+    let overview = deployment_monitor(Live::request(&[Topic::Overview])).await?;
+    let detail = service_show(request(asked)?).await?;
+    let list = ListDeployments {
+        project: Some(detail.service.project.clone()),
+        environment: Some(detail.service.environment.clone()),
+        service: Some(detail.service.service.clone()),
+        limit: 10,
+        ..ListDeployments::default()
+    };
+    let deployments = deployment_list(list).await?;
+    Ok((overview, detail, deployments))
+}
+
 /// The page.
 #[component]
 pub(crate) fn ServicePage() -> impl IntoView {
@@ -28,121 +56,122 @@ pub(crate) fn ServicePage() -> impl IntoView {
     let query = Query::here();
     let params = use_params_map();
     let asked = Memo::new(move |_| {
-        (
-            params.with(|params| params.get("name")).unwrap_or_default(),
-            query.get("project"),
-            query.get("environment"),
-        )
+        let name = params.with(|params| params.get("name")).unwrap_or_default();
+        (name, query.get("project"), query.get("environment"))
     });
-    let detail = Resource::new(
-        move || asked.get(),
-        |(name, project, environment)| async move {
-            let wrong = |error: lockstep_model::scalar::InvalidText| {
-                AppError::new(ErrorKind::Invalid, error.to_string())
-            };
-            let some = |text: String| Some(text).filter(|text| !text.is_empty());
-            service_show(ServiceRequest {
-                project: some(project).map(|text| text.parse().map_err(wrong)).transpose()?,
-                environment: some(environment).map(|text| text.parse().map_err(wrong)).transpose()?,
-                service: name.parse().map_err(wrong)?,
-            })
-            .await
-        },
-    );
-    // A new look at it, or another state: ask again.
-    let looks = Memo::new(move |_| {
-        let (name, _, environment) = asked.get();
-        live.overview.cells.with(|cells| {
-            cells.iter().find_map(|cell| {
-                cell.view.with(|view| {
-                    let is_it = view.service.service.as_str() == name
-                        && (environment.is_empty() || view.service.environment.as_str() == environment);
-                    is_it.then(|| {
-                        (
-                            view.checks.last().map(|check| check.at),
-                            view.service.version.clone(),
-                            view.service.changing,
-                        )
-                    })
-                })
-            })
-        })
-    });
-    Effect::new(move |before: Option<bool>| {
-        let is_known = looks.with(Option::is_some);
-        if before == Some(true) {
-            detail.refetch();
-        }
-        is_known
-    });
+    let begun = Resource::new(move || asked.get(), first);
     let title = Signal::derive(move || asked.get().0);
     view! {
         <PageTitle text=title/>
-        <FirstFrames topics=vec![Topic::Overview] shown=move || view! { <Transition fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
-            {move || detail.get().map(|answer| match answer {
-                Ok(detail) => view! { <Shown detail/> }.into_any(),
+        <Suspense fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
+            {move || begun.get().map(|answer| match answer {
+                Ok((overview, detail, deployments)) => {
+                    live.apply(overview.frames);
+                    view! { <Shown detail deployments asked=asked.get_untracked()/> }.into_any()
+                }
                 Err(error) => view! {
-                    <div class="head"><h1 class="text-h1 font-semibold">{title.get()}</h1></div>
-                    <Failure error/><p class="mt-4"><a class="link" href="/services">"All services"</a></p>
+                    <div class="head"><h1 class="text-h1 font-semibold">{title.get_untracked()}</h1></div>
+                    <Failure error/>
+                    <p class="mt-4"><a class="link" href="/services">"All services"</a></p>
                 }.into_any(),
             })}
-        </Transition> }/>
+        </Suspense>
     }
 }
 
 #[component]
-fn Shown(detail: ServiceDetail) -> impl IntoView {
-    let service = detail.service.clone();
-    let name = service.service.clone();
-    let list = ListDeployments {
-        project: Some(service.project.clone()),
-        environment: Some(service.environment.clone()),
-        service: Some(name.clone()),
-        limit: 10,
-        ..ListDeployments::default()
+fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> impl IntoView {
+    let live = Live::here();
+    let name = detail.service.service.clone();
+    let environment = detail.service.environment.clone();
+    let project = detail.service.project.clone();
+    let detail = RwSignal::new(detail);
+    let deployments = RwSignal::new(deployments.deployments);
+    let service = Memo::new(move |_| detail.with(|detail| detail.service.clone()));
+    // A new look at it, or another state: ask again, and change what has changed.
+    let looks = {
+        let (name, environment, project) = (name.clone(), environment.clone(), project.clone());
+        Memo::new(move |_| {
+            live.overview.cells.with(|cells| {
+                cells.iter().find_map(|cell| {
+                    cell.view.with(|view| {
+                        let one = &view.service;
+                        let is_it =
+                            one.service == name && one.environment == environment && one.project == project;
+                        is_it
+                            .then(|| (view.checks.last().map(|check| check.at), one.deployment, one.changing))
+                    })
+                })
+            })
+        })
     };
-    let deployments = Resource::new(|| (), move |()| deployment_list(list.clone()));
-    let version = service.version.as_ref().map_or_else(|| "nothing serves".to_owned(), ToString::to_string);
-    let address = service.address.clone().map(|address| view! { <a class="link mono" href=address.clone() rel="noopener noreferrer external">{address.clone()}</a> });
-    let changing = service.changing.map(|id| view! { <a class="link" href=format!("/deployments/{id}")>{format!("deployment #{id} changes it")}</a> });
-    let history = format!("/deployments?service={name}&environment={}", service.environment);
-    let start = format!(
-        "/deployments/new?project={}&environment={}&set={name}@",
-        service.project, service.environment
-    );
-    let rows = move || {
-        deployments.get().map(|answer| match answer {
-        Ok(page) if page.deployments.is_empty() => view! { <Nothing heading="Not deployed yet"><p>"Deployments that change it are listed here."</p></Nothing> }.into_any(),
-        Ok(page) => {
-            let rows = page.deployments.into_iter().map(deployment).collect_view();
-            view! { <ul class="list">{rows}</ul> }.into_any()
+    Effect::new(move |before: Option<()>| {
+        looks.track();
+        if before.is_some() {
+            let asked = asked.clone();
+            spawn_local(async move {
+                // What was seen last stays while the server does not answer.
+                if let Ok((_, now, list)) = first(asked).await {
+                    let _ = detail.try_set(now);
+                    let _ = deployments.try_set(list.deployments);
+                }
+            });
         }
-        Err(error) => view! { <Failure error/> }.into_any(),
+    });
+    let look = Signal::derive(move || service.with(State::of).look());
+    let version = move || {
+        service
+            .with(|one| one.version.as_ref().map_or_else(|| "nothing serves".to_owned(), ToString::to_string))
+    };
+    let revision = move || service.with(|one| one.revision.as_ref().map(ToString::to_string));
+    let team =
+        service.with_untracked(|one| one.team.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string));
+    let address = service.with_untracked(|one| one.address.clone()).map(|address| {
+        view! {
+            <a class="link mono" href=address.clone() rel="noopener noreferrer external">{address.clone()}</a>
+        }
+    });
+    let since = move || {
+        service.with(|one| one.since.map_or_else(|| "–".into_any(), |at| view! { <When at/> }.into_any()))
+    };
+    let by = move || {
+        service.with(|one| {
+        let link = |id: lockstep_model::DeploymentId, words: &str| view! { <a class="link" href=format!("/deployments/{id}")>{format!("{words} #{id}")}</a> };
+        (one.deployment.map(|id| link(id, "deployment")), one.changing.map(|id| view! { " · "{link(id, "changed by")} }))
     })
     };
+    let history = format!("/deployments?service={name}&environment={environment}");
+    let start = format!("/deployments/new?project={project}&environment={environment}&set={name}@");
+    let rows = move || {
+        let all = deployments.get();
+        if all.is_empty() {
+            return view! { <Nothing heading="Not deployed yet"><p>"Deployments that change it are listed here."</p></Nothing> }.into_any();
+        }
+        view! { <ul class="list">{all.into_iter().map(deployment).collect_view()}</ul> }.into_any()
+    };
     view! {
-        <p class="text-meta text-muted mb-1"><a class="link" href="/services">"Services"</a>{format!(" / {}", service.project)}</p>
+        <p class="text-meta text-muted mb-1"><a class="link" href="/services">"Services"</a>{format!(" / {project}")}</p>
         <div class="head">
-            <h1 class="text-h1 font-semibold">{format!("{name} in {}", service.environment)}</h1>
-            <Pill look=State::of(&service).look()/>
+            <h1 class="text-h1 font-semibold">{format!("{name} in {environment}")}</h1>
+            <Pill look/>
             <div class="head-actions">
                 <a class="btn" href=history.clone()>"History"</a>
                 <a class="btn btn-primary" href=start>"Deploy…"</a>
             </div>
         </div>
         <div class="facts">
-            <div class="fact"><span class="tile-name">"Version"</span><span class="fact-number">{version}</span><span class="tile-more">{service.revision.as_ref().map(ToString::to_string)}</span></div>
-            <div class="fact"><span class="tile-name">"Serves since"</span><span class="fact-number">{service.since.map_or_else(|| "–".into_any(), |at| view! { <When at/> }.into_any())}</span><span class="tile-more">{service.deployment.map(|id| view! { <a class="link" href=format!("/deployments/{id}")>{format!("deployment #{id}")}</a> })}{changing}</span></div>
-            <div class="fact"><span class="tile-name">"Team"</span><span class="fact-number">{service.team.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)}</span><span class="tile-more">{address}</span></div>
+            <div class="fact"><span class="tile-name">"Version"</span><span class="fact-number">{version}</span><span class="tile-more">{revision}</span></div>
+            <div class="fact"><span class="tile-name">"Serves since"</span><span class="fact-number">{since}</span><span class="tile-more">{by}</span></div>
+            <div class="fact"><span class="tile-name">"Team"</span><span class="fact-number">{team}</span><span class="tile-more">{address}</span></div>
         </div>
         <div class="halves">
-            <Answer service=service.clone()/>
+            <Answer service/>
             <Day detail/>
-            <Elsewhere service=service.clone()/>
-            <Dependencies service/>
+            <Elsewhere service=service.get_untracked()/>
+            <Dependencies service=service.get_untracked()/>
             <section class="card" aria-labelledby="deployments-title">
                 <div class="card-head"><h2 id="deployments-title" class="font-semibold">"Deployments"</h2><a class="link text-meta ml-auto" href=history>"All"</a></div>
-                <Transition fallback=|| view! { <div class="skeleton" aria-hidden="true"></div> }>{rows}</Transition>
+                {rows}
             </section>
         </div>
     }
@@ -162,8 +191,9 @@ fn deployment(row: DeploymentSummary) -> impl IntoView {
 
 /// What it answered when it was asked last, as it came.
 #[component]
-fn Answer(service: ServiceView) -> impl IntoView {
-    let body = match service.evidence {
+fn Answer(service: Memo<ServiceView>) -> impl IntoView {
+    let body = move || {
+        match service.with(|one| one.evidence.clone()) {
         Some(evidence) => {
             let raw = evidence.excerpt.clone();
             let code = evidence.code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
@@ -176,6 +206,7 @@ fn Answer(service: ServiceView) -> impl IntoView {
             }.into_any()
         }
         None => view! { <Nothing heading="Not asked yet"><p>"What serves is asked every ten seconds how it is."</p></Nothing> }.into_any(),
+    }
     };
     view! {
         <section class="card" aria-labelledby="answer-title">
@@ -187,11 +218,14 @@ fn Answer(service: ServiceView) -> impl IntoView {
 
 /// The last day as bars: how much of each quarter of an hour it was well.
 #[component]
-fn Day(detail: ServiceDetail) -> impl IntoView {
-    let bucket = i64::try_from(detail.bucket_ms).unwrap_or(i64::MAX).max(1);
-    let last = detail.day.last().map_or(0, |one| one.at.0);
+fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
+    let day = Memo::new(move |_| detail.with(|detail| (detail.day.clone(), detail.bucket_ms)));
+    let drawn = move || {
+        day.with(|(day, bucket_ms)| {
+    let bucket = i64::try_from(*bucket_ms).unwrap_or(i64::MAX).max(1);
+    let last = day.last().map_or(0, |one| one.at.0);
     let mut looks = (0u32, 0u32);
-    let bars = detail.day.iter().filter_map(|one| {
+    let bars = day.iter().filter_map(|one| {
         let place = BARS - 1 - (last - one.at.0) / bucket;
         let all = one.healthy + one.degraded + one.unhealthy + one.unknown;
         looks = (looks.0 + one.healthy, looks.1 + all);
@@ -206,23 +240,28 @@ fn Day(detail: ServiceDetail) -> impl IntoView {
         }
         (place >= 0).then_some(rects)
     }).collect_view();
-    let longest = detail.day.iter().map(|one| one.latency_max_ms).max();
+    let longest = day.iter().map(|one| one.latency_max_ms).max();
     let words = match looks {
         (_, 0) => "Looks are counted by the minute; the first bar comes then.".to_owned(),
         (well, all) => {
             format!("{well} of {all} looks healthy, longest answer {}", duration(longest.unwrap_or(0)))
         }
     };
-    let rows = detail.day.iter().rev().take(12).map(|one| view! {
+    (bars, words)
+    })
+    };
+    let rows = move || {
+        day.with(|(day, _)| day.iter().rev().take(12).map(|one| view! {
         <tr><th scope="row"><When at=one.at shown=As::Absolute/></th><td data-label="Healthy">{one.healthy}</td><td data-label="Degraded">{one.degraded}</td><td data-label="Unhealthy">{one.unhealthy}</td><td data-label="Unknown">{one.unknown}</td><td data-label="Longest" class="mono">{duration(one.latency_max_ms)}</td></tr>
-    }).collect_view();
-    let label = words.clone();
+    }).collect_view())
+    };
+    let label = move || drawn().1;
     view! {
         <section class="card" aria-labelledby="day-title">
             <div class="card-head"><h2 id="day-title" class="font-semibold">"Last 24 hours"</h2></div>
             <div class="p-4 stack">
-                <svg class="day" viewBox="0 0 576 64" preserveAspectRatio="none" role="img" aria-label=label>{bars}</svg>
-                <p class="text-meta text-muted">{words}</p>
+                <svg class="day" viewBox="0 0 576 64" preserveAspectRatio="none" role="img" aria-label=label>{move || drawn().0}</svg>
+                <p class="text-meta text-muted">{move || drawn().1}</p>
                 <details><summary class="link text-meta">"As a table"</summary>
                     <div class="table-scroll"><table class="table"><caption class="sr-only">"Looks by quarter of an hour"</caption><thead><tr><th scope="col">"From"</th><th scope="col">"Healthy"</th><th scope="col">"Degraded"</th><th scope="col">"Unhealthy"</th><th scope="col">"Unknown"</th><th scope="col">"Longest"</th></tr></thead><tbody>{rows}</tbody></table></div>
                 </details>

@@ -26,14 +26,14 @@ fn Shown() -> impl IntoView {
     let q = query.signal("q");
     let services = Memo::new(move |_| {
         live.overview.states.track();
-        let needle = q.get().to_lowercase();
+        let needle = q.get().to_ascii_lowercase();
         let mut all: Vec<ServiceView> = live.overview.cells.with(|cells| {
             cells.iter().map(|cell| cell.view.with_untracked(|view| view.service.clone())).collect()
         });
         all.retain(|service| {
             let team = service.team.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("{} {} {} {team}", service.project, service.environment, service.service)
-                .to_lowercase()
+                .to_ascii_lowercase()
                 .contains(&needle)
         });
         all.sort_by(|a, b| {
@@ -75,7 +75,7 @@ fn Shown() -> impl IntoView {
         </div>
         <section class="card" aria-label="Services">
             <div class="card-head">
-                <form method="get" role="search" class="filter" on:submit=|event| event.prevent_default()>
+                <form method="get" role="search" aria-label="Filter services" class="filter" on:submit=|event| event.prevent_default()>
                     <input class="input input-small" type="search" name="q" placeholder="Filter" aria-label="Filter services" data-key="/"
                         prop:value=move || q.get() on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
                 </form>

@@ -17,7 +17,7 @@ use leptos_router::hooks::use_navigate;
 use lockstep_model::{
     access::Permission, api::ListDeployments, live::DeploymentCard, view::DeploymentSummary,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 const SHOWN: usize = 12;
 const SEARCH_AFTER: Duration = Duration::from_millis(200);
@@ -60,14 +60,15 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
     live.overview.deployments.with(|cards: &Vec<DeploymentCard>| {
         all.extend(cards.iter().map(|card| of_deployment(&card.summary)));
     });
-    let mut seen = BTreeSet::new();
+    let mut seen = Vec::new();
     live.overview.cells.with(|cells| {
         for cell in cells {
             cell.view.with_untracked(|view| {
                 let service = &view.service;
                 let words = format!("{} {}", service.service, service.environment);
                 let path = service_path(service);
-                if seen.insert(path.clone()) {
+                if !seen.contains(&path) {
+                    seen.push(path.clone());
                     all.push(entry(words, "service", Glyph::Services, Act::Go(path)));
                 }
             });
@@ -93,9 +94,9 @@ pub fn service_path(service: &lockstep_model::view::ServiceView) -> String {
 
 /// How well an entry fits; none = not at all. All words must be there.
 fn rank(entry: &Entry, typed: &str) -> Option<usize> {
-    let words = entry.words.to_lowercase();
+    let words = entry.words.to_ascii_lowercase();
     let places: Option<Vec<usize>> =
-        typed.split_whitespace().map(|word| words.find(&word.to_lowercase())).collect();
+        typed.split_whitespace().map(|word| words.find(&word.to_ascii_lowercase())).collect();
     places.map(|places| places.into_iter().sum())
 }
 

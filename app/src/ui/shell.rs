@@ -54,8 +54,8 @@ pub fn Shell() -> impl IntoView {
             <Side session/>
             <div class="shell-main">
                 <header class="bar">
-                    <a class="brand brand-small" href="/"><Mark/><span>"Lockstep"</span></a>
-                    <button type="button" class="search-button" on:click=move |_| palette.set(true)>
+                    <a class="brand brand-small" href="/" aria-label="Overview"><Mark/><span>"Lockstep"</span></a>
+                    <button type="button" class="search-button" aria-label="Search or run a command" on:click=move |_| palette.set(true)>
                         <Icon glyph=Glyph::Search/>
                         <span class="search-words">"Search or run a command"</span>
                         <kbd>"Ctrl K"</kbd>
@@ -169,7 +169,7 @@ fn LivePill() -> impl IntoView {
     let can_retry = move || matches!(live.link.get(), Link::Waiting { .. } | Link::Offline);
     let glyph = Signal::derive(move || shown().1);
     view! {
-        <div class="live" data-link=move || shown().0.split(' ').next().unwrap_or("").to_lowercase()>
+        <div class="live" data-link=move || shown().0.split(' ').next().unwrap_or("").to_ascii_lowercase()>
             <span class=move || shown().2.pill()><Icon glyph/>{move || shown().0}</span>
             {move || can_retry().then(|| view! {
                 <button type="button" class="btn btn-small" on:click=move |_| live.retry()>"Retry now"</button>

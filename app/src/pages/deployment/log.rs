@@ -18,7 +18,9 @@ use lockstep_model::{
 /// Lines of a block; heights are kept by block.
 const BLOCK: usize = 50;
 /// A line's height while long lines are not broken.
-const LINE_PX: f64 = 20.0;
+const LINE_PX: f64 = 24.0;
+/// So many lines fit without scrolling.
+const SHORT: usize = 17;
 /// Closer to the end than this counts as at the end.
 const END_PX: i32 = 30;
 
@@ -322,7 +324,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
                 })}
                 {level_chip("error", "errors", Signal::derive(move || counts().0))}
                 {level_chip("warning", "warnings", Signal::derive(move || counts().1))}
-                <form method="get" role="search" class="filter" on:submit=move |event| { event.prevent_default(); go(1); }>
+                <form method="get" role="search" aria-label="Search the log" class="filter" on:submit=move |event| { event.prevent_default(); go(1); }>
                     <input class="input input-small" type="search" name="log" placeholder="Search the log" aria-label="Search the log"
                         prop:value=move || needle.get() on:input=move |event| { at_match.set(0); query.set(&[("log", &event_target_value(&event))]); }/>
                 </form>
@@ -349,7 +351,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
             {move || is_empty().then(|| view! {
                 <Nothing heading="No output"><p>"Steps that run commands write here; processes keep what they say when they are stopped."</p></Nothing>
             })}
-            <div class="log" class:log-flow=move || !is_virtual.get() class:log-wrap=move || wrap.get() hidden=is_empty
+            <div class="log" class:log-flow=move || !is_virtual.get() class:log-wrap=move || wrap.get() class:log-short=move || places.with(|places| places.len() <= SHORT) hidden=is_empty
                 node_ref=reader.node on:scroll=on_scroll tabindex="0" role="region" aria-label="Output of the steps">
                 {lines}
                 {move || (!reader.follow.get() && unread.get() > 0).then(|| view! {

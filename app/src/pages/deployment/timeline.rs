@@ -21,6 +21,8 @@ use wasm_bindgen::JsCast;
 
 /// The shortest window, in milliseconds.
 const WINDOW_LEAST: f64 = 20.0;
+/// Room for a tick's text.
+const TICK_PX: f64 = 96.0;
 const TICKS: [f64; 16] =
     [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 3e5, 9e5, 3.6e6, 1.44e7];
 
@@ -76,9 +78,9 @@ fn read_window(text: &str, whole: f64) -> (f64, f64) {
     read().unwrap_or((0.0, whole))
 }
 
-/// The interval between ticks that gives about seven of them.
-fn tick_every(length: f64) -> f64 {
-    TICKS.into_iter().find(|tick| length / tick <= 8.0).unwrap_or(1.44e7)
+/// The interval between ticks that gives `most` of them or a few less.
+fn tick_every(length: f64, most: f64) -> f64 {
+    TICKS.into_iter().find(|tick| length / tick <= most).unwrap_or(1.44e7)
 }
 
 fn tone_of(one: &Try) -> &'static str {
@@ -234,7 +236,7 @@ pub(super) fn Timeline(store: DeploymentStore) -> impl IntoView {
             <div class="card-head">
                 <h2 id="timeline-title" class="font-semibold">"Timeline"</h2>
                 <div class="chips" role="group" aria-label="Show only">{chips}</div>
-                <form method="get" role="search" class="filter" on:submit=|event| event.prevent_default()>
+                <form method="get" role="search" aria-label="Filter the timeline" class="filter" on:submit=|event| event.prevent_default()>
                     <input class="input input-small" type="search" name="q" placeholder="Service or step" aria-label="Filter the timeline" data-key="/"
                         prop:value=move || wanted.get() on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
                 </form>
@@ -283,7 +285,8 @@ impl Context {
     /// Whether a step is one of those that are shown.
     fn shows(self, step: &StepView) -> bool {
         let is_wanted = self.wanted.with(|wanted| {
-            wanted.is_empty() || step.id.to_string().to_lowercase().contains(&wanted.to_lowercase())
+            wanted.is_empty()
+                || step.id.to_string().to_ascii_lowercase().contains(&wanted.to_ascii_lowercase())
         });
         let fits = self.status.with(|status| match status.as_str() {
             "failed" => step.tries.iter().any(|one| {
@@ -311,10 +314,19 @@ impl Context {
 #[component]
 fn AxisRow(axis: Axis) -> impl IntoView {
     let live = Live::here();
+    let node = NodeRef::<leptos::svg::Svg>::new();
+    // The server does not know how wide it is.
+    let room = RwSignal::new(TICK_PX * 8.0);
+    Effect::new(move |_| {
+        if let Some(node) = node.get() {
+            room.set(node.unchecked_ref::<web_sys::Element>().get_bounding_client_rect().width());
+        }
+    });
     let prefs = Preferences::here();
     let ticks = move || {
         let (from, to) = axis.window.get();
-        let every = tick_every(to - from);
+        let most = (room.get() / TICK_PX).clamp(1.0, 12.0);
+        let every = tick_every(to - from, most);
         let zone = if live.is_taken_over() { prefs.with(|prefs| prefs.zone.clone()) } else { Zone::Utc };
         // Ticks stand on whole seconds of the clock, not of the deployment.
         let shift = (axis.origin as f64).rem_euclid(every);
@@ -335,7 +347,7 @@ fn AxisRow(axis: Axis) -> impl IntoView {
             .collect_view()
     };
     view! {
-        <div class="gantt-row gantt-axis" aria-hidden="true"><span></span><svg class="track">{ticks}</svg><span></span></div>
+        <div class="gantt-row gantt-axis" aria-hidden="true"><span></span><svg class="track" node_ref=node>{ticks}</svg><span></span></div>
     }
 }
 
@@ -442,23 +454,8 @@ fn StepRow(context: Context, step: StepSignal) -> impl IntoView {
         })
         .unwrap_or_else(|| "–".to_owned())
     };
-    let label = {
-        let id = id.clone();
-        move || {
-            step.with(|step| {
-                let took = step
-                    .last()
-                    .map(|one| {
-                        format!(
-                            ", {}",
-                            duration(one.finished_at.unwrap_or(one.started_at).since_ms(one.started_at))
-                        )
-                    })
-                    .unwrap_or_default();
-                format!("{id}: {}{took}", step.state.word())
-            })
-        }
-    };
+    let service = step.with_untracked(|step| step.service.to_string());
+    let word = move || step.with(|step| step.state.word());
     let name = id.to_string();
     let is_chosen = {
         let name = name.clone();
@@ -484,8 +481,7 @@ fn StepRow(context: Context, step: StepSignal) -> impl IntoView {
     }))
     };
     view! {
-        <button type="button" class="gantt-row gantt-step" hidden=is_hidden aria-label=label aria-pressed=move || is_chosen.get().to_string() on:click=choose data-entry="" data-step=id.to_string()>
-            <span>{step_word(kind)}</span>
+        <button type="button" class="gantt-row gantt-step" hidden=is_hidden aria-pressed=move || is_chosen.get().to_string() on:click=choose data-entry="" data-step=id.to_string() data-state=word><span><span class="sr-only">{service}" "</span>{step_word(kind)}<span class="sr-only">": "{word}</span></span>
             <svg class="track" aria-hidden="true">{bars}</svg>
             <span class="mono">{took}</span>
         </button>
@@ -647,7 +643,7 @@ mod tests {
     #[test]
     fn ticks_are_neither_many_nor_few() {
         for length in [50.0, 900.0, 12_000.0, 300_000.0, 7_200_000.0, 86_400_000.0] {
-            let count = length / tick_every(length);
+            let count = length / tick_every(length, 8.0);
             assert!((1.5..=8.0).contains(&count), "{length}: {count}");
         }
     }

@@ -1,0 +1,50 @@
+// What the tests share.
+const { expect } = require("@playwright/test");
+const server = require("./server.js");
+
+const url = () => process.env.LOCKSTEP_URL;
+const command = (...args) => server.command(process.env.LOCKSTEP_DATA_DIR, ...args);
+
+// Starts a command and does not wait for it; its number is the last deployment's.
+const start = (...args) => {
+  const out = JSON.parse(command("deploy", ...args, "--json"));
+  return out.id ?? out.summary?.id;
+};
+
+// A context in which somebody with a role is signed in already.
+async function as(browser, role, options = {}) {
+  const context = await browser.newContext(options);
+  const value = process.env[`LOCKSTEP_COOKIE_${role.toUpperCase()}`];
+  await context.addCookies([{ name: "lockstep", value, url: url(), httpOnly: true, sameSite: "Lax" }]);
+  return context;
+}
+
+// Whatever the browser complains about is a fault of the page.
+function complaints(page, allowed = []) {
+  const heard = [];
+  const add = (text) => { if (!allowed.some((part) => text.includes(part))) heard.push(text); };
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) add(message.text());
+  });
+  page.on("pageerror", (error) => add(String(error)));
+  return heard;
+}
+
+// Goes to a page and waits until it answers.
+async function open(page, path) {
+  await page.goto(url() + path);
+  await expect(page.locator("html[data-hydrated]")).toBeAttached();
+}
+
+const link = (page) => page.locator(".live");
+const isLive = (page) => expect(link(page)).toContainText("Live", { timeout: 15_000 });
+
+// Nothing sticks out to the side.
+async function fits(page) {
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  expect(content).toBeLessThanOrEqual(window);
+}
+
+const lastId = () => Number(JSON.parse(command("history", "--json")).deployments[0].id);
+
+module.exports = { ...server, url, command, start, as, complaints, open, isLive, fits, lastId, link };

@@ -2,7 +2,7 @@
 ADDR ?= 127.0.0.1:3000
 DATA ?= ./data
 
-.PHONY: help run test build dev bench lint setup
+.PHONY: help run test build dev bench screenshots lint setup
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -22,6 +22,9 @@ dev: setup ## serve the demo from a debug build, built anew at every change
 
 bench: build ## print the figures
 	@.ci/bench.sh
+
+screenshots: build ## take pictures of every page into server/docs/pages
+	@.ci/screenshots.sh
 
 lint: setup ## format and lints only
 	@.ci/lint.sh

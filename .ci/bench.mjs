@@ -8,14 +8,16 @@ import path from "node:path";
 
 const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "..");
 const PROGRAM = path.join(ROOT, "target/release/lockstep");
+const BENCH = path.join(ROOT, "target/release/lockstep-bench");
 const TIMES = 5;
-const only = process.argv.slice(2);
+const only = process.argv.slice(2).filter((name) => name !== "pages");
+const nothing = process.argv.length > 2 && only.length === 0;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "lockstep-bench-"));
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const has = (name) => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
 const figure = (name, text) => console.log(`${name.padEnd(52)} ${text}`);
-const is_wanted = (name) => only.length === 0 || only.includes(name);
+const is_wanted = (name) => only.length === 0 && !nothing || only.includes(name);
 
 async function until(what, is_met, limit_ms = 60_000) {
   const end = Date.now() + limit_ms;
@@ -96,7 +98,7 @@ const rss = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/
 const lockHolder = (name) => Number(execFileSync("pgrep", ["-f", name], { encoding: "utf8" }).split("\n")[0]);
 
 async function plans() {
-  const figures = JSON.parse(execFileSync(path.join(ROOT, "target/release/lockstep-bench")));
+  const figures = JSON.parse(execFileSync(BENCH, ["plans"]));
   figure("plan of 1,000 services", `${figures.plan_1000_ms} ms (goal 20)`);
   figure("plan of 10,000 services", `${figures.plan_10000_ms} ms (goal 200)`);
 }
@@ -281,8 +283,65 @@ async function demo() {
   await server.stop();
 }
 
+// What a shop of 25 services looks like: enough steps that something happens all the time.
+const wide = (count) => {
+  let text = "version: 1\nproject: wide\ndefault_environment: bench\nenvironments:\n  bench: {max_parallel: 2}\nwatch: 0s\nservices:\n";
+  for (let n = 0; n < count; n += 1) text += `  s${n}:\n    version: "1"\n    target: {type: command, deploy: ["sleep", "0.2"]}\n`;
+  return text;
+};
+
+// News to many open pages: how old they are when they come, and what listening costs.
+async function sockets() {
+  const server = new Server("sockets");
+  await server.start();
+  await server.call("/manifest/apply", { file: "wide.yaml", source: wide(25) });
+  await server.deploy({ accept_no_rollback: true });
+  const idle = rss(server.process.pid);
+  for (const [count, name, goal] of [[50, "news to 50 open pages", "p95 300"], [1000, "news to 1,000 open pages", "p99 1,000"]]) {
+    const { id } = await server.call("/deployment/start", { accept_no_rollback: true });
+    const url = `${server.local.url.replace("http", "ws")}/live`;
+    const client = spawn(BENCH, ["sockets", url, server.local.token, String(count), `deployment/${id}`, "12"], { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    client.stdout.on("data", (chunk) => { said += chunk; });
+    await until("all listen", () => said.includes("ready"));
+    const next = server.end(id);
+    await sleep(4_000);
+    const more = rss(server.process.pid) - idle;
+    await new Promise((done) => client.on("exit", done));
+    await next;
+    const ages = JSON.parse(said.trim().split("\n").at(-1));
+    const memory = count === 1000 ? `; ${more.toFixed(0)} MiB more memory (goal 256)` : "";
+    figure(name, `p50 ${ages.p50_ms} ms, p95 ${ages.p95_ms} ms, p99 ${ages.p99_ms} ms of ${ages.frames} frames (goal ${goal})${memory}`);
+  }
+  await server.stop();
+}
+
+// A search among as many deployments as years bring.
+async function history() {
+  const server = new Server("history");
+  fs.mkdirSync(server.data, { recursive: true, mode: 0o700 });
+  execFileSync(BENCH, ["history", server.data, "100000"]);
+  await server.start();
+  const searches = [
+    {}, { q: "release train 99123" }, { q: "status:rolled_back env:production" }, { q: "error ratio 4.1" }, { q: "by:user7 service:s1" },
+    { q: "no such words anywhere" }, { sort: "longest" }, { q: "#77777" }, { environment: "preview", sort: "oldest" }, { q: "s0@512.9" },
+  ];
+  const times = [];
+  for (let time = 0; time < 10; time += 1) {
+    for (const search of searches) {
+      const began = process.hrtime.bigint();
+      await server.call("/deployment/list", { ...search, count: true, limit: 25 });
+      times.push(Number(process.hrtime.bigint() - began) / 1e6);
+    }
+  }
+  times.sort((a, b) => a - b);
+  const at = (percent) => times[Math.ceil(times.length * percent / 100) - 1].toFixed(0);
+  figure("search among 100,000 deployments, with counts", `p50 ${at(50)} ms, p95 ${at(95)} ms (goal p95 200)`);
+  await server.stop();
+}
+
 try {
-  for (const [name, measure] of Object.entries({ plans, noops, switches, demo })) {
+  for (const [name, measure] of Object.entries({ plans, noops, switches, demo, sockets, history })) {
     if (is_wanted(name)) await measure();
   }
 } finally {

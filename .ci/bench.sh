@@ -18,3 +18,14 @@ fi
 cargo build --release --quiet -p lockstep-bench
 .ci/sizes.sh
 node .ci/bench.mjs "$@"
+if [ $# -eq 0 ] || [[ " $* " == *" pages "* ]]; then
+    (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-package-lock --no-audit --no-fund --loglevel=error)
+    CHROMIUM=$(.ci/chromium.sh)
+    if [ ! -x "$TOOLS/lighthouse/node_modules/.bin/lighthouse" ]; then
+        say "installing Lighthouse"
+        npm install --prefix "$TOOLS/lighthouse" --no-audit --no-fund --loglevel=error lighthouse@12.8.2 || true
+    fi
+    LIGHTHOUSE=$(command -v "$TOOLS/lighthouse/node_modules/.bin/lighthouse" || true)
+    export CHROMIUM LIGHTHOUSE
+    node .ci/bench-pages.mjs
+fi

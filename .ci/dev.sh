@@ -4,4 +4,4 @@
 source "$(dirname "$0")/env.sh"
 cd "$ROOT"
 export CARGO_TARGET_DIR="$ROOT/target/dev" LEPTOS_SITE_ROOT="target/dev/site"
-exec cargo leptos watch -- serve --demo --data-dir "${1:-./data}"
+exec cargo leptos watch --split -- serve --demo --data-dir "${1:-./data}"

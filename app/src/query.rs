@@ -12,7 +12,7 @@ use leptos_router::{
 #[derive(Clone, Copy)]
 pub struct Query {
     map: Memo<ParamsMap>,
-    path: Memo<String>,
+    path: StoredValue<String>,
     go: StoredValue<Callback<String>>,
 }
 
@@ -20,11 +20,13 @@ impl Query {
     /// Of this page.
     pub fn here() -> Self {
         let navigate = use_navigate();
+        // The page's own: while the next one is loaded, the address is that one's already.
+        let path = use_location().pathname.get_untracked();
         let go = Callback::new(move |address: String| {
             let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
             navigate(&address, options);
         });
-        Self { map: use_query_map(), path: use_location().pathname, go: StoredValue::new(go) }
+        Self { map: use_query_map(), path: StoredValue::new(path), go: StoredValue::new(go) }
     }
 
     /// A value; empty when it is not there. Tracked.
@@ -39,14 +41,13 @@ impl Query {
 
     /// The address with some values changed; empty ones are left out. Tracked.
     pub fn with(self, changes: &[(&str, &str)]) -> String {
-        self.map.with(|map| self.path.with(|path| written(path, map.clone(), changes)))
+        self.map.with(|map| self.path.with_value(|path| written(path, map.clone(), changes)))
     }
 
     /// Changes some values.
     pub fn set(self, changes: &[(&str, &str)]) {
-        let address = self
-            .map
-            .with_untracked(|map| self.path.with_untracked(|path| written(path, map.clone(), changes)));
+        let address =
+            self.map.with_untracked(|map| self.path.with_value(|path| written(path, map.clone(), changes)));
         self.go.with_value(|go| go.run(address));
     }
 

@@ -68,12 +68,6 @@ fn set_policy() {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     Preferences::provide();
-    Effect::new(|_| {
-        // Tests and styles can tell a page that answers from one that is still only text.
-        if let Some(root) = document().document_element() {
-            let _ = root.set_attribute("data-hydrated", "");
-        }
-    });
     view! {
         <Title formatter=|title: String| format!("{title} – Lockstep")/>
         <Router>

@@ -29,8 +29,8 @@ test.describe.serial("acting", () => {
     await open(page, "/");
     await isLive(page);
     await page.keyboard.press("c");
-    await expect(page).toHaveURL(/deployments\/new/);
-    await page.getByRole("link", { name: "production" }).focus();
+    await expect(page.getByRole("heading", { name: "New deployment" })).toBeVisible();
+    await page.getByRole("link", { name: "production", exact: true }).focus();
     await page.keyboard.press("Enter");
     await expect(page).toHaveURL(/environment=production/);
     await page.locator("#pick-web_portal").focus();
@@ -78,7 +78,7 @@ test.describe.serial("acting", () => {
     const begin = page.getByRole("button", { name: "New deployment" });
     await expect(begin).toHaveAttribute("aria-disabled", "true");
     await expect(begin).toHaveAttribute("title", /needs the role deployer; you are viewer/);
-    await begin.click();
+    await begin.click({ force: true });
     await expect(page).toHaveURL(url() + "/");
     await open(page, `/deployments/${id}?tab=checkpoints`);
     await expect(page.getByRole("button", { name: "Restore these" })).toHaveAttribute("aria-disabled", "true");

@@ -13,7 +13,10 @@ CREATE TABLE search (
     words TEXT NOT NULL
 );
 CREATE INDEX search_by_time ON search (requested_at);
-CREATE INDEX search_by_duration ON search (duration_ms);
+-- As lists are sorted by it: what runs still comes last both ways.
+CREATE INDEX search_longest ON search (coalesce(duration_ms, -1), deployment);
+CREATE INDEX search_shortest ON search (coalesce(duration_ms, 9223372036854775807), deployment);
+CREATE INDEX search_facets ON search (environment, phase, account);
 
 CREATE TABLE deployed_service (
     project TEXT NOT NULL COLLATE NOCASE,

@@ -111,6 +111,13 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     PlainRoute { path: "/login", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/link/{code}", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments/new", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments/compare", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/deployments/{id}", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/services", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/services/{name}", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/settings", method: "GET", permission: Permission::SignedIn },
 ];
 
 impl Web {

@@ -93,7 +93,7 @@ fn Begin() -> impl IntoView {
         <div class="card p-6">
             <Nothing heading="No service yet">
                 <p>"Describe your services in a lockstep.yaml, then:"</p>
-                <pre class="mono mt-3 overflow-x-auto" tabindex="0">"lockstep check -f lockstep.yaml\nlockstep apply -f lockstep.yaml\nlockstep deploy --wait"</pre>
+                <pre class="mono mt-3 overflow-x-auto" tabindex="0">"lockstep check\nlockstep apply\nlockstep deploy --wait"</pre>
             </Nothing>
         </div>
     }

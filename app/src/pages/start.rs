@@ -58,7 +58,7 @@ pub(crate) fn StartPage() -> impl IntoView {
         <Transition fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
             {move || versions.get().map(|answer| match answer {
                 Ok(page) => view! { <Choose page query/> }.into_any(),
-                Err(error) => view! { <Failure error/><p class="mt-4 text-muted">"Projects come from a manifest: "<code>"lockstep apply -f lockstep.yaml"</code></p> }.into_any(),
+                Err(error) => view! { <Failure error/><p class="mt-4 text-muted">"Projects come from a manifest: "<code>"lockstep apply"</code></p> }.into_any(),
             })}
         </Transition>
     }

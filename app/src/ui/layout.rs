@@ -5,6 +5,16 @@ use crate::{AppError, live::Live};
 use leptos::prelude::*;
 use leptos_meta::Title;
 
+/// Marks the document once a page answers: tests and styles can tell it from one that is still only
+/// text. Said by pages, since their code may come later than that of the frame.
+fn mark_taken_over() {
+    Effect::new(|_| {
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-hydrated", "");
+        }
+    });
+}
+
 /// A page with one narrow column: signing in, errors.
 #[component]
 pub fn Narrow(
@@ -13,6 +23,7 @@ pub fn Narrow(
     /// What stands below it.
     children: Children,
 ) -> impl IntoView {
+    mark_taken_over();
     view! {
         <main class="narrow">
             <div class="card p-6 sm:p-8">
@@ -32,6 +43,7 @@ pub fn PageTitle(
     text: Signal<String>,
 ) -> impl IntoView {
     let live = Live::here();
+    mark_taken_over();
     view! { <Title text=move || format!("{}{}", title_mark(live), text.get())/> }
 }
 

@@ -55,10 +55,10 @@ pub fn Shell() -> impl IntoView {
             <div class="shell-main">
                 <header class="bar">
                     <a class="brand brand-small" href="/" aria-label="Overview"><Mark/><span>"Lockstep"</span></a>
-                    <button type="button" class="search-button" aria-label="Search or run a command" on:click=move |_| palette.set(true)>
+                    <button type="button" class="search-button" on:click=move |_| palette.set(true)>
                         <Icon glyph=Glyph::Search/>
                         <span class="search-words">"Search or run a command"</span>
-                        <kbd>"Ctrl K"</kbd>
+                        <kbd aria-hidden="true">"Ctrl K"</kbd>
                     </button>
                     <LivePill/>
                 </header>

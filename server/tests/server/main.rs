@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod crashes;
 mod full_disk;
+mod live;
 mod operator;
 mod own_programs;
 mod support;

@@ -1,6 +1,6 @@
 //! A server with a data folder of its own, started and ended by the test.
 
-use lockstep_model::{api::*, deployment::Phase, view::DeploymentDetail};
+use lockstep_model::{access::Role, api::*, deployment::Phase, view::DeploymentDetail};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -303,5 +303,34 @@ pub fn copy(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), target).expect("copied");
         }
+    }
+}
+
+/// A token of the first admin's with a role.
+pub fn make_token(server: &Lockstep, role: Role) -> String {
+    let made = server.ok(&["token", "add", "matrix", "--role", role.word(), "--json"]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    made["secret"].as_str().expect("a secret").to_owned()
+}
+
+impl Lockstep {
+    /// Makes a user who signs in in a browser; returns the cookie.
+    pub async fn sign_in(&self, name: &str, role: Role) -> String {
+        let made: Value =
+            serde_json::from_str(&self.ok(&["user", "add", name, "--role", role.word(), "--json"]))
+                .expect("JSON");
+        let code = made["path"].as_str().expect("a path").trim_start_matches("/link/");
+        let password = "correct-horse-battery";
+        let answer = self
+            .http
+            .post(format!("{}/session/set_password", self.url()))
+            .header("origin", self.url())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("code={code}&password={password}&again={password}"))
+            .send()
+            .await
+            .expect("an answer");
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+        cookie.split(';').next().expect("a pair").to_owned()
     }
 }

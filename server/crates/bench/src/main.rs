@@ -10,9 +10,28 @@ use std::{collections::BTreeMap, time::Instant};
 const LAYERS: usize = 10;
 const TIMES: usize = 5;
 
-fn main() {
-    let figures = [1_000, 10_000].map(|count| format!("\"plan_{count}_ms\":{:.2}", plan_ms(count)));
-    println!("{{{}}}", figures.join(","));
+mod history;
+mod sockets;
+
+/// `lockstep-bench plans`, `lockstep-bench sockets URL TOKEN COUNT TOPIC SECONDS`,
+/// `lockstep-bench history FOLDER COUNT`; each prints a line of JSON.
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["plans"] => {
+            let figures = [1_000, 10_000].map(|count| format!("\"plan_{count}_ms\":{:.2}", plan_ms(count)));
+            println!("{{{}}}", figures.join(","));
+            Ok(())
+        }
+        ["sockets", url, token, count, topic, seconds] => {
+            sockets::listen(url, token, count.parse()?, topic, seconds.parse()?)
+        }
+        ["history", folder, count] => history::fill(folder, count.parse()?),
+        _ => anyhow::bail!(
+            "usage: lockstep-bench plans | sockets URL TOKEN COUNT TOPIC SECONDS | history FOLDER COUNT"
+        ),
+    }
 }
 
 fn plan_ms(count: usize) -> f64 {

@@ -66,7 +66,7 @@ enum Changes {
 }
 
 enum Change {
-    Patch(lockstep_model::live::Patch),
+    Patch(Box<lockstep_model::live::Patch>),
     Lines(Vec<lockstep_model::view::LogLine>),
 }
 

@@ -248,19 +248,12 @@ async fn poll(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) {
     }
 }
 
-/// Waits, unless somebody wants it at once; whether somebody did.
+/// Waits, unless somebody wants it at once; whether somebody did. Whoever opens another page wants it,
+/// too.
 async fn wait(orders: &mut UnboundedReceiver<Order>, ms: f64) -> bool {
-    let end = performance_now() + ms;
-    loop {
-        let left = end - performance_now();
-        if left <= 0.0 {
-            return false;
-        }
-        match select(pin!(sleep(left)), orders.next()).await {
-            Either::Left(_) => return false,
-            Either::Right((Some(Order::Now | Order::Changed), _)) => return true,
-            Either::Right((None, _)) => return false,
-        }
+    match select(pin!(sleep(ms)), orders.next()).await {
+        Either::Left(_) | Either::Right((None, _)) => false,
+        Either::Right((Some(Order::Now | Order::Changed), _)) => true,
     }
 }
 

@@ -220,7 +220,7 @@ fn RunningCard(card: DeploymentCard) -> impl IntoView {
     let live = Live::here();
     let row = card.summary.clone();
     let (done, of) = row.progress;
-    let percent = if of == 0 { 0 } else { done * 100 / of };
+    let percent = (done * 100).checked_div(of).unwrap_or(0);
     let started = row.clocks.started_at;
     let expected = card.expected_ms;
     let time = move || {

@@ -122,7 +122,7 @@ impl Channel {
                     state.seq += 1;
                     let place = Place { generation: self.generation, seq: state.seq };
                     let frame = Arc::new(Frame::new(match change {
-                        Change::Patch(body) => ServerFrame::Patch { topic: self.topic, place, body },
+                        Change::Patch(body) => ServerFrame::Patch { topic: self.topic, place, body: *body },
                         Change::Lines(lines) => ServerFrame::Log { topic: self.topic, place, lines },
                     }));
                     state.bytes += frame.text.len();

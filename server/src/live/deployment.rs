@@ -32,7 +32,7 @@ impl Source for OneDeployment {
         let now = self.services.deployment_show(DeploymentRequest { id: self.id }).await?;
         let changes = match self.before.as_ref().map(|before| DeploymentPatch::between(before, &now)) {
             Some(Some(patch)) if patch.is_empty() => Changes::Since(Vec::new()),
-            Some(Some(patch)) => Changes::Since(vec![Change::Patch(Patch::Deployment(patch))]),
+            Some(Some(patch)) => Changes::Since(vec![Change::Patch(Box::new(Patch::Deployment(patch)))]),
             Some(None) | None => Changes::Anew,
         };
         self.before = Some(now.clone());

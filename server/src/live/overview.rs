@@ -151,7 +151,7 @@ impl Source for Overview {
         let now = self.whole().await?;
         let changes = match self.before.as_ref().map(|before| now.since(before)) {
             Some(Some(patch)) if patch.is_empty() => Changes::Since(Vec::new()),
-            Some(Some(patch)) => Changes::Since(vec![Change::Patch(Patch::Overview(patch))]),
+            Some(Some(patch)) => Changes::Since(vec![Change::Patch(Box::new(Patch::Overview(patch)))]),
             Some(None) | None => Changes::Anew,
         };
         self.before = Some(now.clone());

@@ -172,8 +172,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
         }
         busy.set(true);
         spawn_local(async move {
-            loop {
-                let Some(first) = store.try_with_value(LogStore::first).flatten() else { break };
+            while let Some(first) = store.try_with_value(LogStore::first).flatten() {
                 let request =
                     ReadLogs { id, step: None, after: 0, before: Some(first), limit: LOG_LINES_MAX };
                 match deployment_logs(request).await {

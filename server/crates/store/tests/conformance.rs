@@ -257,7 +257,6 @@ async fn lists_come_in_pages_the_newest_first() {
         for _ in 0..5 {
             store.commit(&commit(new(&story), story.journal(), 0)).await.expect("made");
         }
-        let mut seen = Vec::new();
         let request = |cursor: Option<String>, sort: Sort| ListDeployments {
             cursor,
             sort,

@@ -66,7 +66,7 @@ fn bearer(token: &str) -> String {
 async fn a_deployment_is_told_from_its_snapshot_to_its_end_and_resumed_without_gap() {
     let server = Lockstep::start();
     let file = server.write("lockstep.yaml", &shop(free_ports::<3>(), "0s"));
-    server.ok(&["apply", "-f", &file]);
+    server.ok(&["apply", &file]);
     let token = make_token(&server, Role::Viewer);
     let headers = [("authorization", bearer(&token))];
     let headers: Vec<(&'static str, &str)> =

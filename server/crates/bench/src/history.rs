@@ -1,23 +1,14 @@
 //! A long history: as many deployments as a busy team makes in years.
 
-use lockstep_engine::{
-    search::{duration_ms, text},
-    testing::Story,
-    view,
-};
+use lockstep_engine::{testing::Story, view};
 use lockstep_model::{
     DeploymentId, Timestamp,
     deployment::{Failure, Phase},
     view::DeploymentSummary,
 };
 use lockstep_store::SqliteStore;
-use sqlx::{
-    ConnectOptions, QueryBuilder, Sqlite,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode},
-};
 use std::{path::Path, time::Instant};
 
-const BATCH: i64 = 500;
 const MINUTE_MS: i64 = 60_000;
 
 /// Fills the database of a data folder that no server uses.
@@ -25,67 +16,14 @@ pub fn fill(folder: &str, count: i64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let began = Instant::now();
-        // Makes the tables.
-        SqliteStore::open(Path::new(folder)).await?.close().await;
-        let mut connection = SqliteConnectOptions::new()
-            .filename(Path::new(folder).join("lockstep.db"))
-            .journal_mode(SqliteJournalMode::Wal)
-            .connect()
-            .await?;
+        let store = SqliteStore::open(Path::new(folder)).await?;
         let template = view::summary(DeploymentId(1), Story::chain(3).state());
         let first = 1_700_000_000_000;
-        let rows: Vec<DeploymentSummary> =
-            (1..=count).map(|number| vary(&template, number, Timestamp(first + number * MINUTE_MS))).collect();
-        for chunk in rows.chunks(usize::try_from(BATCH)?) {
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO deployment (id, project, environment, phase, epoch, owner, seq, requested_at, finished_at, summary) ",
-            );
-            query.push_values(chunk, |mut values, row| {
-                values
-                    .push_bind(row.id.0)
-                    .push_bind(row.project.as_str())
-                    .push_bind(row.environment.as_str())
-                    .push_bind(row.phase.key())
-                    .push_bind(1)
-                    .push_bind("bench")
-                    .push_bind(row.seq.0)
-                    .push_bind(row.clocks.requested_at.0)
-                    .push_bind(row.clocks.finished_at.map(|at| at.0))
-                    .push_bind(serde_json::to_string(row).unwrap_or_default());
-            });
-            query.build().execute(&mut connection).await?;
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO search (deployment, project, environment, phase, account, requested_at, duration_ms, stable_ms, words) ",
-            );
-            query.push_values(chunk, |mut values, row| {
-                values
-                    .push_bind(row.id.0)
-                    .push_bind(row.project.as_str())
-                    .push_bind(row.environment.as_str())
-                    .push_bind(row.phase.key())
-                    .push_bind(row.by.user.as_str())
-                    .push_bind(row.clocks.requested_at.0)
-                    .push_bind(duration_ms(row))
-                    .push_bind(None::<i64>)
-                    .push_bind(text(row));
-            });
-            query.build().execute(&mut connection).await?;
-            for row in chunk {
-                let mut query = QueryBuilder::<Sqlite>::new(
-                    "INSERT INTO deployed_service (project, service, deployment, version) ",
-                );
-                query.push_values(&row.services, |mut values, change| {
-                    values
-                        .push_bind(row.project.as_str())
-                        .push_bind(change.service.as_str())
-                        .push_bind(row.id.0)
-                        .push_bind(change.to.as_ref().map(|version| version.as_str()));
-                });
-                query.build().execute(&mut connection).await?;
-            }
-            sqlx::query("COMMIT").execute(&mut connection).await?;
-        }
+        let rows: Vec<DeploymentSummary> = (1..=count)
+            .map(|number| vary(&template, number, Timestamp(first + number * MINUTE_MS)))
+            .collect();
+        store.history_fill(&rows).await?;
+        store.close().await;
         println!("{}", serde_json::json!({ "deployments": count, "seconds": began.elapsed().as_secs() }));
         Ok(())
     })

@@ -11,6 +11,8 @@ mod logs;
 mod manifests;
 mod open;
 mod search;
+#[cfg(feature = "testing")]
+mod testing;
 
 use sqlx::SqlitePool;
 use std::{

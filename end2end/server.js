@@ -91,7 +91,11 @@ module.exports = async () => {
   }
   return async () => {
     await end(data);
-    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+    try {
+      fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+    } catch (error) {
+      console.warn(`${folder} is left behind: ${error.message}`);
+    }
   };
 };
 Object.assign(module.exports, { start, end, command, enter, freePort, PASSWORD });

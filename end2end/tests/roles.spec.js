@@ -4,6 +4,7 @@ const { url, command, start, as, complaints, open, isLive, lastId, fits } = requ
 
 test.describe.serial("acting", () => {
   test("on a phone: see, open, take back in three taps", async ({ browser }) => {
+    start("--set", "web_portal=1.1.0", "--wait");
     start("--set", "web_portal=1.0.0", "--wait");
     const id = lastId();
     const context = await as(browser, "operator", { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });

@@ -153,7 +153,11 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
         let count = places.with(Vec::len);
         is_virtual.track();
         if reader.follow.get_untracked() {
-            request_animation_frame(move || reader.to_end());
+            // Once when the lines are there, once more when their heights are known.
+            request_animation_frame(move || {
+                reader.to_end();
+                request_animation_frame(move || reader.to_end());
+            });
         } else if let Some(before) = before {
             unread.update(|unread| *unread += count.saturating_sub(before));
         }

@@ -136,7 +136,14 @@ pub(crate) fn HistoryPage() -> impl IntoView {
     let navigate = use_navigate();
     let begin = Callback::new(move |()| navigate("/deployments/new", Default::default()));
     let export = move |kind: &str| {
+        // The server knows times, not ranges.
+        let range = query.get("range");
+        let since = RANGES.iter().find(|(key, ..)| *key == range).map(|(.., ms)| now_ms() - ms);
         let list = list_of(query);
+        let list = match since {
+            Some(since) => list.replace(&format!("range={range}"), &format!("since={since}")),
+            None => list,
+        };
         format!("/deployments.{kind}{}{list}", if list.is_empty() { "" } else { "?" })
     };
     view! {

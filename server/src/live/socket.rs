@@ -31,7 +31,7 @@ const SOCKETS_MAX: usize = 2_048;
 /// What a page says is a few words.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// A page that takes nothing for so long is gone.
-const SEND_LIMIT: Duration = Duration::from_secs(20);
+const SEND_LIMIT: Duration = Duration::from_secs(3);
 /// A page that says nothing for so long is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// How often it is asked whether whoever listens may still.
@@ -200,7 +200,19 @@ impl Connection {
 
     /// Sends what the topics have that the page does not.
     async fn tell(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        for (topic, subscription) in &mut self.topics {
+        let mut topics = std::mem::take(&mut self.topics);
+        let told = self.tell_all(&mut topics, socket).await;
+        self.topics = topics;
+        told
+    }
+
+    async fn tell_all(
+        &self,
+        topics: &mut BTreeMap<Topic, Subscription>,
+        socket: &mut WebSocket,
+    ) -> Result<(), End> {
+        let mut checked = Instant::now();
+        for (topic, subscription) in topics {
             if !subscription.is_begun
                 && let Some(place) =
                     subscription.place.filter(|place| subscription.listener.resumes(Some(*place)))
@@ -214,6 +226,11 @@ impl Connection {
                 if next.is_none() && std::mem::replace(&mut subscription.is_refused, true) {
                     // A refusal is said once.
                     continue;
+                }
+                // A page that reads slowly on purpose hears no longer than others.
+                if checked.elapsed() >= RECHECK_EVERY {
+                    self.recheck(false).await?;
+                    checked = Instant::now();
                 }
                 subscription.is_begun = true;
                 send(socket, frame.text.clone()).await?;

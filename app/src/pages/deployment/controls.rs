@@ -133,9 +133,13 @@ pub(super) fn RestoreButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     });
     let ask = Callback::new(move |()| {
         let now = row.get_untracked();
-        let is_guarded = live.overview.environments.with_untracked(|all| {
-            all.iter().any(|one| one.project == now.project && one.name == now.environment && one.is_guarded)
-        });
+        // An environment that nothing is known of yet counts as guarded.
+        let is_known = live.overview.is_known.get_untracked();
+        let is_guarded = !is_known
+            || live.overview.environments.with_untracked(|all| {
+                all.iter()
+                    .any(|one| one.project == now.project && one.name == now.environment && one.is_guarded)
+            });
         let typed = is_guarded.then(|| now.environment.to_string());
         let navigate = navigate.clone();
         doing.questions.ask(take_back(&now, typed, doing, move |path| navigate(path, Default::default())));

@@ -180,8 +180,9 @@ async fn what_is_no_frame_ends_the_socket_and_nothing_else() {
         assert_eq!(hear(&mut socket).await, Err(1008), "{wrong}");
     }
     let mut socket = open(&server, &[("authorization", &token)]).await.expect("let in");
-    socket.send(Message::text("x".repeat(1 << 20))).await.expect("sent");
-    assert!(hear(&mut socket).await.is_err(), "a frame of a megabyte is not read");
+    // The server may have hung up before the whole of it is written.
+    let is_sent = socket.send(Message::text("x".repeat(1 << 20))).await.is_ok();
+    assert!(!is_sent || hear(&mut socket).await.is_err(), "a frame of a megabyte is not read");
     let mut socket = open(&server, &[("authorization", &token)]).await.expect("let in");
     for id in 0..17 {
         say(&mut socket, json!({"subscribe": {"topic": format!("log/{id}")}})).await;

@@ -14,6 +14,7 @@ use lockstep_model::{Digest, UserName, access::Role, deployment::Actor};
 use password::Passwords;
 use std::{net::IpAddr, sync::Arc};
 use throttle::Addresses;
+use tokio::sync::watch;
 
 pub use links::LinkError;
 pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started};
@@ -51,6 +52,7 @@ pub struct Identities {
     passwords: Passwords,
     addresses: Addresses,
     local: String,
+    withdrawals: watch::Sender<()>,
 }
 
 impl Identities {
@@ -65,6 +67,7 @@ impl Identities {
             passwords: Passwords::new(),
             addresses: Addresses::default(),
             local: secret::random(),
+            withdrawals: watch::Sender::new(()),
         };
         let admin = first_admin();
         let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
@@ -76,6 +79,16 @@ impl Identities {
     /// What lets commands on this machine in, until the server ends.
     pub fn local_token(&self) -> &str {
         &self.local
+    }
+
+    /// Tells whenever somebody may do less than before.
+    pub fn withdrawals(&self) -> watch::Receiver<()> {
+        self.withdrawals.subscribe()
+    }
+
+    /// Says that somebody may do less than before: whoever listens to us is looked up again.
+    pub fn withdrawn(&self) {
+        self.withdrawals.send_replace(());
     }
 
     /// The store behind it.

@@ -55,7 +55,9 @@ impl People for Services {
         }
         let audit = self.entry(&caller.actor, "/user/change", changed(&req));
         let users = self.identities.store();
-        match users.user_change(&req.name, req.role, req.enabled, audit).await.map_err(store)? {
+        let changed = users.user_change(&req.name, req.role, req.enabled, audit).await.map_err(store)?;
+        self.identities.withdrawn();
+        match changed {
             UserChanged::Done(view) => Ok(view),
             UserChanged::NotFound | UserChanged::Exists => Err(AppError::new(
                 ErrorKind::NotFound,
@@ -111,7 +113,9 @@ impl People for Services {
             return Err(unknown());
         }
         let audit = self.entry(&caller.actor, "/token/revoke", format!("token {}", req.id));
-        tokens.token_revoke(&req.id, audit).await.map_err(store)?.ok_or_else(unknown)
+        let revoked = tokens.token_revoke(&req.id, audit).await.map_err(store)?;
+        self.identities.withdrawn();
+        revoked.ok_or_else(unknown)
     }
 
     async fn denied(&self, caller: &Caller, path: &'static str) {

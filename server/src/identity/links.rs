@@ -80,7 +80,9 @@ impl Identities {
         let address_text = address.map(|address| address.to_string());
         let actor = Actor { user: row.user.clone(), via: "link".to_owned(), address: address_text };
         let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
-        match self.store.user_set_password(&row.user, &hash, audit).await? {
+        let changed = self.store.user_set_password(&row.user, &hash, audit).await?;
+        self.withdrawn();
+        match changed {
             UserChanged::Done(_) => self.enter(&row.user, address).await,
             UserChanged::NotFound | UserChanged::Exists | UserChanged::LastAdmin => Err(LinkError::Spent),
         }

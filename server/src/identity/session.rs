@@ -119,6 +119,8 @@ impl Identities {
         let actor = Actor { user: user.name.clone(), via: via.to_owned(), address };
         let audit = self.entry(&actor, "/session/sign_in", &format!("user {}", user.name));
         self.store.session_add(&row, SESSIONS_MAX, audit).await?;
+        // The oldest of too many have ended.
+        self.withdrawn();
         Ok(Started { id, user: user.name.clone() })
     }
 
@@ -128,7 +130,9 @@ impl Identities {
     /// When the store fails.
     pub async fn sign_out(&self, actor: &Actor, session: &Digest) -> Result<(), StoreError> {
         let audit = self.entry(actor, "/session/sign_out", &format!("user {}", actor.user));
-        self.store.session_end(session, audit).await
+        self.store.session_end(session, audit).await?;
+        self.withdrawn();
+        Ok(())
     }
 
     pub(super) async fn by_cookie(&self, shown: &Shown<'_>) -> Result<Sender, StoreError> {

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
@@ -34,7 +34,7 @@ const FRAME_BYTES_MAX: usize = 16 * 1024;
 const SEND_LIMIT: Duration = Duration::from_secs(3);
 /// A page that says nothing for so long is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
-/// How often it is asked whether whoever listens may still.
+/// How often it is asked whether whoever listens may still; also at once when anybody may do less.
 const RECHECK_EVERY: Duration = Duration::from_secs(2);
 /// Codes of the protocol.
 const CLOSED_AWAY: u16 = 1001;
@@ -99,6 +99,8 @@ struct Connection {
     live: Live,
     credentials: Credentials,
     bell: Arc<Notify>,
+    withdrawals: watch::Receiver<()>,
+    checked: Instant,
     topics: BTreeMap<Topic, Subscription>,
     heard: Instant,
 }
@@ -113,7 +115,17 @@ struct Subscription {
 
 impl Connection {
     fn new(live: Live, credentials: Credentials) -> Self {
-        Self { live, credentials, bell: Arc::default(), topics: BTreeMap::new(), heard: Instant::now() }
+        let withdrawals = live.0.identities.withdrawals();
+        let now = Instant::now();
+        Self {
+            live,
+            credentials,
+            bell: Arc::default(),
+            withdrawals,
+            checked: now,
+            topics: BTreeMap::new(),
+            heard: now,
+        }
     }
 
     fn inner(&self) -> &Inner {
@@ -158,6 +170,7 @@ impl Connection {
                     send(socket, Frame::new(frame).text).await
                 },
                 _ = recheck.tick() => self.recheck(false).await,
+                Ok(()) = self.withdrawals.changed() => self.recheck(false).await,
             };
             let told = match done {
                 Ok(()) => self.tell(socket).await,
@@ -207,11 +220,10 @@ impl Connection {
     }
 
     async fn tell_all(
-        &self,
+        &mut self,
         topics: &mut BTreeMap<Topic, Subscription>,
         socket: &mut WebSocket,
     ) -> Result<(), End> {
-        let mut checked = Instant::now();
         for (topic, subscription) in topics {
             if !subscription.is_begun
                 && let Some(place) =
@@ -227,10 +239,10 @@ impl Connection {
                     // A refusal is said once.
                     continue;
                 }
-                // A page that reads slowly on purpose hears no longer than others.
-                if checked.elapsed() >= RECHECK_EVERY {
+                // Nothing is told to somebody who may not hear it any more; a page that reads slowly on
+                // purpose hears no longer than others.
+                if self.withdrawals.has_changed().unwrap_or(false) || self.checked.elapsed() >= RECHECK_EVERY {
                     self.recheck(false).await?;
-                    checked = Instant::now();
                 }
                 subscription.is_begun = true;
                 send(socket, frame.text.clone()).await?;
@@ -241,7 +253,10 @@ impl Connection {
     }
 
     /// Whether whoever came in may still see. A person who is there keeps their session alive.
-    async fn recheck(&self, is_person: bool) -> Result<(), End> {
+    async fn recheck(&mut self, is_person: bool) -> Result<(), End> {
+        // What is withdrawn from now on makes it asked again.
+        self.withdrawals.mark_unchanged();
+        self.checked = Instant::now();
         let Credentials { authorization, cookies, address } = &self.credentials;
         let shown = Shown {
             authorization: authorization.iter().map(Vec::as_slice).collect(),

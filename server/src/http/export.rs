@@ -3,7 +3,6 @@
 
 use super::{Web, guard::plain, health::may_view};
 use crate::{backend::search, identity::Sender};
-use app::AppError;
 use axum::{
     Extension,
     body::{Body, Bytes},
@@ -11,7 +10,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 use lockstep_engine::port::{LogPart, LogStore};
 use lockstep_model::{
     DeploymentId,
@@ -21,38 +20,37 @@ use lockstep_model::{
 };
 use std::{convert::Infallible, fmt::Write, sync::Arc};
 
-/// Rows of one download.
-const ROWS_MAX: usize = 100_000;
-
 type Asked = Result<Query<ListDeployments>, QueryRejection>;
+
+const DEPLOYMENT_HEAD: [&str; 15] = [
+    "id",
+    "project",
+    "environment",
+    "status",
+    "services",
+    "user",
+    "via",
+    "reason",
+    "commit",
+    "requested_at_ms",
+    "started_at_ms",
+    "detected_at_ms",
+    "stable_at_ms",
+    "finished_at_ms",
+    "failure",
+];
 
 pub(super) async fn deployments_csv(
     State(web): State<Web>,
     Extension(sender): Extension<Sender>,
     asked: Asked,
 ) -> Response {
-    match deployments(&web, &sender, asked).await {
-        Ok(rows) => {
-            let head = [
-                "id",
-                "project",
-                "environment",
-                "status",
-                "services",
-                "user",
-                "via",
-                "reason",
-                "commit",
-                "requested_at_ms",
-                "started_at_ms",
-                "detected_at_ms",
-                "stable_at_ms",
-                "finished_at_ms",
-                "failure",
-            ];
-            let lines = rows.iter().map(deployment_fields);
-            download("deployments.csv", "text/csv; charset=utf-8", csv(&head, lines))
-        }
+    let page = |rows: Vec<DeploymentSummary>, place: Place| {
+        let head = if place.is_first { line(DEPLOYMENT_HEAD.map(str::to_owned).into_iter()) } else { String::new() };
+        Ok(head + &rows.iter().map(|row| line(deployment_fields(row).into_iter())).collect::<String>())
+    };
+    match deployments(&web, &sender, asked, page) {
+        Ok(body) => download("deployments.csv", "text/csv; charset=utf-8", body),
         Err(refusal) => *refusal,
     }
 }
@@ -62,8 +60,14 @@ pub(super) async fn deployments_json(
     Extension(sender): Extension<Sender>,
     asked: Asked,
 ) -> Response {
-    match deployments(&web, &sender, asked).await {
-        Ok(rows) => json("deployments.json", &rows),
+    let page = |rows: Vec<DeploymentSummary>, place: Place| {
+        let items: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        let begin = if place.is_first { "[" } else if items.is_empty() { "" } else { ",\n" };
+        let end = if place.is_last { "]\n" } else { "" };
+        Ok(format!("{begin}{}{end}", items.join(",\n")))
+    };
+    match deployments(&web, &sender, asked, page) {
+        Ok(body) => download("deployments.json", "application/json", body),
         Err(refusal) => *refusal,
     }
 }
@@ -142,28 +146,40 @@ fn lines(logs: Arc<dyn LogStore>, id: DeploymentId) -> impl Stream<Item = Result
     })
 }
 
-async fn deployments(
+/// Where a page stands in a download.
+struct Place {
+    is_first: bool,
+    is_last: bool,
+}
+
+/// All deployments of a list, page by page, as fast as they are taken. When a page cannot be read, the
+/// download breaks off: a part never looks like the whole.
+fn deployments(
     web: &Web,
     sender: &Sender,
     asked: Asked,
-) -> Result<Vec<DeploymentSummary>, Box<Response>> {
+    write: impl Fn(Vec<DeploymentSummary>, Place) -> anyhow::Result<String> + Clone + Send + 'static,
+) -> Result<Body, Box<Response>> {
     may_view(sender)?;
     let Query(request) = asked
         .map_err(|rejection| Box::new(plain(&ErrorBody::new(ErrorKind::Malformed, rejection.body_text()))))?;
-    let refuse = |error: AppError| Box::new(plain(&error.0));
-    let mut search =
-        search(&ListDeployments { limit: PAGE_ROWS_MAX, cursor: None, ..request }).map_err(refuse)?;
+    let request = ListDeployments { limit: PAGE_ROWS_MAX, cursor: None, ..request };
+    let mut search = search(&request).map_err(|error| Box::new(plain(&error.0)))?;
     search.count = false;
-    let mut rows = Vec::new();
-    loop {
-        let read = web.store.deployment_list(&search).await;
-        let page = read.map_err(|error| refuse(crate::backend::store(error)))?;
-        rows.extend(page.deployments);
-        let next = page.next.filter(|_| rows.len() < ROWS_MAX);
-        let Some(next) = next else { return Ok(rows) };
-        let further = ListDeployments { cursor: Some(next), ..ListDeployments::default() };
-        search.after = crate::backend::search(&further).map_err(refuse)?.after;
-    }
+    let store = web.store.clone();
+    let pages = stream::try_unfold((Some(search), true), move |(search, is_first)| {
+        let (store, write) = (store.clone(), write.clone());
+        async move {
+            let Some(mut search) = search else { return Ok(None) };
+            let page = store.deployment_list(&search).await?;
+            let is_last = page.next.is_none();
+            let further = ListDeployments { cursor: page.next, ..ListDeployments::default() };
+            search.after = crate::backend::search(&further)?.after;
+            let text = write(page.deployments, Place { is_first, is_last })?;
+            anyhow::Ok(Some((Bytes::from(text), ((!is_last).then_some(search), false))))
+        }
+    });
+    Ok(Body::from_stream(pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"))))
 }
 
 async fn services(web: &Web, sender: &Sender) -> Result<Vec<ServiceView>, Box<Response>> {
@@ -220,14 +236,13 @@ fn or_empty<T: ToString>(value: &Option<T>) -> String {
 }
 
 fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut text = head.join(",");
-    text.push_str("\r\n");
-    for row in rows {
-        let fields: Vec<String> = row.iter().map(|field| quoted(field)).collect();
-        text.push_str(&fields.join(","));
-        text.push_str("\r\n");
-    }
-    text
+    let head = line(head.iter().map(|&name| name.to_owned()));
+    rows.fold(head, |text, row| text + &line(row.into_iter()))
+}
+
+fn line(fields: impl Iterator<Item = String>) -> String {
+    let fields: Vec<String> = fields.map(|field| quoted(&field)).collect();
+    fields.join(",") + "\r\n"
 }
 
 /// A field of a CSV file (RFC 4180). What a spreadsheet would take for a formula is marked as text.

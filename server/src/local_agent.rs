@@ -5,20 +5,32 @@ use crate::{data_dir::DataDir, data_dir::private_write, hub::Hub};
 use lockstep_agent::{Connect, running, spawn_detached};
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// An agent that runs and does not dial for so long is said in the log.
 const LOOKS_BEFORE_WARNING: u32 = 20;
+const GONE_EVERY: Duration = Duration::from_millis(20);
 const REPLACE_LIMIT: Duration = Duration::from_secs(10);
 const NAME: &str = "local";
+
+/// Waits until no agent runs over a folder: what it does last it does there. It is no child of the
+/// server, so its lock is looked at.
+pub async fn gone(dir: &Path, limit: Duration) -> bool {
+    let look = async {
+        while running(dir).is_ok_and(|pid| pid.is_some()) {
+            sleep(GONE_EVERY).await;
+        }
+    };
+    timeout(limit, look).await.is_ok()
+}
 
 /// Keeps the agent of this machine running.
 #[derive(Clone)]

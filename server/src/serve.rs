@@ -10,7 +10,7 @@ use crate::{
     hub::Hub,
     identity::Identities,
     live::Live,
-    local_agent::LocalAgent,
+    local_agent::{LocalAgent, gone},
     monitor::{Eyes, Monitor},
     port_holder::port_holder,
     telling::Telling,
@@ -168,7 +168,8 @@ impl Server {
             for task in &self.tasks {
                 task.abort();
             }
-            if !self.services.hub.shutdown(true, SERVICES_LIMIT).await {
+            let is_ended = self.services.hub.shutdown(true, SERVICES_LIMIT).await;
+            if !is_ended || !gone(&self.data.agent(), SERVICES_LIMIT).await {
                 tracing::error!("the agent did not end everything in {} s", SERVICES_LIMIT.as_secs());
             }
         }

@@ -35,7 +35,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content="Lockstep deploys services together and takes them back together."/>
                 <link rel="stylesheet" href=pkg/>
                 <link rel="icon" type="image/svg+xml" href=icon/>
-                <HydrationScripts options/>
+                <Scripts options/>
                 <MetaTags/>
             </head>
             <body>
@@ -43,6 +43,19 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </body>
         </html>
     }
+}
+
+/// Brings the page to life once it can be read: what is painted waits for nothing that is not seen.
+#[component]
+fn Scripts(options: LeptosOptions) -> impl IntoView {
+    const SCRIPT: &str = include_str!("start.js");
+    let (pkg, name) = (options.site_pkg_dir, options.output_name);
+    let script = SCRIPT.replace("{js}", &format!("/{pkg}/{name}.js")).replace("{wasm}", &format!("/{pkg}/{name}.wasm"));
+    #[cfg(feature = "ssr")]
+    let nonce = leptos::nonce::use_nonce();
+    #[cfg(not(feature = "ssr"))]
+    let nonce = None::<String>;
+    view! { <script type="module" nonce=nonce>{script}</script> }
 }
 
 #[cfg(feature = "ssr")]

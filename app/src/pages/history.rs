@@ -257,14 +257,16 @@ fn Page(page: Found, query: Query) -> impl IntoView {
     let list = list_of(query);
     let is_empty = page.deployments.is_empty();
     let is_filtered = query.has(&FILTERS);
-    let rows = page
-        .deployments
-        .into_iter()
-        .map(|row| view! { <Row row compared=compared.clone() list=list.clone() query/> })
-        .collect_view();
     let picked = (!compared.is_empty()).then(|| view! {
         <p class="card-head text-meta">{format!("#{compared} is to be compared: choose the other one. ")}<a class="link" href=query.with(&[("a", "")])>"Choose none"</a></p>
     });
+    // A list that is asked again keeps the rows that are as they were, and with them the focus.
+    let key = {
+        let (compared, list) = (compared.clone(), list.clone());
+        move |row: &DeploymentSummary| (row.id, row.phase.key(), compared.clone(), list.clone())
+    };
+    let rows = page.deployments;
+    let row = move |row| view! { <Row row compared=compared.clone() list=list.clone() query/> };
     let body = if is_empty && is_filtered {
         view! { <Nothing heading="No deployment fits"><a class="link" href="/deployments">"Clear filters"</a></Nothing> }.into_any()
     } else if is_empty {
@@ -278,7 +280,7 @@ fn Page(page: Found, query: Query) -> impl IntoView {
                     <th scope="col">"Deployment"</th><th scope="col">"Status"</th><th scope="col">"Environment"</th><th scope="col">"Services"</th>
                     <th scope="col">"User"</th><th scope="col" aria-sort="other">"Asked for"</th><th scope="col">"Took"</th><th scope="col"><span class="sr-only">"Compare"</span></th>
                 </tr></thead>
-                <tbody>{rows}</tbody>
+                <tbody><For each=move || rows.clone() key=key children=row/></tbody>
             </table>
             </div>
         }.into_any()

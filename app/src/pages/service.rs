@@ -93,15 +93,14 @@ fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> im
         let (name, environment, project) = (name.clone(), environment.clone(), project.clone());
         Memo::new(move |_| {
             live.overview.cells.with(|cells| {
-                cells.iter().find_map(|cell| {
-                    cell.view.with(|view| {
-                        let one = &view.service;
-                        let is_it =
-                            one.service == name && one.environment == environment && one.project == project;
-                        is_it
-                            .then(|| (view.checks.last().map(|check| check.at), one.deployment, one.changing))
-                    })
-                })
+                let is_it = |one: &ServiceView| {
+                    one.service == name && one.environment == environment && one.project == project
+                };
+                let cell = cells.iter().find(|cell| cell.service_now(is_it))?;
+                Some(cell.view(|view| {
+                    let service = &view.service;
+                    (view.checks.last().map(|check| check.at), service.deployment, service.changing)
+                }))
             })
         })
     };
@@ -280,7 +279,7 @@ fn line(service: &ServiceView, name: String) -> impl IntoView + use<> {
 fn others(live: Live, wanted: impl Fn(&ServiceView) -> bool) -> Vec<ServiceView> {
     live.overview.states.track();
     live.overview.cells.with(|cells| {
-        let all = cells.iter().map(|cell| cell.view.with_untracked(|view| view.service.clone()));
+        let all = cells.iter().map(|cell| cell.service_now(ServiceView::clone));
         all.filter(|service| wanted(service)).collect()
     })
 }

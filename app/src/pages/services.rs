@@ -28,7 +28,7 @@ fn Shown() -> impl IntoView {
         live.overview.states.track();
         let needle = q.get().to_ascii_lowercase();
         let mut all: Vec<ServiceView> = live.overview.cells.with(|cells| {
-            cells.iter().map(|cell| cell.view.with_untracked(|view| view.service.clone())).collect()
+            cells.iter().map(|cell| cell.service_now(ServiceView::clone)).collect()
         });
         all.retain(|service| {
             let team = service.team.as_ref().map(ToString::to_string).unwrap_or_default();

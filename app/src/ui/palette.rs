@@ -63,8 +63,7 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
     let mut seen = Vec::new();
     live.overview.cells.with(|cells| {
         for cell in cells {
-            cell.view.with_untracked(|view| {
-                let service = &view.service;
+            cell.service_now(|service| {
                 let words = format!("{} {}", service.service, service.environment);
                 let path = service_path(service);
                 if !seen.contains(&path) {

@@ -156,6 +156,7 @@ fn LivePill() -> impl IntoView {
     let live = Live::here();
     let shown = move || match live.link.get() {
         Link::Connecting => ("Connecting".to_owned(), Glyph::Run, Tone::Idle),
+        Link::Live | Link::Polling if live.is_stale.get() => ("Stale".to_owned(), Glyph::Waiting, Tone::Warn),
         Link::Live => ("Live".to_owned(), Glyph::Ok, Tone::Ok),
         Link::Polling => ("Live (polling)".to_owned(), Glyph::Ok, Tone::Ok),
         Link::Waiting { until } => {
@@ -166,7 +167,8 @@ fn LivePill() -> impl IntoView {
         Link::Offline => ("Offline".to_owned(), Glyph::Offline, Tone::Warn),
         Link::SignedOut => ("Signed out".to_owned(), Glyph::Cancelled, Tone::Bad),
     };
-    let can_retry = move || matches!(live.link.get(), Link::Waiting { .. } | Link::Offline);
+    let can_retry =
+        move || live.is_stale.get() || matches!(live.link.get(), Link::Waiting { .. } | Link::Offline);
     let glyph = Signal::derive(move || shown().1);
     view! {
         <div class="live" data-link=move || shown().0.split(' ').next().unwrap_or("").to_ascii_lowercase()>
@@ -235,7 +237,7 @@ pub fn failing(live: Live) -> usize {
     live.overview.states.track();
     live.overview.cells.with(|cells| {
         let is_failing = |service: &lockstep_model::view::ServiceView| State::of(service) == State::Unhealthy;
-        cells.iter().filter(|cell| cell.view.with_untracked(|view| is_failing(&view.service))).count()
+        cells.iter().filter(|cell| cell.service_now(is_failing)).count()
     })
 }
 

@@ -1,7 +1,7 @@
 //! Pages: rendered here, taken over by the WASM. Whoever is not signed in is led to the sign-in
 //! page and afterwards back to where they wanted to go.
 
-use super::{Web, session::query_value};
+use super::{Web, session::query_value, site};
 use crate::identity::Sender;
 use app::{App, backend::Identity, shell};
 use axum::{
@@ -44,7 +44,11 @@ pub(super) fn router(web: &Web) -> Router {
 /// What pages find in their context: who looks at them, and the backend.
 fn context(web: &Web) -> impl Fn() + Clone + Send + Sync + 'static {
     let backend = web.backend.clone();
+    let pieces = site::pieces(&web.options);
     move || {
+        if let Some(pieces) = &pieces {
+            provide_context(pieces.clone());
+        }
         let parts = use_context::<Parts>();
         let sender = parts.as_ref().and_then(|parts| parts.extensions.get::<Sender>());
         provide_context(Identity(sender.and_then(|sender| sender.caller.clone())));

@@ -9,7 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use leptos::config::{LeptosOptions, get_config_from_str};
+use leptos::{
+    WasmSplitManifest,
+    config::{LeptosOptions, get_config_from_str},
+    prelude::ArcStoredValue,
+};
 use std::{borrow::Cow, path::PathBuf, sync::OnceLock};
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
@@ -74,6 +78,14 @@ pub fn options() -> anyhow::Result<LeptosOptions> {
     let mut options = get_config_from_str(LEPTOS)?;
     options.site_pkg_dir = format!("{}/{}", options.site_pkg_dir, build_id()).into();
     Ok(options)
+}
+
+/// Which pieces of the WASM a page needs, so that its head can name them and the browser fetches them
+/// before the code that asks for them runs.
+pub(super) fn pieces(options: &LeptosOptions) -> Option<WasmSplitManifest> {
+    let manifest = serde_json::from_slice(file("__wasm_split_manifest.json")?).ok()?;
+    let loader = "__wasm_split.______________________.js".to_owned();
+    Some(WasmSplitManifest(ArcStoredValue::new((format!("/{}", options.site_pkg_dir), manifest, loader))))
 }
 
 pub(super) fn router(options: &LeptosOptions) -> Router {

@@ -90,6 +90,17 @@ impl Reader {
         }
     }
 
+    /// Brings the output itself onto the screen, unless it is there.
+    fn come(self) {
+        let Some(node) = self.node.get_untracked() else { return };
+        let rect = node.get_bounding_client_rect();
+        let middle = rect.top() + rect.height() / 2.0;
+        let height = window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or(0.0);
+        if !(0.0..height).contains(&middle) {
+            node.scroll_into_view_with_bool(false);
+        }
+    }
+
     /// Brings the line at a place among those shown into view.
     fn to(self, shown: usize) {
         let block = shown / BLOCK;
@@ -228,7 +239,10 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
         }
         let place = store.with_value(|log| log.place_of(wanted))?;
         let shown = places.with_untracked(|places| places.binary_search(&place).ok())?;
-        request_animation_frame(move || reader.to(shown));
+        request_animation_frame(move || {
+            reader.come();
+            reader.to(shown);
+        });
         cursor
     });
     let go = move |by: i64| {
@@ -263,11 +277,13 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
     let on_scroll = move |_| {
         let Some(node) = reader.node.get_untracked() else { return };
         let at_end = node.scroll_height() - node.scroll_top() - node.client_height() <= END_PX;
-        reader.scroll.set((f64::from(node.scroll_top()), f64::from(node.client_height())));
+        let (was, _) = reader.scroll.get_untracked();
+        let top = f64::from(node.scroll_top());
+        reader.scroll.set((top, f64::from(node.client_height())));
         if at_end {
             unread.set(0);
-        }
-        if reader.follow.get_untracked() != at_end && !at_end {
+        } else if top < was {
+            // Only who goes back reads; lines that turn out higher than thought move nobody.
             reader.follow.set(false);
         }
     };

@@ -1,0 +1,370 @@
+//! Services by environment: how each one is, what needs somebody first.
+
+use crate::{
+    live::{Cell, Live},
+    query::Query,
+    time::{When, duration},
+    ui::{Nothing, Pill, State, service_path},
+};
+use leptos::{either::Either, prelude::*};
+use lockstep_model::{
+    ProjectName,
+    health::Health,
+    live::{CHECKS_SHOWN, CellView},
+    view::{EnvironmentView, ServiceView},
+};
+use std::fmt::Write;
+
+/// A service with its cells, one an environment.
+#[derive(Clone)]
+struct Row {
+    name: String,
+    below: String,
+    cells: Vec<Option<Cell>>,
+    /// Another one is drawn anew.
+    key: String,
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Filter {
+    q: String,
+    env: String,
+    status: String,
+}
+
+/// The rows of a project in the order of the page: what needs somebody first.
+fn rows(
+    cells: &[Cell],
+    environments: &[EnvironmentView],
+    project: &ProjectName,
+    filter: &Filter,
+) -> Vec<Row> {
+    // By name.
+    let mut found = Vec::<(State, bool, Row)>::new();
+    for cell in cells {
+        cell.service_now(|service| {
+            let Some(column) = environments.iter().position(|one| one.name == service.environment) else {
+                return;
+            };
+            if service.project != *project {
+                return;
+            }
+            let name = service.service.as_str();
+            let place =
+                found.binary_search_by(|(.., row)| row.name.as_str().cmp(name)).unwrap_or_else(|place| {
+                    let needs: Vec<&str> = service.needs.iter().map(|need| need.as_str()).collect();
+                    let mut below = if needs.is_empty() {
+                        "independent".to_owned()
+                    } else {
+                        format!("needs {}", needs.join(", "))
+                    };
+                    if let Some(team) = &service.team {
+                        let _ = write!(below, " · {team}");
+                    }
+                    let key = format!("{name} {below} {}", environments.len());
+                    let row = Row { name: name.to_owned(), below, cells: vec![None; environments.len()], key };
+                    found.insert(place, (State::NotDeployed, false, row));
+                    place
+                });
+            let (worst, fits, row) = &mut found[place];
+            let state = State::of(service);
+            *worst = (*worst).min(state);
+            *fits |= filter.status.is_empty() || state.key() == filter.status;
+            row.key.push(' ');
+            row.key.push_str(service.environment.as_str());
+            row.cells[column] = Some(cell.clone());
+        });
+    }
+    let needle = filter.q.to_ascii_lowercase();
+    let mut rows: Vec<(State, Row)> = found
+        .into_iter()
+        .filter(|(_, fits, row)| {
+            *fits
+                && (row.name.to_ascii_lowercase().contains(&needle)
+                    || row.below.to_ascii_lowercase().contains(&needle))
+        })
+        .map(|(state, _, row)| (state, row))
+        .collect();
+    rows.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+#[component]
+pub(super) fn Matrix() -> impl IntoView {
+    let live = Live::here();
+    let query = Query::here();
+    let filter =
+        Memo::new(move |_| Filter { q: query.get("q"), env: query.get("env"), status: query.get("status") });
+    let is_filtered = Memo::new(move |_| query.has(&["q", "env", "status"]));
+    let projects = Memo::new(move |_| {
+        live.overview.environments.with(|all| {
+            let mut projects: Vec<ProjectName> = all.iter().map(|one| one.project.clone()).collect();
+            projects.dedup();
+            projects
+        })
+    });
+    let chip = move |state: State| {
+        let is_on = move || filter.with(|filter| filter.status == state.key());
+        view! {
+            <a class="chip" href=move || query.with(&[("status", if is_on() { "" } else { state.key() })])
+                aria-current=move || is_on().then_some("true")>{state.look().word}</a>
+        }
+    };
+    let environments = move || {
+        let mut names: Vec<String> =
+            live.overview.environments.with(|all| all.iter().map(|one| one.name.to_string()).collect());
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| {
+            let label = name.clone();
+            let is_on = { let name = name.clone(); move || filter.with(|filter| filter.env == name) };
+            let toggle = { let is_on = is_on.clone(); move || query.with(&[("env", if is_on() { "" } else { &name })]) };
+            view! { <a class="chip" href=toggle aria-current=move || is_on().then_some("true")>{label}</a> }
+        }).collect_view()
+    };
+    view! {
+        <section class="card" aria-labelledby="services-title">
+            <div class="card-head">
+                <h2 id="services-title" class="font-semibold">"Services"</h2>
+                <form method="get" role="search" aria-label="Filter services" class="filter" on:submit=|event| event.prevent_default()>
+                    <input class="input input-small" type="search" name="q" placeholder="Filter services" aria-label="Filter services" data-key="/"
+                        prop:value=move || filter.with(|filter| filter.q.clone())
+                        on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
+                </form>
+                <div class="chips" role="group" aria-label="Show only">
+                    {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing].map(chip)}
+                    {environments}
+                </div>
+                {move || is_filtered.get().then(|| view! { <a class="link text-meta" href="/">"Clear filters"</a> })}
+                <span class="ml-auto flex gap-2 text-meta">
+                    <a class="link" href="/services.csv" rel="external" download="">"CSV"</a>
+                    <a class="link" href="/services.json" rel="external" download="">"JSON"</a>
+                </span>
+            </div>
+            <For each=move || projects.get() key=|project| project.clone() let(project)>
+                <ProjectTable project filter several=Signal::derive(move || projects.with(|all| all.len() > 1))/>
+            </For>
+        </section>
+    }
+}
+
+#[component]
+fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool>) -> impl IntoView {
+    let live = Live::here();
+    let name = project.to_string();
+    let columns = {
+        let project = project.clone();
+        Memo::new(move |_| {
+            let wanted = filter.with(|filter| filter.env.clone());
+            live.overview.environments.with(|all| {
+                let ours = all.iter().filter(|one| one.project == project);
+                ours.filter(|one| wanted.is_empty() || one.name.as_str() == wanted)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            })
+        })
+    };
+    let shown = Memo::new(move |_| {
+        live.overview.states.track();
+        live.overview.cells.with(|cells| {
+            columns.with(|columns| filter.with(|filter| rows(cells, columns, &project, filter)))
+        })
+    });
+    let row = move |row: Row| {
+        let cells = row
+            .cells
+            .into_iter()
+            .zip(columns.get_untracked())
+            .map(|(cell, environment)| {
+                let label = environment.name.to_string();
+                match cell {
+                    Some(cell) => Either::Left(view! { <td data-label=label><CellShown cell/></td> }),
+                    None => {
+                        Either::Right(view! { <td data-label=label class="text-subtle">"no target"</td> })
+                    }
+                }
+            })
+            .collect_view();
+        view! {
+            <tr>
+                <th scope="row">
+                    <span class="font-semibold">{row.name}</span>
+                    <span class="block text-meta text-subtle font-normal">{row.below}</span>
+                </th>
+                {cells}
+            </tr>
+        }
+    };
+    view! {
+        {move || several.get().then(|| view! { <h3 class="group-title">{name.clone()}</h3> })}
+        <Show when=move || !shown.with(Vec::is_empty) fallback=|| view! {
+            <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
+        }>
+            <div class="table-scroll">
+            <table class="matrix">
+                <caption class="sr-only">"Services by environment; those that need somebody first"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Service"</th>
+                        {move || columns.get().into_iter().map(|one| view! { <th scope="col">{one.name.to_string()}</th> }).collect_view()}
+                    </tr>
+                </thead>
+                <tbody>
+                    <For each=move || shown.get() key=|row| row.key.clone() children=row/>
+                </tbody>
+            </table>
+            </div>
+        </Show>
+    }
+}
+
+/// One service in one environment.
+#[component]
+fn CellShown(cell: Cell) -> impl IntoView {
+    let live = Live::here();
+    let service = {
+        let cell = cell.clone();
+        Memo::new(move |_| cell.service(ServiceView::clone))
+    };
+    let state = Memo::new(move |_| service.with(State::of));
+    let look = Signal::derive(move || state.get().look());
+    let version = move || {
+        service.with(|service| service.version.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string))
+    };
+    let below = move || {
+        service.with(|service| match (service.changing, service.since) {
+            (Some(id), _) => Either::Left(
+                view! { <a class="link" href=format!("/deployments/{id}")>{format!("deployment #{id}")}</a> },
+            ),
+            (None, Some(at)) => Either::Right(Either::Left(view! { <span>"since "<When at/></span> })),
+            (None, None) => Either::Right(Either::Right(())),
+        })
+    };
+    let seen = move || {
+        let is_well = matches!(state.get(), State::Healthy | State::Changing | State::NotDeployed);
+        service.with(|service| {
+            service.evidence.as_ref().filter(|_| !is_well).map(|evidence| {
+                view! { <span class="cell-seen">{format!("{}: {}", evidence.check, evidence.reason)}</span> }
+            })
+        })
+    };
+    let p95 = {
+        let cell = cell.clone();
+        Memo::new(move |_| cell.view(CellView::p95_ms))
+    };
+    let p95 = move || {
+        p95.get().map(|ms| if ms == 0 { "p95 < 1 ms".to_owned() } else { format!("p95 {}", duration(ms)) })
+    };
+    let path = service.with_untracked(service_path);
+    // Browsers leave out what is far from the screen, and say when that changes.
+    let follow = {
+        let cell = cell.clone();
+        move |event: web_sys::Event| {
+            let skipped = js_sys::Reflect::get(&event, &"skipped".into());
+            cell.set_near(!skipped.is_ok_and(|skipped| skipped.is_truthy()));
+        }
+    };
+    let name = service.with_untracked(|service| format!("{} in {}", service.service, service.environment));
+    view! {
+        <div class="cell" class:is-stale=move || live.is_stale.get() on:contentvisibilityautostatechange=follow>
+            <span class="cell-line">
+                <a class="cell-state" href=path aria-label=move || format!("{name}: {}", look.get().word) data-entry=""><Pill look/></a>
+                <span class="mono">{version}</span>
+            </span>
+            <Checks cell/>
+            <span class="cell-line text-meta text-subtle">{below}<span class="mono">{p95}</span></span>
+            {seen}
+        </div>
+    }
+}
+
+/// The last looks as bars: one path a kind, so that hundreds of them cost little.
+#[component]
+fn Checks(cell: Cell) -> impl IntoView {
+    let paths = Memo::new(move |_| {
+        cell.view(|view| {
+            let mut paths = [String::new(), String::new(), String::new(), String::new()];
+            let empty = CHECKS_SHOWN - view.checks.len().min(CHECKS_SHOWN);
+            for (place, check) in view.checks.iter().enumerate() {
+                let (kind, top) = match check.health {
+                    Health::Healthy => (0, 0),
+                    Health::Degraded => (1, 5),
+                    Health::Unhealthy => (2, 0),
+                    Health::Unknown => (3, 9),
+                };
+                let _ = write!(paths[kind], "M{} {top}h4v{}h-4Z", (empty + place) * 6, 14 - top);
+            }
+            let well = view.checks.iter().filter(|check| check.health == Health::Healthy).count();
+            let words = match view.checks.len() {
+                0 => "not looked at yet".to_owned(),
+                all => format!("{well} of the last {all} checks healthy"),
+            };
+            (paths, words)
+        })
+    });
+    const FILLS: [&str; 4] = ["fill-ok", "fill-warn", "fill-bad", "fill-idle"];
+    // What nobody sees is not in the page: nearly all looks are of one kind.
+    let drawn = move || {
+        paths.with(|(paths, _)| {
+            let all = FILLS.into_iter().zip(paths).filter(|(_, path)| !path.is_empty());
+            all.map(|(class, path)| view! { <path class=class d=path.clone()/> }).collect_view()
+        })
+    };
+    view! {
+        <svg class="checks" viewBox="0 0 178 14" preserveAspectRatio="none" role="img" aria-label=move || paths.with(|(_, words)| words.clone())>
+            {drawn}
+        </svg>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leptos::prelude::Owner;
+    use lockstep_model::{health::Health, view::ServiceView};
+
+    fn cell(name: &str, health: Option<Health>) -> Cell {
+        let service = ServiceView {
+            project: "shop".parse().expect("valid"),
+            environment: "staging".parse().expect("valid"),
+            service: name.parse().expect("valid"),
+            team: None,
+            version: Some("1.0.0".parse().expect("valid")),
+            revision: None,
+            deployment: None,
+            since: None,
+            health,
+            evidence: None,
+            address: None,
+            changing: None,
+            needs: Vec::new(),
+        };
+        Cell::new(CellView { service, checks: Vec::new() })
+    }
+
+    #[test]
+    fn what_is_not_well_comes_first_and_unknown_is_not_healthy() {
+        let _owner = Owner::new();
+        _owner.set();
+        let cells = [cell("a", Some(Health::Healthy)), cell("b", None), cell("c", Some(Health::Unhealthy))];
+        let environments = [EnvironmentView {
+            project: "shop".parse().expect("valid"),
+            name: "staging".parse().expect("valid"),
+            is_guarded: false,
+        }];
+        let project = "shop".parse().expect("valid");
+        let all = Filter { q: String::new(), env: String::new(), status: String::new() };
+        let names = |filter: &Filter| -> Vec<String> {
+            rows(&cells, &environments, &project, filter).into_iter().map(|row| row.name).collect()
+        };
+        assert_eq!(names(&all), ["c", "b", "a"]);
+        assert_eq!(names(&Filter { status: "unknown".to_owned(), ..all.clone() }), ["b"]);
+        assert_eq!(names(&Filter { q: "C".to_owned(), ..all }), ["c"]);
+    }
+}

@@ -67,6 +67,32 @@ test.describe.serial("live", () => {
     await context.close();
   });
 
+  test("what is old says so, and its clocks stand", async ({ browser }) => {
+    test.setTimeout(90_000);
+    const context = await as(browser, "viewer");
+    const page = await context.newPage();
+    // A network that takes everything and answers nothing.
+    let isDeaf = false;
+    await page.routeWebSocket(/\/live$/, (socket) => {
+      const server = socket.connectToServer();
+      socket.onMessage((message) => { if (!isDeaf) server.send(message); });
+      server.onMessage((message) => { if (!isDeaf) socket.send(message); });
+    });
+    await page.route("**/api/**", (route) => (isDeaf ? undefined : route.continue()));
+    await open(page, "/");
+    await isLive(page);
+    await expect(page.locator(".cell.is-stale")).toHaveCount(0);
+    isDeaf = true;
+    await expect(page.locator(".cell.is-stale").first()).toBeVisible({ timeout: 40_000 });
+    await expect(page.getByText("Nothing was heard since")).toBeVisible();
+    await expect(link(page)).not.toContainText("Live");
+    await expect(page.getByRole("button", { name: "Retry now" })).toBeVisible();
+    isDeaf = false;
+    await expect(page.locator(".cell.is-stale")).toHaveCount(0, { timeout: 40_000 });
+    await isLive(page);
+    await context.close();
+  });
+
   test("without sockets the page asks, and shows the same", async ({ browser }) => {
     const context = await as(browser, "viewer");
     const page = await context.newPage();

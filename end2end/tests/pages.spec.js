@@ -55,6 +55,24 @@ for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [360, "light"], 
   });
 }
 
+// 1280 px at 200 % are 640, at 400 % 320 (WCAG 1.4.10).
+test("nothing is lost when everything is larger", async ({ browser }) => {
+  test.setTimeout(120_000);
+  const context = await as(browser, "admin");
+  const page = await context.newPage();
+  for (const [name, path] of pages()) {
+    await open(page, path);
+    for (const width of [640, 320]) {
+      await test.step(`${name} at ${width} px`, async () => {
+        await page.setViewportSize({ width, height: 512 });
+        await fits(page);
+        await expect(page.locator("h1").first()).toBeVisible();
+      });
+    }
+  }
+  await context.close();
+});
+
 test("what pages show is there without JavaScript", async ({ browser }) => {
   const context = await as(browser, "viewer", { javaScriptEnabled: false });
   const page = await context.newPage();

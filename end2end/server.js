@@ -17,29 +17,25 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-// Starts a server over a data folder; the process's number is kept beside it, so that whoever ends it
-// need not be whoever started it.
+// Starts a server over a data folder; the process's number and what it says are kept beside it, so that
+// whoever ends it need not be whoever started it.
 async function start(data, port, flags = ["--demo"]) {
+  const said = path.join(data, "..", "said");
+  const log = fs.openSync(said, "w");
   const server = spawn(PROGRAM, ["serve", ...flags, "--addr", `127.0.0.1:${port}`, "--data-dir", data], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", log, log],
     env: { PATH: process.env.PATH },
     detached: true,
   });
-  let said = "";
-  await new Promise((resolve, reject) => {
-    const hear = (chunk) => {
-      said += chunk;
-      if (said.includes(flags.includes("--demo") ? "^C ends the server" : "Commands on this machine")) resolve();
-    };
-    server.stdout.on("data", hear);
-    server.stderr.on("data", hear);
-    server.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
-    setTimeout(() => reject(new Error(`the server was not up in time:\n${said}`)), PATIENCE_MS).unref();
-  });
-  server.removeAllListeners("exit");
+  fs.closeSync(log);
+  const isUp = flags.includes("--demo") ? "^C ends the server" : "Commands on this machine";
+  for (let waited = 0; !fs.readFileSync(said, "utf8").includes(isUp); waited += 20) {
+    const problem = server.exitCode !== null ? `the server ended with ${server.exitCode}` : "the server was not up in time";
+    if (server.exitCode !== null || waited > PATIENCE_MS) throw new Error(`${problem}:\n${fs.readFileSync(said, "utf8")}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   fs.writeFileSync(path.join(data, "..", "pid"), String(server.pid));
   server.unref();
-  return said;
 }
 
 const isAlive = (pid) => {
@@ -49,12 +45,14 @@ const isAlive = (pid) => {
 // Sends a signal to the server of a data folder and waits until it is gone.
 async function end(data, signal = "SIGTERM") {
   const pid = Number(fs.readFileSync(path.join(data, "..", "pid"), "utf8"));
-  if (!isAlive(pid)) return;
+  const said = fs.readFileSync(path.join(data, "..", "said"), "utf8");
+  if (!isAlive(pid)) throw new Error(`the server of ${data} ended by itself:\n${said.slice(-4000)}`);
   process.kill(pid, signal);
   for (let waited = 0; isAlive(pid) && waited < PATIENCE_MS; waited += 20) {
     // A child of this process stays until it is waited for, which the event loop does.
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  if (said.includes("panicked")) throw new Error(`the server of ${data} panicked:\n${said.slice(-4000)}`);
 }
 
 function command(data, ...args) {
@@ -80,7 +78,8 @@ module.exports = async () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "lockstep-end2end-"));
   const data = path.join(folder, "data");
   const port = await freePort();
-  const said = await start(data, port);
+  await start(data, port);
+  const said = fs.readFileSync(path.join(folder, "said"), "utf8");
   const url = `http://127.0.0.1:${port}`;
   process.env.LOCKSTEP_URL = url;
   process.env.LOCKSTEP_LINK = said.match(/Sign in .*: (\S+)/)[1];

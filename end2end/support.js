@@ -41,8 +41,13 @@ const isLive = (page) => expect(link(page)).toContainText("Live", { timeout: 15_
 
 // Nothing sticks out to the side.
 async function fits(page) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  expect(content).toBeLessThanOrEqual(window);
+  const out = await page.evaluate(() => {
+    if (document.documentElement.scrollWidth <= innerWidth) return [];
+    return [...document.body.querySelectorAll("*")]
+      .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+      .map((element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 40)}`);
+  });
+  expect(out).toEqual([]);
 }
 
 const lastId = () => Number(JSON.parse(command("history", "--json")).deployments[0].id);

@@ -31,7 +31,11 @@ pub fn Dialog(
         };
     });
     view! {
-        <dialog node_ref=node class=format!("dialog {class}") aria-label=move || title.get() on:close=move |_| open.set(false)
+        <dialog node_ref=node class=format!("dialog {class}") aria-label=move || title.get()
+            // The browser tells of it later; by then somebody may have opened it again.
+            on:close=move |_| {
+                if !node.get_untracked().is_some_and(|dialog| dialog.open()) { open.set(false); }
+            }
             // A click beside it closes it.
             on:click=move |event| {
                 let is_beside = node.get_untracked().is_some_and(|dialog| {

@@ -42,12 +42,13 @@ const isAlive = (pid) => {
   try { process.kill(pid, 0); return true; } catch { return false; }
 };
 
-// Sends a signal to the server of a data folder and waits until it is gone.
-async function end(data, signal = "SIGTERM") {
+// Ends the server of a data folder, by a signal unless told otherwise, and waits until it is gone. What
+// a server without the demo has started goes on then.
+async function end(data, how = (pid) => process.kill(pid, "SIGTERM")) {
   const pid = Number(fs.readFileSync(path.join(data, "..", "pid"), "utf8"));
   const said = fs.readFileSync(path.join(data, "..", "said"), "utf8");
   if (!isAlive(pid)) throw new Error(`the server of ${data} ended by itself:\n${said.slice(-4000)}`);
-  process.kill(pid, signal);
+  how(pid);
   for (let waited = 0; isAlive(pid) && waited < PATIENCE_MS; waited += 20) {
     // A child of this process stays until it is waited for, which the event loop does.
     await new Promise((resolve) => setTimeout(resolve, 20));

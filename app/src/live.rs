@@ -7,7 +7,7 @@ mod overview;
 #[cfg(feature = "hydrate")]
 mod socket;
 
-pub use log::{Level, Line, LogStore, Wanted, find, lines_of};
+pub use log::{Level, Line, LogStore, Places, Wanted, find, lines_of};
 pub use overview::{Cell, OverviewStore};
 
 use crate::few::Few;
@@ -19,6 +19,7 @@ use lockstep_model::{
     live::{Patch, Place, ServerFrame, Snapshot, Topic},
     view::{CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, StepView},
 };
+use std::sync::Arc;
 
 /// How the page hears of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct DeploymentStore {
     /// What needs these services and is not part of it.
     pub outside: ArcRwSignal<Vec<OutsideView>>,
     /// What never changes: the manifest, warnings, what is expected.
-    pub rest: StoredValue<DeploymentDetail>,
+    pub rest: Arc<DeploymentDetail>,
 }
 
 impl DeploymentStore {
@@ -63,7 +64,7 @@ impl DeploymentStore {
             steps: ArcRwSignal::new(steps),
             checkpoints: ArcRwSignal::new(std::mem::take(&mut detail.checkpoints)),
             outside: ArcRwSignal::new(std::mem::take(&mut detail.outside)),
-            rest: StoredValue::new(detail),
+            rest: Arc::new(detail),
         }
     }
 

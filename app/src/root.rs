@@ -50,7 +50,9 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn Scripts(options: LeptosOptions) -> impl IntoView {
     const SCRIPT: &str = include_str!("start.js");
     let (pkg, name) = (options.site_pkg_dir, options.output_name);
-    let script = SCRIPT.replace("{js}", &format!("/{pkg}/{name}.js")).replace("{wasm}", &format!("/{pkg}/{name}.wasm"));
+    let script = SCRIPT
+        .replace("{js}", &format!("/{pkg}/{name}.js"))
+        .replace("{wasm}", &format!("/{pkg}/{name}.wasm"));
     #[cfg(feature = "ssr")]
     let nonce = leptos::nonce::use_nonce();
     #[cfg(not(feature = "ssr"))]

@@ -84,7 +84,7 @@ test("a hundred thousand lines stay smooth", async ({ browser }) => {
     expect(heard).toEqual([]);
     await context.close();
   } finally {
-    await end(data);
+    await end(data, () => run(data, "stop", "--all"));
     fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
 });

@@ -25,7 +25,7 @@ use axum::{
     extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::HeaderMap,
     middleware,
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{any, get, post},
 };
 use leptos::config::LeptosOptions;
@@ -35,7 +35,8 @@ use lockstep_model::{
     access::Permission,
     error::{ErrorBody, ErrorKind},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{any::Any, net::SocketAddr, sync::Arc};
+use tower_http::catch_panic::CatchPanicLayer;
 
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
@@ -151,6 +152,7 @@ impl Web {
             .merge(routes)
             .merge(pages)
             .merge(site::router(&self.options))
+            .layer(CatchPanicLayer::custom(faulty))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
     }
 }
@@ -183,4 +185,10 @@ async fn agent(
     upgrade: WebSocketUpgrade,
 ) -> axum::response::Response {
     web.hub.accept(&headers, upgrade)
+}
+
+/// The answer to a request whose handler panicked; what happened stands in the log.
+fn faulty(_: Box<dyn Any + Send>) -> Response {
+    let message = "the server made a fault while it answered, and wrote it to its log; please try again";
+    guard::plain(&ErrorBody::new(ErrorKind::Internal, message))
 }

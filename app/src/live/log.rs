@@ -65,12 +65,30 @@ struct Lines {
     steps: Vec<String>,
     /// Lines before the first one here.
     before: u64,
+    /// Rises whenever a place comes to hold another line.
+    order: u64,
+}
+
+/// Places of lines, good until lines come to stand elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// As of which order of the lines.
+    pub order: u64,
+    lines: Vec<u32>,
+}
+
+impl std::ops::Deref for Places {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.lines
+    }
 }
 
 /// The output of a deployment.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    lines: StoredValue<Lines>,
+    lines: ArcStoredValue<Lines>,
     /// Ticks with every change.
     pub changed: ArcRwSignal<u64>,
 }
@@ -117,7 +135,7 @@ pub struct Wanted {
 
 impl LogStore {
     pub(super) fn new(tail: LogTail) -> Self {
-        let store = Self { lines: StoredValue::new(Lines::default()), changed: ArcRwSignal::new(0) };
+        let store = Self { lines: ArcStoredValue::new(Lines::default()), changed: ArcRwSignal::new(0) };
         store.renew(tail);
         store
     }
@@ -132,7 +150,7 @@ impl LogStore {
                     lines.push(line);
                 }
             } else {
-                *lines = Lines { before: tail.before, ..Lines::default() };
+                *lines = Lines { before: tail.before, order: lines.order + 1, ..Lines::default() };
                 for line in &tail.lines {
                     lines.push(line);
                 }
@@ -156,7 +174,7 @@ impl LogStore {
     pub fn prepend(&self, earlier: &[LogLine], more: bool) {
         self.lines.update_value(|lines| {
             let first = lines.entries.first().map_or(i64::MAX, |entry| entry.cursor);
-            let mut whole = Lines::default();
+            let mut whole = Lines { order: lines.order + 1, ..Lines::default() };
             for line in earlier.iter().filter(|line| line.cursor < first) {
                 whole.push(line);
             }
@@ -185,7 +203,7 @@ impl LogStore {
     }
 
     /// Places of lines that are wanted.
-    pub fn places(&self, wanted: &Wanted) -> Vec<u32> {
+    pub fn places(&self, wanted: &Wanted) -> Places {
         self.lines
             .try_with_value(|lines| {
                 let fits = |entry: &Entry| {
@@ -195,7 +213,8 @@ impl LogStore {
                         && wanted.step.as_deref().is_none_or(|wanted| wanted == step)
                         && wanted.service.as_deref().is_none_or(|wanted| Some(wanted) == service)
                 };
-                (0..).zip(&lines.entries).filter(|(_, entry)| fits(entry)).map(|(place, _)| place).collect()
+                let fitting = (0..).zip(&lines.entries).filter(|(_, entry)| fits(entry));
+                Places { order: lines.order, lines: fitting.map(|(place, _)| place).collect() }
             })
             .unwrap_or_default()
     }
@@ -314,6 +333,20 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_holds_another_line_is_another_place() {
+        let log = LogStore::new(LogTail { lines: vec![line(5, "five"), line(6, "six")], before: 4 });
+        let all = Wanted::default();
+        let first = log.places(&all);
+        log.renew(LogTail { lines: vec![line(90, "ninety"), line(91, "ninety-one")], before: 89 });
+        let anew = log.places(&all);
+        assert!(first != anew && first[..] == anew[..], "as many lines, and all of them others");
+        log.prepend(&[line(89, "eighty-nine")], true);
+        assert_ne!(anew.order, log.places(&all).order);
+        log.append(vec![line(92, "ninety-two")]);
+        assert_eq!(log.places(&all).len(), 4);
+    }
+
+    #[test]
     fn what_was_written_over_is_not_shown_and_levels_go_by_words() {
         let _owner = Owner::new();
         _owner.set();
@@ -323,7 +356,7 @@ mod tests {
         assert_eq!(texts(&log)[0], "100 %");
         assert_eq!((log.count(Level::Error), log.count(Level::Warning)), (1, 2));
         let wanted = Wanted { level: Some(Level::Error), ..Wanted::default() };
-        assert_eq!(log.places(&wanted), [1]);
+        assert_eq!(log.places(&wanted)[..], [1]);
         let wanted = Wanted { service: Some("other".to_owned()), ..Wanted::default() };
         assert!(log.places(&wanted).is_empty());
         assert_eq!(log.matches(&[0, 1, 2], "POOL"), [1]);

@@ -123,7 +123,8 @@ impl OverviewStore {
             let key = key(&now.service);
             let at = |place: usize| known.get(place).filter(|cell: &&Cell| cell.key == key);
             if let Some(cell) = at(place) {
-                if cell.view.with_untracked(|known| *known != now) && cell.change(true, |known| *known = now) {
+                if cell.view.with_untracked(|known| *known != now) && cell.change(true, |known| *known = now)
+                {
                     due.push(cell.clone());
                 }
                 return cell.clone();

@@ -376,8 +376,8 @@ fn undo_words(undo: &Undo) -> String {
 #[component]
 fn PlanShown(store: DeploymentStore) -> impl IntoView {
     let steps = RwSignal::from(store.steps);
-    let warnings = store.rest.with_value(|rest| rest.warnings.clone());
-    let digest = store.rest.with_value(|rest| rest.manifest.to_string());
+    let warnings = store.rest.warnings.clone();
+    let digest = store.rest.manifest.to_string();
     let warnings = (!warnings.is_empty()).then(|| {
         let lines = warnings.iter().map(|warning| {
             let who = warning.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();

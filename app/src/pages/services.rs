@@ -27,9 +27,10 @@ fn Shown() -> impl IntoView {
     let services = Memo::new(move |_| {
         live.overview.states.track();
         let needle = q.get().to_ascii_lowercase();
-        let mut all: Vec<ServiceView> = live.overview.cells.with(|cells| {
-            cells.iter().map(|cell| cell.service_now(ServiceView::clone)).collect()
-        });
+        let mut all: Vec<ServiceView> = live
+            .overview
+            .cells
+            .with(|cells| cells.iter().map(|cell| cell.service_now(ServiceView::clone)).collect());
         all.retain(|service| {
             let team = service.team.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("{} {} {} {team}", service.project, service.environment, service.service)

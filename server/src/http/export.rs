@@ -46,7 +46,8 @@ pub(super) async fn deployments_csv(
     asked: Asked,
 ) -> Response {
     let page = |rows: Vec<DeploymentSummary>, place: Place| {
-        let head = if place.is_first { line(DEPLOYMENT_HEAD.map(str::to_owned).into_iter()) } else { String::new() };
+        let head =
+            if place.is_first { line(DEPLOYMENT_HEAD.map(str::to_owned).into_iter()) } else { String::new() };
         Ok(head + &rows.iter().map(|row| line(deployment_fields(row).into_iter())).collect::<String>())
     };
     match deployments(&web, &sender, asked, page) {
@@ -62,7 +63,13 @@ pub(super) async fn deployments_json(
 ) -> Response {
     let page = |rows: Vec<DeploymentSummary>, place: Place| {
         let items: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        let begin = if place.is_first { "[" } else if items.is_empty() { "" } else { ",\n" };
+        let begin = if place.is_first {
+            "["
+        } else if items.is_empty() {
+            ""
+        } else {
+            ",\n"
+        };
         let end = if place.is_last { "]\n" } else { "" };
         Ok(format!("{begin}{}{end}", items.join(",\n")))
     };

@@ -241,7 +241,8 @@ impl Connection {
                 }
                 // Nothing is told to somebody who may not hear it any more; a page that reads slowly on
                 // purpose hears no longer than others.
-                if self.withdrawals.has_changed().unwrap_or(false) || self.checked.elapsed() >= RECHECK_EVERY {
+                if self.withdrawals.has_changed().unwrap_or(false) || self.checked.elapsed() >= RECHECK_EVERY
+                {
                     self.recheck(false).await?;
                 }
                 subscription.is_begun = true;

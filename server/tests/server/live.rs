@@ -168,17 +168,18 @@ async fn the_socket_is_for_those_who_may_see_and_for_our_own_pages() {
 async fn a_session_that_ends_and_a_token_that_is_revoked_end_their_sockets() {
     let server = Lockstep::start();
     let (url, cookie) = (server.url(), server.sign_in("anna", Role::Viewer).await);
-    let mut of_session =
-        open(&server, &[("cookie", &cookie), ("origin", &url)]).await.expect("let in");
-    let token: Value = serde_json::from_str(&server.ok(&["token", "add", "watcher", "--role", "viewer", "--json"]))
-        .expect("JSON");
+    let mut of_session = open(&server, &[("cookie", &cookie), ("origin", &url)]).await.expect("let in");
+    let token: Value =
+        serde_json::from_str(&server.ok(&["token", "add", "watcher", "--role", "viewer", "--json"]))
+            .expect("JSON");
     let secret = token["secret"].as_str().expect("a secret");
     let mut of_token = open(&server, &[("authorization", &bearer(secret))]).await.expect("let in");
     for socket in [&mut of_session, &mut of_token] {
         say(socket, json!({"subscribe": {"topic": "overview"}})).await;
         assert!(matches!(hear(socket).await, Ok(ServerFrame::Snapshot { .. })));
     }
-    let out = server.http.post(format!("{url}/session/sign_out")).header("cookie", &cookie).header("origin", &url);
+    let out =
+        server.http.post(format!("{url}/session/sign_out")).header("cookie", &cookie).header("origin", &url);
     assert!(out.send().await.expect("an answer").status().as_u16() < 400);
     assert_eq!(hear(&mut of_session).await, Err(4401));
     server.ok(&["token", "revoke", token["token"]["id"].as_str().expect("an id")]);

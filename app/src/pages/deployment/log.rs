@@ -3,7 +3,7 @@
 
 use crate::{
     api::deployment_logs,
-    live::{Level, Line, Live, LogStore, Wanted, find, lines_of},
+    live::{Level, Line, Live, LogStore, Places, Wanted, find, lines_of},
     prefs::{Preferences, Zone},
     query::Query,
     time::{clock_time, iso},
@@ -39,7 +39,7 @@ pub(super) fn Log(id: DeploymentId) -> impl IntoView {
 struct Reader {
     log: StoredValue<LogStore>,
     /// Places of lines that fit the filter.
-    places: Memo<Vec<u32>>,
+    places: Memo<Places>,
     /// Heights of blocks that were measured.
     heights: StoredValue<Vec<f64>>,
     /// Ticks when a height was measured anew.
@@ -161,7 +161,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
 
     // What comes is followed, unless somebody reads.
     Effect::new(move |before: Option<usize>| {
-        let count = places.with(Vec::len);
+        let count = places.with(|places| places.len());
         is_virtual.track();
         if reader.follow.get_untracked() {
             // Once when the lines are there, once more when their heights are known.
@@ -332,7 +332,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
     };
     let is_empty = move || {
         changed.track();
-        places.with(Vec::is_empty)
+        places.with(|places| places.is_empty())
     };
     view! {
         <section class="card" aria-labelledby="log-title">
@@ -389,9 +389,14 @@ fn Blocks(reader: Reader, line: Callback<Line, AnyView>) -> impl IntoView {
     let block = move |block: usize| {
         let node = NodeRef::<html::Div>::new();
         let places = Memo::new(move |_| {
-            reader
-                .places
-                .with(|places| places.iter().skip(block * BLOCK).take(BLOCK).copied().collect::<Vec<_>>())
+            reader.places.with(|places| {
+                places
+                    .iter()
+                    .skip(block * BLOCK)
+                    .take(BLOCK)
+                    .map(|place| (places.order, *place))
+                    .collect::<Vec<_>>()
+            })
         });
         // What a block really takes is known when it is there.
         Effect::new(move |_| {
@@ -412,7 +417,7 @@ fn Blocks(reader: Reader, line: Callback<Line, AnyView>) -> impl IntoView {
         });
         view! {
             <div node_ref=node>
-                <For each=move || places.get() key=|place| *place let(place)>
+                <For each=move || places.get() key=|key| *key let((_, place))>
                     {reader.log.with_value(|log| log.line(place)).map(|one| line.run(one))}
                 </For>
             </div>

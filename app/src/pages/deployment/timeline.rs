@@ -166,7 +166,7 @@ pub(super) fn Timeline(store: DeploymentStore) -> impl IntoView {
         }
         critical(&steps.with(|steps| steps.iter().map(|step| step.get()).collect::<Vec<_>>()))
     });
-    let expected = store.rest.with_value(|rest| rest.expected);
+    let expected = store.rest.expected;
     let groups = Memo::new(move |_| {
         steps.with(|steps| {
             let mut order = Vec::<ServiceName>::new();

@@ -68,7 +68,8 @@ fn rows(
                         let _ = write!(below, " · {team}");
                     }
                     let key = format!("{name} {below} {}", environments.len());
-                    let row = Row { name: name.to_owned(), below, cells: vec![None; environments.len()], key };
+                    let row =
+                        Row { name: name.to_owned(), below, cells: vec![None; environments.len()], key };
                     found.insert(place, (State::NotDeployed, false, row));
                     place
                 });

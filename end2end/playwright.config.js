@@ -4,6 +4,8 @@ const { defineConfig } = require("@playwright/test");
 module.exports = defineConfig({
   testDir: "./tests",
   timeout: 60_000,
+  // Conditions are waited for; how long a busy machine takes says nothing.
+  expect: { timeout: 15_000 },
   workers: 1,
   forbidOnly: !!process.env.CI,
   reporter: process.env.CI ? "line" : "list",

@@ -31,7 +31,11 @@ async function start(data, port, flags = ["--demo"]) {
   const isUp = flags.includes("--demo") ? "^C ends the server" : "Commands on this machine";
   for (let waited = 0; !fs.readFileSync(said, "utf8").includes(isUp); waited += 20) {
     const problem = server.exitCode !== null ? `the server ended with ${server.exitCode}` : "the server was not up in time";
-    if (server.exitCode !== null || waited > PATIENCE_MS) throw new Error(`${problem}:\n${fs.readFileSync(said, "utf8")}`);
+    if (server.exitCode !== null || waited > PATIENCE_MS) {
+      // What did not begin well is not left behind: it would hold the ports of the next one.
+      try { execFileSync(PROGRAM, ["stop", "--all", "--data-dir", data], { stdio: "ignore" }); } catch { /* It has ended by itself. */ }
+      throw new Error(`${problem}:\n${fs.readFileSync(said, "utf8")}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   fs.writeFileSync(path.join(data, "..", "pid"), String(server.pid));

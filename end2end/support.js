@@ -11,6 +11,14 @@ const start = (...args) => {
   return out.id ?? out.summary?.id;
 };
 
+// Breaks a service, also when it was broken before: such a version is held until somebody releases it.
+function breakIt(...args) {
+  for (const { id } of JSON.parse(command("hold", "list", "--json")).restrictions) {
+    command("hold", "release", String(id), "--reason", "broken on purpose");
+  }
+  return start("--set", "frontend=broken", ...args);
+}
+
 // A context in which somebody with a role is signed in already.
 async function as(browser, role, options = {}) {
   const context = await browser.newContext(options);
@@ -33,7 +41,7 @@ function complaints(page, allowed = []) {
 // Goes to a page and waits until it answers.
 async function open(page, path) {
   await page.goto(url() + path);
-  await expect(page.locator("html[data-hydrated]")).toBeAttached();
+  await expect(page.locator("html[data-hydrated]")).toBeAttached({ timeout: 20_000 });
 }
 
 const link = (page) => page.locator(".live");
@@ -52,4 +60,4 @@ async function fits(page) {
 
 const lastId = () => Number(JSON.parse(command("history", "--json")).deployments[0].id);
 
-module.exports = { ...server, url, command, start, as, complaints, open, isLive, fits, lastId, link };
+module.exports = { ...server, url, command, start, breakIt, as, complaints, open, isLive, fits, lastId, link };

@@ -10,16 +10,20 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::{
-        AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage, DeploymentPage,
-        DeploymentRequest, Empty, EndDeployment, EnvironmentRequest, GatewayPage, ListDeployments,
-        ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink,
-        ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment, ServicePage,
-        ServiceRequest, SessionView, StartDeployment, TokenCreated, TokenPage, UserPage, VersionPage,
-        WaitDeployment,
+        AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
+        DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction, EnvironmentRequest,
+        FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
+        ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
+        OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment,
+        RestrictionPage, RetryService, RetryStep, RevokeToken, RollbackDeployment, ServicePage,
+        ServiceRequest, SessionView, SkipStep, StartDeployment, TokenCreated, TokenPage, UserPage,
+        VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
+    restriction::Restriction,
+    script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     view::{
-        DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, ServiceDetail, TokenView,
-        UserView,
+        AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
+        PromotionView, ServiceDetail, TokenView, UserView,
     },
 };
 
@@ -73,8 +77,8 @@ pub async fn deployment_neighbours(req: NeighboursRequest) -> Result<Neighbours,
 /// What open pages are told.
 #[server(name = DeploymentMonitorCall, prefix = "/api/v1", endpoint = "/deployment/monitor", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_monitor(req: MonitorRequest) -> Result<MonitorView, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentMonitor>().await?;
-    backend.live.deployment_monitor(req).await
+    let (backend, caller) = authorised::<endpoint::DeploymentMonitor>().await?;
+    backend.live.deployment_monitor(&caller, req).await
 }
 
 /// Who did what to a deployment.
@@ -105,11 +109,60 @@ pub async fn deployment_wait(req: WaitDeployment) -> Result<EventsView, AppError
     backend.deployments.deployment_wait(req).await
 }
 
+/// Whether journals, and what is kept beside them, keep every promise.
+#[server(name = HistoryVerifyCall, prefix = "/api/v1", endpoint = "/history/verify", input = ApiJson, output = ApiAnswer)]
+pub async fn history_verify(req: VerifyHistory) -> Result<HistoryReport, AppError> {
+    let (backend, _) = authorised::<endpoint::HistoryVerify>().await?;
+    backend.deployments.history_verify(req).await
+}
+
+/// Who did what in the whole installation.
+#[server(name = AuditListCall, prefix = "/api/v1", endpoint = "/audit/list", input = ApiJson, output = ApiAnswer)]
+pub async fn audit_list(req: FindAudit) -> Result<AuditPage, AppError> {
+    let (backend, _) = authorised::<endpoint::AuditList>().await?;
+    backend.audit.audit_list(req).await
+}
+
+/// Whether the audit is whole.
+#[server(name = AuditVerifyCall, prefix = "/api/v1", endpoint = "/audit/verify", input = ApiJson, output = ApiAnswer)]
+pub async fn audit_verify(req: VerifyAudit) -> Result<AuditReport, AppError> {
+    let (backend, _) = authorised::<endpoint::AuditVerify>().await?;
+    backend.audit.audit_verify(req).await
+}
+
 /// Output of the steps.
 #[server(name = DeploymentLogsCall, prefix = "/api/v1", endpoint = "/deployment/logs", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_logs(req: ReadLogs) -> Result<LogPage, AppError> {
     let (backend, _) = authorised::<endpoint::DeploymentLogs>().await?;
     backend.deployments.deployment_logs(req).await
+}
+
+/// Lets nothing more begin in a deployment.
+#[server(name = DeploymentPauseCall, prefix = "/api/v1", endpoint = "/deployment/pause", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_pause(req: PauseDeployment) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentPause>().await?;
+    backend.deployments.deployment_pause(&caller, req).await
+}
+
+/// Lets a paused deployment go on.
+#[server(name = DeploymentResumeCall, prefix = "/api/v1", endpoint = "/deployment/resume", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_resume(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentResume>().await?;
+    backend.deployments.deployment_resume(&caller, req).await
+}
+
+/// Leaves a step out.
+#[server(name = DeploymentStepSkipCall, prefix = "/api/v1", endpoint = "/deployment/step_skip", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_step_skip(req: SkipStep) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentStepSkip>().await?;
+    backend.deployments.deployment_step_skip(&caller, req).await
+}
+
+/// Tries a step again.
+#[server(name = DeploymentStepRetryCall, prefix = "/api/v1", endpoint = "/deployment/step_retry", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_step_retry(req: RetryStep) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentStepRetry>().await?;
+    backend.deployments.deployment_step_retry(&caller, req).await
 }
 
 /// Ends a deployment.
@@ -126,6 +179,48 @@ pub async fn deployment_rollback(req: RollbackDeployment) -> Result<DeploymentSu
     backend.deployments.deployment_rollback(&caller, req).await
 }
 
+/// What could pass on.
+#[server(name = DeploymentPromotionPlanCall, prefix = "/api/v1", endpoint = "/deployment/promotion_plan", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_promotion_plan(req: PromoteDeployment) -> Result<PromotionView, AppError> {
+    let (backend, _) = authorised::<endpoint::DeploymentPromotionPlan>().await?;
+    backend.deployments.deployment_promotion_plan(req).await
+}
+
+/// Passes on what has soaked.
+#[server(name = DeploymentPromoteCall, prefix = "/api/v1", endpoint = "/deployment/promote", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_promote(req: PromoteDeployment) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentPromote>().await?;
+    backend.deployments.deployment_promote(&caller, req).await
+}
+
+/// What taking back would do.
+#[server(name = DeploymentRollbackPlanCall, prefix = "/api/v1", endpoint = "/deployment/rollback_plan", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_rollback_plan(req: RollbackDeployment) -> Result<PlanView, AppError> {
+    let (backend, _) = authorised::<endpoint::DeploymentRollbackPlan>().await?;
+    backend.deployments.deployment_rollback_plan(req).await
+}
+
+/// What something would do.
+#[server(name = DeploymentForeseeCall, prefix = "/api/v1", endpoint = "/deployment/foresee", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_foresee(req: ForeseeDeployment) -> Result<ForeseenView, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentForesee>().await?;
+    backend.deployments.deployment_foresee(&caller, req).await
+}
+
+/// Tries again what failed of a service.
+#[server(name = DeploymentServiceRetryCall, prefix = "/api/v1", endpoint = "/deployment/service_retry", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_service_retry(req: RetryService) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentServiceRetry>().await?;
+    backend.deployments.deployment_service_retry(&caller, req).await
+}
+
+/// Keeps a service as it is.
+#[server(name = DeploymentServiceKeepCall, prefix = "/api/v1", endpoint = "/deployment/service_keep", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_service_keep(req: KeepService) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentServiceKeep>().await?;
+    backend.deployments.deployment_service_keep(&caller, req).await
+}
+
 /// Tries again what could not be undone.
 #[server(name = DeploymentUndoRetryCall, prefix = "/api/v1", endpoint = "/deployment/undo_retry", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_undo_retry(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
@@ -138,6 +233,27 @@ pub async fn deployment_undo_retry(req: DeploymentRequest) -> Result<DeploymentS
 pub async fn deployment_resolve(req: ResolveDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentResolve>().await?;
     backend.deployments.deployment_resolve(&caller, req).await
+}
+
+/// What stands in the way of deployments.
+#[server(name = RestrictionListCall, prefix = "/api/v1", endpoint = "/restriction/list", input = ApiJson, output = ApiAnswer)]
+pub async fn restriction_list(req: ListRestrictions) -> Result<RestrictionPage, AppError> {
+    let (backend, _) = authorised::<endpoint::RestrictionList>().await?;
+    backend.deployments.restriction_list(req).await
+}
+
+/// Locks, freezes, holds.
+#[server(name = RestrictionAddCall, prefix = "/api/v1", endpoint = "/restriction/add", input = ApiJson, output = ApiAnswer)]
+pub async fn restriction_add(req: AddRestriction) -> Result<Restriction, AppError> {
+    let (backend, caller) = authorised::<endpoint::RestrictionAdd>().await?;
+    backend.deployments.restriction_add(&caller, req).await
+}
+
+/// Ends a lock, a freeze or a hold.
+#[server(name = RestrictionEndCall, prefix = "/api/v1", endpoint = "/restriction/end", input = ApiJson, output = ApiAnswer)]
+pub async fn restriction_end(req: EndRestriction) -> Result<Restriction, AppError> {
+    let (backend, caller) = authorised::<endpoint::RestrictionEnd>().await?;
+    backend.deployments.restriction_end(&caller, req).await
 }
 
 /// What can be gone back to.
@@ -159,6 +275,27 @@ pub async fn service_list(req: ListServices) -> Result<ServicePage, AppError> {
 pub async fn service_show(req: ServiceRequest) -> Result<ServiceDetail, AppError> {
     let (backend, _) = authorised::<endpoint::ServiceShow>().await?;
     backend.services.service_show(req).await
+}
+
+/// Takes in how a script goes on.
+#[server(name = ScriptReportCall, prefix = "/api/v1", endpoint = "/script/report", input = ApiJson, output = ApiAnswer)]
+pub async fn script_report(req: ReportScript) -> Result<ScriptRun, AppError> {
+    let (backend, caller) = authorised::<endpoint::ScriptReport>().await?;
+    backend.scripts.script_report(&caller, req).await
+}
+
+/// Scripts that reported.
+#[server(name = ScriptListCall, prefix = "/api/v1", endpoint = "/script/list", input = ApiJson, output = ApiAnswer)]
+pub async fn script_list(req: ListScripts) -> Result<ScriptPage, AppError> {
+    let (backend, _) = authorised::<endpoint::ScriptList>().await?;
+    backend.scripts.script_list(req).await
+}
+
+/// Output of a script.
+#[server(name = ScriptLogsCall, prefix = "/api/v1", endpoint = "/script/logs", input = ApiJson, output = ApiAnswer)]
+pub async fn script_logs(req: ReadScript) -> Result<LogPage, AppError> {
+    let (backend, _) = authorised::<endpoint::ScriptLogs>().await?;
+    backend.scripts.script_logs(req).await
 }
 
 /// What the gateway does.

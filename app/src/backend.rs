@@ -8,17 +8,22 @@ use lockstep_model::{
     UserName,
     access::{Permission, Role},
     api::{
-        AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage, DeploymentPage,
-        DeploymentRequest, EndDeployment, Endpoint, EnvironmentRequest, GatewayPage, ListDeployments,
-        ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink,
-        ProjectRequest, ReadLogs, ResolveDeployment, RevokeToken, RollbackDeployment, ServicePage,
-        ServiceRequest, StartDeployment, TokenCreated, TokenPage, UserPage, VersionPage, WaitDeployment,
+        AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
+        DeploymentPage, DeploymentRequest, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest,
+        FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
+        ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
+        OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment,
+        RestrictionPage, RetryService, RetryStep, RevokeToken, RollbackDeployment, ServicePage,
+        ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage, UserPage, VerifyAudit,
+        VerifyHistory, VersionPage, WaitDeployment,
     },
     deployment::Actor,
     error::ErrorKind,
+    restriction::Restriction,
+    script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     view::{
-        DeploymentDetail, DeploymentSummary, EventsView, ManifestView, PlanView, ServiceDetail, TokenView,
-        UserView,
+        AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
+        PromotionView, ServiceDetail, TokenView, UserView,
     },
 };
 use std::sync::Arc;
@@ -64,8 +69,34 @@ pub trait Deployments: Send + Sync {
     async fn deployment_show(&self, req: DeploymentRequest) -> Result<DeploymentDetail, AppError>;
     /// Waits for events.
     async fn deployment_wait(&self, req: WaitDeployment) -> Result<EventsView, AppError>;
+    /// Whether what is stored keeps every promise.
+    async fn history_verify(&self, req: VerifyHistory) -> Result<HistoryReport, AppError>;
     /// Output.
     async fn deployment_logs(&self, req: ReadLogs) -> Result<LogPage, AppError>;
+    /// Lets nothing more begin.
+    async fn deployment_pause(
+        &self,
+        caller: &Caller,
+        req: PauseDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Lets a paused one go on.
+    async fn deployment_resume(
+        &self,
+        caller: &Caller,
+        req: DeploymentRequest,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Leaves a step out.
+    async fn deployment_step_skip(
+        &self,
+        caller: &Caller,
+        req: SkipStep,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Tries a step again.
+    async fn deployment_step_retry(
+        &self,
+        caller: &Caller,
+        req: RetryStep,
+    ) -> Result<DeploymentSummary, AppError>;
     /// Ends one.
     async fn deployment_cancel(
         &self,
@@ -77,6 +108,34 @@ pub trait Deployments: Send + Sync {
         &self,
         caller: &Caller,
         req: RollbackDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// What could pass on.
+    async fn deployment_promotion_plan(&self, req: PromoteDeployment) -> Result<PromotionView, AppError>;
+    /// Passes on what has soaked.
+    async fn deployment_promote(
+        &self,
+        caller: &Caller,
+        req: PromoteDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// What taking back would do.
+    async fn deployment_rollback_plan(&self, req: RollbackDeployment) -> Result<PlanView, AppError>;
+    /// What something would do.
+    async fn deployment_foresee(
+        &self,
+        caller: &Caller,
+        req: ForeseeDeployment,
+    ) -> Result<ForeseenView, AppError>;
+    /// Tries again what failed of a service.
+    async fn deployment_service_retry(
+        &self,
+        caller: &Caller,
+        req: RetryService,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Keeps a service as it is.
+    async fn deployment_service_keep(
+        &self,
+        caller: &Caller,
+        req: KeepService,
     ) -> Result<DeploymentSummary, AppError>;
     /// Tries an undo again.
     async fn deployment_undo_retry(
@@ -90,6 +149,12 @@ pub trait Deployments: Send + Sync {
         caller: &Caller,
         req: ResolveDeployment,
     ) -> Result<DeploymentSummary, AppError>;
+    /// What stands in the way.
+    async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError>;
+    /// Locks, freezes, holds.
+    async fn restriction_add(&self, caller: &Caller, req: AddRestriction) -> Result<Restriction, AppError>;
+    /// Ends one.
+    async fn restriction_end(&self, caller: &Caller, req: EndRestriction) -> Result<Restriction, AppError>;
     /// What can be gone back to.
     async fn checkpoint_list(&self, req: EnvironmentRequest) -> Result<CheckpointPage, AppError>;
     /// What stands beside one in a list.
@@ -104,7 +169,8 @@ pub trait Deployments: Send + Sync {
 #[async_trait]
 pub trait Live: Send + Sync {
     /// What the socket would have told.
-    async fn deployment_monitor(&self, req: MonitorRequest) -> Result<MonitorView, AppError>;
+    async fn deployment_monitor(&self, caller: &Caller, req: MonitorRequest)
+    -> Result<MonitorView, AppError>;
 }
 
 /// Services.
@@ -116,6 +182,26 @@ pub trait Services: Send + Sync {
     async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError>;
     /// What the gateway does.
     async fn gateway_show(&self) -> Result<GatewayPage, AppError>;
+}
+
+/// The audit.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Who did what, the newest first.
+    async fn audit_list(&self, req: FindAudit) -> Result<AuditPage, AppError>;
+    /// Whether it is whole.
+    async fn audit_verify(&self, req: VerifyAudit) -> Result<AuditReport, AppError>;
+}
+
+/// Scripts that run elsewhere and report.
+#[async_trait]
+pub trait Scripts: Send + Sync {
+    /// Takes in how one goes on.
+    async fn script_report(&self, caller: &Caller, req: ReportScript) -> Result<ScriptRun, AppError>;
+    /// The newest first.
+    async fn script_list(&self, req: ListScripts) -> Result<ScriptPage, AppError>;
+    /// What one printed.
+    async fn script_logs(&self, req: ReadScript) -> Result<LogPage, AppError>;
 }
 
 /// Users and tokens.
@@ -148,8 +234,12 @@ pub struct Backend {
     pub services: Arc<dyn Services>,
     /// What open pages are told.
     pub live: Arc<dyn Live>,
+    /// Scripts that run elsewhere and report.
+    pub scripts: Arc<dyn Scripts>,
     /// Users and tokens.
     pub people: Arc<dyn People>,
+    /// The audit.
+    pub audit: Arc<dyn Audit>,
 }
 
 impl Identity {

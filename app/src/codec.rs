@@ -1,7 +1,14 @@
 //! How server functions are written on the wire: a JSON body that is the single argument `req`
 //! itself, not an object around it. Unknown keys and wrong types are refused with their path.
 
+pub(crate) mod tree;
+
+use crate::AppError;
 use bytes::Bytes;
+use leptos::{
+    prelude::Resource,
+    server::codee::{Decoder, Encoder},
+};
 use lockstep_model::error::{ErrorBody, ErrorKind};
 use serde::{Serialize, de::DeserializeOwned};
 use server_fn::{ContentType, Decodes, Encodes, Format, FormatType, codec::Post};
@@ -39,8 +46,40 @@ impl<T: Serialize> Encodes<T> for Answer {
 impl<T: DeserializeOwned> Decodes<T> for Answer {
     type Error = serde_json::Error;
     fn decode(bytes: Bytes) -> Result<T, Self::Error> {
-        serde_json::from_str(&String::from_utf8_lossy(&bytes))
+        tree::read(&String::from_utf8_lossy(&bytes))
     }
+}
+
+impl<T: Serialize> Encoder<T> for Answer {
+    type Error = serde_json::Error;
+    type Encoded = String;
+    fn encode(answer: &T) -> Result<String, Self::Error> {
+        serde_json::to_string(answer)
+    }
+}
+
+impl<T: DeserializeOwned> Decoder<T> for Answer {
+    type Error = serde_json::Error;
+    type Encoded = str;
+    fn decode(text: &str) -> Result<T, Self::Error> {
+        tree::read(text)
+    }
+}
+
+/// What a page begins with: asked for by the server, and sent along with the page.
+pub type Loaded<T> = Resource<Result<T, AppError>, Answer>;
+
+/// Asks for what a page begins with, and again whenever `asked` changes.
+pub fn load<S, T, F>(
+    asked: impl Fn() -> S + Send + Sync + 'static,
+    fetch: impl Fn(S) -> F + Send + Sync + 'static,
+) -> Loaded<T>
+where
+    S: PartialEq + Clone + Send + Sync + 'static,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Result<T, AppError>> + Send + 'static,
+{
+    Resource::new_with_options(asked, fetch, false)
 }
 
 /// The name of the one argument of every server function.

@@ -20,6 +20,17 @@ impl AppError {
     }
 }
 
+/// The status of a page that says of what was asked for that it is not there; other errors are said by
+/// a page that is.
+#[cfg(feature = "ssr")]
+pub(crate) fn respond(kind: ErrorKind) {
+    if kind == ErrorKind::NotFound
+        && let Some(response) = leptos::prelude::use_context::<leptos_axum::ResponseOptions>()
+    {
+        response.set_status(http::StatusCode::NOT_FOUND);
+    }
+}
+
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -43,9 +54,8 @@ impl FromServerFnError for AppError {
                 Self::new(ErrorKind::Invalid, message)
             }
             // The codec has said it in full.
-            ServerFnErrorErr::Deserialization(message) => {
-                serde_json::from_str(&message).map_or_else(|_| Self::new(ErrorKind::Malformed, message), Self)
-            }
+            ServerFnErrorErr::Deserialization(message) => crate::codec::tree::read(&message)
+                .map_or_else(|_| Self::new(ErrorKind::Malformed, message), Self),
             ServerFnErrorErr::Request(message) => Self::new(
                 ErrorKind::Unreachable,
                 format!("the server does not answer: {message}; it is tried again"),

@@ -10,14 +10,14 @@ mod socket;
 pub use log::{Level, Line, LogStore, Places, Wanted, find, lines_of};
 pub use overview::{Cell, OverviewStore};
 
-use crate::few::Few;
+use crate::{few::Few, time::WrittenAt};
 use leptos::prelude::*;
 use lockstep_model::{
     DeploymentId, Timestamp,
     api::{Listen, MonitorRequest},
     error::ErrorBody,
     live::{Patch, Place, ServerFrame, Snapshot, Topic},
-    view::{CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, StepView},
+    view::{CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, RollbackView, StepView},
 };
 use std::sync::Arc;
 
@@ -52,6 +52,10 @@ pub struct DeploymentStore {
     pub checkpoints: ArcRwSignal<Vec<CheckpointView>>,
     /// What needs these services and is not part of it.
     pub outside: ArcRwSignal<Vec<OutsideView>>,
+    /// How it goes back.
+    pub rollback: ArcRwSignal<Option<RollbackView>>,
+    /// Why it waits in the queue.
+    pub waits_for: ArcRwSignal<Option<String>>,
     /// What never changes: the manifest, warnings, what is expected.
     pub rest: Arc<DeploymentDetail>,
 }
@@ -64,6 +68,8 @@ impl DeploymentStore {
             steps: ArcRwSignal::new(steps),
             checkpoints: ArcRwSignal::new(std::mem::take(&mut detail.checkpoints)),
             outside: ArcRwSignal::new(std::mem::take(&mut detail.outside)),
+            rollback: ArcRwSignal::new(detail.rollback.take()),
+            waits_for: ArcRwSignal::new(detail.waits_for.take()),
             rest: Arc::new(detail),
         }
     }
@@ -86,6 +92,8 @@ impl DeploymentStore {
         set_if_new(&self.summary, detail.summary.clone());
         set_if_new(&self.checkpoints, detail.checkpoints.clone());
         set_if_new(&self.outside, detail.outside.clone());
+        set_if_new(&self.rollback, detail.rollback.clone());
+        set_if_new(&self.waits_for, detail.waits_for.clone());
     }
 }
 
@@ -117,6 +125,8 @@ pub struct Live {
     pub clock: RwSignal<i64>,
     /// The same, in steps of ten seconds.
     pub minutes: RwSignal<i64>,
+    /// When the server wrote the page that was opened, by its clock.
+    pub written: i64,
     /// When something was heard last, by the server's clock.
     pub heard: RwSignal<i64>,
     /// Whether what is shown may be out of date.
@@ -125,6 +135,8 @@ pub struct Live {
     pub overview: OverviewStore,
     /// Topics that were refused.
     pub refused: RwSignal<Few<Topic, ErrorBody>>,
+    /// Ticks when a deployment or a log comes to be known that was not.
+    arrived: RwSignal<u32>,
     /// The build of the server's pages, when another than this page's came up.
     pub build: RwSignal<Option<String>>,
     known: StoredValue<Known>,
@@ -137,10 +149,12 @@ impl Live {
             link: RwSignal::new(Link::Connecting),
             clock: RwSignal::new(0),
             minutes: RwSignal::new(0),
+            written: WrittenAt::here().0,
             heard: RwSignal::new(0),
             is_stale: RwSignal::new(false),
             overview: OverviewStore::new(),
             refused: RwSignal::new(Few::default()),
+            arrived: RwSignal::new(0),
             build: RwSignal::new(None),
             known: StoredValue::new(Known::default()),
         };
@@ -156,6 +170,18 @@ impl Live {
     /// Whether the browser has taken the page over; before, it shows what the server wrote.
     pub fn is_taken_over(self) -> bool {
         self.minutes.get() != 0
+    }
+
+    /// Whether the output of a deployment is known. Tracked, as [`Live::log`] is not.
+    pub fn knows_log(self, id: DeploymentId) -> bool {
+        self.arrived.track();
+        self.log(id).is_some()
+    }
+
+    /// Whether a deployment is known. Tracked, as [`Live::deployment`] is not.
+    pub fn knows(self, id: DeploymentId) -> bool {
+        self.arrived.track();
+        self.deployment(id).is_some()
     }
 
     /// A deployment, when it is known.
@@ -197,6 +223,15 @@ impl Live {
                 self.refused.update(|refused| refused.set(topic, error));
                 return;
             }
+            // An answer that was asked for may come after what the socket has told already.
+            ServerFrame::Resume { topic, place }
+            | ServerFrame::Snapshot { topic, place, .. }
+            | ServerFrame::Patch { topic, place, .. }
+            | ServerFrame::Log { topic, place, .. }
+                if !self.is_new(topic, place) =>
+            {
+                return;
+            }
             ServerFrame::Resume { place, .. } => place,
             ServerFrame::Snapshot { topic, place, body } => {
                 self.snapshot(topic, body);
@@ -222,6 +257,16 @@ impl Live {
         }
     }
 
+    /// Whether a place comes after what is known of a topic. Another run of the server counts anew.
+    fn is_new(self, topic: Topic, place: Place) -> bool {
+        self.known.with_value(|known| {
+            known
+                .places
+                .get(&topic)
+                .is_none_or(|known| known.generation != place.generation || known.seq < place.seq)
+        })
+    }
+
     fn snapshot(self, topic: Topic, body: Snapshot) {
         match (topic, body) {
             (Topic::Overview, Snapshot::Overview(overview)) => self.overview.renew(overview),
@@ -230,6 +275,7 @@ impl Live {
                 None => {
                     let store = DeploymentStore::new(detail);
                     self.known.update_value(|known| known.deployments.set(id, store));
+                    self.arrived.update(|tick| *tick = tick.wrapping_add(1));
                 }
             },
             (Topic::Log(id), Snapshot::Log(tail)) => match self.log(id) {
@@ -237,6 +283,7 @@ impl Live {
                 None => {
                     let store = LogStore::new(tail);
                     self.known.update_value(|known| known.logs.set(id, store));
+                    self.arrived.update(|tick| *tick = tick.wrapping_add(1));
                 }
             },
             _ => {}
@@ -263,6 +310,9 @@ impl Live {
                 }
                 if let Some(outside) = patch.outside {
                     known.outside.set(outside);
+                }
+                if patch.rollback.is_some() {
+                    known.rollback.set(patch.rollback);
                 }
             }
             _ => {}
@@ -352,4 +402,42 @@ impl Nobody {
     fn changed(&self) {}
     #[allow(clippy::unused_self, reason = "as the browser's")]
     fn now(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::live::{Figures, OverviewPatch, OverviewView};
+
+    const TOPIC: Topic = Topic::Overview;
+
+    fn snapshot(generation: u64, seq: u64, agents: u32) -> ServerFrame {
+        let figures = Figures { agents, ..Figures::default() };
+        let body = Snapshot::Overview(OverviewView { figures, ..OverviewView::default() });
+        ServerFrame::Snapshot { topic: TOPIC, place: Place { generation, seq }, body }
+    }
+
+    fn patch(generation: u64, seq: u64, agents: u32) -> ServerFrame {
+        let figures = Some(Figures { agents, ..Figures::default() });
+        let body = Patch::Overview(OverviewPatch { figures, ..OverviewPatch::default() });
+        ServerFrame::Patch { topic: TOPIC, place: Place { generation, seq }, body }
+    }
+
+    #[test]
+    fn what_comes_late_changes_nothing_and_another_run_begins_anew() {
+        let owner = Owner::new();
+        owner.set();
+        let live = Live::provide();
+        let agents = |frame: ServerFrame| {
+            live.apply(vec![frame]);
+            live.overview.figures.with_untracked(|figures| figures.agents)
+        };
+        assert_eq!(agents(snapshot(7, 5, 1)), 1);
+        assert_eq!(agents(patch(7, 6, 2)), 2);
+        assert_eq!(agents(snapshot(7, 5, 1)), 2, "an answer that was long under way");
+        assert_eq!(agents(patch(7, 6, 9)), 2, "what is in the answer already");
+        assert_eq!(agents(patch(7, 7, 3)), 3);
+        assert_eq!(agents(snapshot(8, 1, 4)), 4, "the server was started anew");
+        assert_eq!(agents(patch(8, 2, 5)), 5);
+    }
 }

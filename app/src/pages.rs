@@ -7,6 +7,7 @@ mod link;
 mod login;
 mod not_found;
 mod overview;
+mod restrictions;
 mod service;
 mod services;
 mod settings;
@@ -42,6 +43,7 @@ later! {
     Deployment = deployment::DeploymentPage;
     History = history::HistoryPage;
     Link = link::LinkPage;
+    Restrictions = restrictions::RestrictionsPage;
     Login = login::LoginPage;
     Service = service::ServicePage;
     Services = services::ServicesPage;

@@ -2,9 +2,11 @@
 
 use crate::{
     pages::{
-        Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Service, Services, Settings, Start,
+        Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Restrictions, Service, Services,
+        Settings, Start,
     },
     prefs::{Preferences, Prefs},
+    time::WrittenAt,
     ui::Shell,
 };
 use leptos::prelude::*;
@@ -23,11 +25,13 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let pkg = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
     let icon = format!("/{}/icon.svg", options.site_pkg_dir);
     let prefs = Prefs::current();
+    let written = WrittenAt::here();
+    provide_context(written);
     // The last part of the folder names the build.
     let build = options.site_pkg_dir.rsplit('/').next().unwrap_or("").to_owned();
     view! {
         <!DOCTYPE html>
-        <html lang="en" translate="no" class="notranslate" data-build=build data-theme=prefs.theme.word() data-density=prefs.density()>
+        <html lang="en" translate="no" class="notranslate" data-build=build data-now=written.0.to_string() data-theme=prefs.theme.word() data-density=prefs.density()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -96,6 +100,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/deployments/:id") view={Lazy::<Deployment>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/restrictions") view={Lazy::<Restrictions>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<Settings>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>
                 <Route path=path!("/login") view={Lazy::<Login>::new()}/>

@@ -1,6 +1,9 @@
 //! Who looks at the page, and what they may do.
 
-use crate::{AppError, api::session_show};
+use crate::{
+    api::session_show,
+    codec::{Loaded, load},
+};
 use leptos::prelude::*;
 use lockstep_model::{
     access::Permission,
@@ -9,12 +12,12 @@ use lockstep_model::{
 
 /// Who looks at the page; in the context of all.
 #[derive(Clone, Copy)]
-pub struct Session(Resource<Result<SessionView, AppError>>);
+pub struct Session(Loaded<SessionView>);
 
 impl Session {
     /// Puts it into the context.
     pub fn provide() -> Self {
-        let session = Self(Resource::new(|| (), |()| session_show(Empty {})));
+        let session = Self(load(|| (), |()| session_show(Empty {})));
         provide_context(session);
         session
     }

@@ -64,7 +64,28 @@ pub fn iso(at: Timestamp) -> String {
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", c.year, c.month + 1, c.day, c.hour, c.minute, c.second)
 }
 
-/// `23 Nov 12:03:41`, with the zone's name where it is not the browser's own.
+/// `2026-11-23`, `2026-11-23T12:03` or `2026-11-23T12:03:41Z`, always in UTC; none = it is not written so.
+pub fn read_iso(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00"));
+    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
+    let mut time = time.trim_end_matches('Z').split(':').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next().unwrap_or(Some(0))?);
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
+    if !is_date || !is_time || date.next().is_some() || time.next().is_some() {
+        return None;
+    }
+    // After Howard Hinnant's `days_from_civil`.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let days =
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    Some(Timestamp((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000))
+}
+
+/// `23 Nov 2026 12:03:41`, with the zone's name where it is not the browser's own.
 pub fn absolute(at: Timestamp, zone: &Zone) -> String {
     match zone {
         Zone::Utc => format!("{} UTC", written(&utc(at.0))),
@@ -73,9 +94,16 @@ pub fn absolute(at: Timestamp, zone: &Zone) -> String {
     }
 }
 
+/// The same without the year, when that is the year of `now`.
+pub fn short(at: Timestamp, zone: &Zone, now: i64) -> String {
+    let text = absolute(at, zone);
+    let year = format!(" {} ", utc(now).year);
+    if text.get(6..12) == Some(&year) { text.replacen(&year, " ", 1) } else { text }
+}
+
 fn written(c: &Civil) -> String {
     let month = MONTHS.get(c.month).copied().unwrap_or("");
-    format!("{:02} {month} {:02}:{:02}:{:02}", c.day, c.hour, c.minute, c.second)
+    format!("{:02} {month} {} {:02}:{:02}:{:02}", c.day, c.year, c.hour, c.minute, c.second)
 }
 
 /// In a zone that only the browser knows; none when it does not.
@@ -86,6 +114,7 @@ fn named(at: Timestamp, zone: &str) -> Option<String> {
         ("timeZone", zone),
         ("day", "2-digit"),
         ("month", "short"),
+        ("year", "numeric"),
         ("hour", "2-digit"),
         ("minute", "2-digit"),
         ("second", "2-digit"),
@@ -112,19 +141,33 @@ pub fn clock_time(at: Timestamp, zone: &Zone) -> String {
         Zone::Local => local(at.0),
         Zone::Utc => utc(at.0),
         Zone::Named(name) => {
-            // `23 Nov 12:03:41 Berlin`: the third word is the time.
-            let text = named(at, name).and_then(|text| text.split(' ').nth(2).map(str::to_owned));
+            // `23 Nov 2026 12:03:41 Berlin`: the fourth word is the time.
+            let text = named(at, name).and_then(|text| text.split(' ').nth(3).map(str::to_owned));
             return text.unwrap_or_else(|| clock_time(at, &Zone::Utc));
         }
     };
     format!("{:02}:{:02}:{:02}", c.hour, c.minute, c.second)
 }
 
+/// `2026-11-23T12:03` in the browser's zone, for a field of date and time.
+pub fn to_field(at: Timestamp) -> String {
+    let c = local(at.0);
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}", c.year, c.month + 1, c.day, c.hour, c.minute)
+}
+
+/// What stands in such a field; none = nothing.
+pub fn of_field(text: &str) -> Option<Timestamp> {
+    let at = js_sys::Date::parse(text);
+    at.is_finite().then_some(Timestamp(at as i64))
+}
+
 /// `3 min ago`.
 pub fn relative(at: Timestamp, now: i64) -> String {
     let seconds = (now - at.0) / 1_000;
     match seconds {
-        i64::MIN..=-60 => "in the future".to_owned(),
+        i64::MIN..=-86_400 => format!("in {} d", -seconds / 86_400),
+        -86_399..=-3_600 => format!("in {} h", -seconds / 3_600),
+        -3_599..=-60 => format!("in {} min", -seconds / 60),
         -59..=4 => "just now".to_owned(),
         5..=59 => format!("{seconds} s ago"),
         60..=3_599 => format!("{} min ago", seconds / 60),
@@ -150,7 +193,7 @@ pub fn duration(ms: u64) -> String {
 pub enum As {
     /// `3 min ago`, with the whole as a title.
     Relative,
-    /// `23 Nov 12:03:41`.
+    /// `23 Nov 12:03:41`, with the year where it is another one.
     Absolute,
 }
 
@@ -166,15 +209,39 @@ pub fn When(
 ) -> impl IntoView {
     let live = Live::here();
     let prefs = Preferences::here();
-    let full = move || {
-        let zone = if live.is_taken_over() { prefs.with(|prefs| prefs.zone.clone()) } else { Zone::Utc };
-        absolute(at.get(), &zone)
-    };
+    let zone = move || if live.is_taken_over() { prefs.with(|prefs| prefs.zone.clone()) } else { Zone::Utc };
+    // Before the page is taken over both sides count from when the server wrote it.
+    let now = move || if live.is_taken_over() { live.minutes.get() } else { live.written };
     let text = move || match shown {
-        As::Relative if live.is_taken_over() => relative(at.get(), live.minutes.get()),
-        As::Relative | As::Absolute => full(),
+        As::Relative => relative(at.get(), now()),
+        As::Absolute => short(at.get(), &zone(), live.written),
     };
-    view! { <time class="when" datetime=move || iso(at.get()) title=full>{text}</time> }
+    let class = if shown == As::Relative { "when" } else { "when when-whole" };
+    view! { <time class=class datetime=move || iso(at.get()) title=move || absolute(at.get(), &zone())>{text}</time> }
+}
+
+/// When the server wrote this page, for both sides: the document carries it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenAt(pub i64);
+
+impl WrittenAt {
+    /// Of this page.
+    pub(crate) fn here() -> Self {
+        #[cfg(feature = "ssr")]
+        {
+            use_context().unwrap_or_else(|| {
+                let since =
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                Self(i64::try_from(since.as_millis()).unwrap_or(0))
+            })
+        }
+        #[cfg(not(feature = "ssr"))]
+        {
+            let root = document().document_element();
+            let now = root.and_then(|root| root.get_attribute("data-now")?.parse().ok());
+            Self(now.unwrap_or_else(|| js_sys::Date::now() as i64))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +259,24 @@ mod tests {
         ] {
             assert_eq!(iso(Timestamp(at)), expected);
         }
-        assert_eq!(absolute(Timestamp(1_795_435_421_000), &Zone::Utc), "23 Nov 12:03:41 UTC");
+        let at = Timestamp(1_795_435_421_000);
+        assert_eq!(absolute(at, &Zone::Utc), "23 Nov 2026 12:03:41 UTC");
+        assert_eq!(short(at, &Zone::Utc, at.0), "23 Nov 12:03:41 UTC");
+        assert_eq!(short(at, &Zone::Utc, at.0 + 86_400_000 * 60), "23 Nov 2026 12:03:41 UTC", "next year");
+    }
+
+    #[test]
+    fn times_in_addresses_are_read_as_they_are_written() {
+        for at in [0, 951_782_399_000, 951_782_400_000, 1_795_435_421_000] {
+            assert_eq!(read_iso(&iso(Timestamp(at))), Some(Timestamp(at)));
+        }
+        assert_eq!(read_iso("2026-11-23"), Some(Timestamp(1_795_392_000_000)));
+        assert_eq!(read_iso("2026-11-23T12:03"), Some(Timestamp(1_795_435_380_000)));
+        for wrong in
+            ["", "now", "2026", "2026-13-01", "2026-11-23T25:00", "2026-11-23T12", "2026-11-23T1:2:3:4"]
+        {
+            assert_eq!(read_iso(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ function tokens(selector) {
 }
 
 const light = tokens("\n:root ");
-const dark = tokens('\n:root[data-theme="dark"] ');
+const dark = tokens('\n  :root[data-theme="dark"] ');
 const themes = Object.entries({ light, dark: { ...light, ...dark } });
 
 test("dark by choice and dark by the system are the same", () => {

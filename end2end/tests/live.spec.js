@@ -1,7 +1,7 @@
 // Watching live: a good deployment, a broken one that comes back, a server that goes away, a network
 // without sockets, two tabs, and what an address brings back.
 const { test, expect } = require("@playwright/test");
-const { url, command, start, end, as, complaints, open, isLive, lastId, link } = require("../support.js");
+const { url, command, start, breakIt, end, as, complaints, open, isLive, lastId, link } = require("../support.js");
 
 const cell = (page, service, environment = "staging") =>
   page.locator("tr", { has: page.locator("th", { hasText: new RegExp(`^${service}`) }) }).locator(`td[data-label=${environment}]`);
@@ -39,12 +39,14 @@ test.describe.serial("live", () => {
     await open(one, "/");
     const id = lastId() + 1;
     await isLive(one);
-    start("--set", "frontend=broken", "--set", "backend=1.1.0");
+    breakIt("--set", "backend=1.1.0");
     await open(two, `/deployments/${id}`);
     for (const page of [one, two]) {
       await expect(page.getByText("Rolled back").first()).toBeVisible({ timeout: 30_000 });
     }
-    await expect(two.getByText("Verified stable")).toBeVisible();
+    for (const clock of ["Detected", "Decided", "Traffic back", "Verified stable"]) {
+      await expect(two.locator(".fact", { hasText: clock })).toContainText(/\d/);
+    }
     await expect(two.locator("[data-step='backend.shift']")).toHaveAttribute("data-state", "undone");
     await expect(two.locator(".why")).toContainText("frontend");
     await expect(cell(one, "backend")).toContainText("1.0.0");
@@ -73,18 +75,26 @@ test.describe.serial("live", () => {
     const page = await context.newPage();
     // A network that takes everything and answers nothing.
     let isDeaf = false;
-    await page.routeWebSocket(/\/live$/, (socket) => {
+    await context.routeWebSocket(/\/live$/, (socket) => {
       const server = socket.connectToServer();
       socket.onMessage((message) => { if (!isDeaf) server.send(message); });
       server.onMessage((message) => { if (!isDeaf) socket.send(message); });
     });
-    await page.route("**/api/**", (route) => (isDeaf ? undefined : route.continue()));
+    await context.route("**/api/**", (route) => (isDeaf ? undefined : route.continue()));
     await open(page, "/");
     await isLive(page);
+    const deployment = await context.newPage();
+    await open(deployment, `/deployments/${lastId()}`);
+    await isLive(deployment);
+    await expect(deployment.locator(".as-of")).toHaveCount(0);
     await expect(page.locator(".cell.is-stale")).toHaveCount(0);
     isDeaf = true;
     await expect(page.locator(".cell.is-stale").first()).toBeVisible({ timeout: 40_000 });
-    await expect(page.getByText("Nothing was heard since")).toBeVisible();
+    await expect(page.getByText("No word from the server since")).toBeVisible();
+    await expect(deployment.locator(".as-of").first()).toHaveText(/as of \d\d:\d\d:\d\d/, { timeout: 40_000 });
+    await expect(page.locator(".as-of").first()).toContainText("as of");
+    // It is marked, and as readable as before.
+    expect(await page.locator(".cell.is-stale").first().evaluate((cell) => getComputedStyle(cell).opacity)).toBe("1");
     await expect(link(page)).not.toContainText("Live");
     await expect(page.getByRole("button", { name: "Retry now" })).toBeVisible();
     isDeaf = false;

@@ -63,6 +63,8 @@ test("a hundred thousand lines stay smooth", async ({ browser }) => {
       return slowest;
     });
     console.log(`scrolling through ${LINES} lines: slowest frame ${slowest.toFixed(0)} ms`);
+    // Generous: what is built by a busy machine must not fail, a list that is drawn whole must.
+    expect(slowest).toBeLessThan(500);
     expect(await rows()).toBeLessThan(400);
 
     await page.getByLabel("Search the log").last().fill("line 77777 of");

@@ -3,13 +3,13 @@
 // pictures.
 const { test, expect } = require("@playwright/test");
 const { AxeBuilder } = require("@axe-core/playwright");
-const { url, start, as, complaints, open, fits, lastId } = require("../support.js");
+const { url, breakIt, as, complaints, open, fits, lastId } = require("../support.js");
 
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 let broken;
 
 test.beforeAll(() => {
-  try { start("--set", "frontend=broken", "--wait"); } catch { /* It is taken back: exit 1. */ }
+  try { breakIt("--wait"); } catch { /* It is taken back: exit 1. */ }
   broken = lastId();
 });
 
@@ -21,15 +21,35 @@ const pages = () => [
   ["deployment-checks", `/deployments/${broken}?tab=checks`],
   ["deployment-plan", `/deployments/${broken}?tab=plan`],
   ["deployment-checkpoints", `/deployments/${broken}?tab=checkpoints`],
+  ["deployment-rollback", `/deployments/${broken}?tab=rollback`],
   ["deployment-audit", `/deployments/${broken}?tab=audit`],
   ["start", "/deployments/new?environment=staging"],
   ["compare", "/deployments/compare?a=1&b=2"],
   ["services", "/services"],
   ["service", "/services/backend?project=shop&environment=staging"],
+  ["restrictions", "/restrictions"],
   ["settings", "/settings"],
   ["nothing-found", "/deployments?q=no-such-thing"],
   ["no-such-deployment", "/deployments/99999"],
+  ["no-such-service", "/services/nobody?project=shop&environment=staging"],
+  ["no-such-page", "/nowhere"],
+  ["login", "/login?error=1"],
+  ["link", "/link/nothing?error=1"],
 ];
+
+// A picture of the whole page: the window grows to its length, so that bars that stand at the edge of the
+// window stand at the edge of the picture.
+async function picture(page, name) {
+  if (!process.env.SCREENSHOTS) return;
+  const { width, height } = page.viewportSize();
+  const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width, height: Math.max(height, Math.min(whole, 2_400)) });
+  await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
+  await page.setViewportSize({ width, height });
+}
+
+// The browser says of such a page itself that it is not there.
+const said = (name, heard) => heard.filter((text) => !(name.startsWith("no-such") && text.includes("status of 404")));
 
 for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [360, "light"], [360, "dark"]]) {
   test(`all pages at ${width} px, ${scheme}`, async ({ browser }) => {
@@ -45,10 +65,51 @@ for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [360, "light"], 
         await fits(page);
         const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
         expect.soft(violations.map((v) => `${name}: ${v.id}: ${v.nodes[0].html.slice(0, 200)} ${v.nodes[0].failureSummary}`)).toEqual([]);
-        if (process.env.SCREENSHOTS) {
-          await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}-${width}-${scheme}.png`, fullPage: true });
-        }
-        expect(heard, name).toEqual([]);
+        await picture(page, `${name}-${width}-${scheme}`);
+        expect(said(name, heard.splice(0)), name).toEqual([]);
+      });
+    }
+    await context.close();
+  });
+}
+
+// What opens on top of a page.
+const states = [
+  ["palette", "/", async (page) => { await page.keyboard.press("Control+k"); await expect(page.getByRole("combobox")).toBeVisible(); }],
+  ["keys", "/", async (page) => { await page.keyboard.press("?"); await expect(page.getByRole("dialog", { name: "Keys" })).toBeVisible(); }],
+  ["question", () => `/deployments/${broken}?tab=checkpoints`, async (page) => {
+    await page.getByRole("button", { name: "Restore these" }).first().click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+  }],
+  ["toast", "/deployments?q=nothing-has-this", async (page) => {
+    await page.getByRole("link", { name: "Clear filters" }).first().click();
+    await expect(page.getByRole("button", { name: "Undo" })).toBeVisible();
+  }],
+  ["between", "/deployments?range=custom&from=2026-01-01", (page) => expect(page.getByLabel("From", { exact: true })).toBeVisible()],
+  ["plan", "/deployments/new?environment=staging", async (page) => {
+    await page.getByRole("button", { name: "Show the plan" }).click();
+    await expect(page.getByText("Steps in their order")).toBeVisible();
+  }],
+  ["day", "/services/backend?project=shop&environment=staging", (page) => page.getByText("As a table").click()],
+  ["offline", "/", async (page) => {
+    await page.context().setOffline(true);
+    await expect(page.locator(".live")).toContainText("Offline");
+  }],
+];
+
+for (const [width, scheme] of [[1280, "light"], [360, "dark"]]) {
+  test(`what opens on top of pages at ${width} px, ${scheme}`, async ({ browser }) => {
+    test.setTimeout(180_000);
+    const context = await as(browser, "admin", { viewport: { width, height: 800 }, colorScheme: scheme });
+    for (const [name, path, act] of states) {
+      await test.step(name, async () => {
+        const page = await context.newPage();
+        await open(page, typeof path === "function" ? path() : path);
+        await act(page);
+        await fits(page);
+        const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
+        expect.soft(violations.map((v) => `${name}: ${v.id}: ${v.nodes[0].html.slice(0, 200)} ${v.nodes[0].failureSummary}`)).toEqual([]);
+        await page.close();
       });
     }
     await context.close();

@@ -42,7 +42,9 @@ test.describe.serial("acting", () => {
     await expect(page).toHaveURL(/set=web_portal%401.1.0|set=web_portal@1.1.0/);
     await page.getByRole("button", { name: "Show the plan" }).focus();
     await page.keyboard.press("Enter");
-    await expect(page.getByRole("table")).toContainText("1.0.0 → 1.1.0");
+    await expect(page.getByRole("table").first()).toContainText("1.0.0 → 1.1.0");
+    await expect(page.getByRole("table").last()).toContainText("web_portal.shift");
+    await expect(page.getByRole("table").last()).toContainText("the traffic goes back to what served");
     await page.getByRole("button", { name: "Start…" }).focus();
     await page.keyboard.press("Enter");
     const dialog = page.getByRole("dialog");
@@ -101,7 +103,8 @@ test.describe.serial("acting", () => {
     await open(page, "/");
     await isLive(page);
     await page.keyboard.press("Control+k");
-    await page.getByRole("combobox").fill("frontend staging");
+    await expect(page.getByRole("combobox")).toBeFocused();
+    await page.keyboard.type("frontend staging");
     await expect(page.getByRole("option").first()).toContainText("frontend staging");
     await page.keyboard.press("Enter");
     await expect(page).toHaveURL(/\/services\/frontend/);

@@ -1,19 +1,24 @@
 //! What is behind the server functions. The permission was checked already; here a request reaches
 //! the coordinator or the store, and their refusals become errors for people.
 
+mod audit;
 mod deployments;
+mod foreseen;
+mod history;
 mod manifests;
 mod people;
+mod promotion;
+mod scripts;
 mod services;
 
 use crate::{
-    expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent, monitor::Monitor,
-    secret,
+    anchor::Anchor, expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent,
+    monitor::Monitor, secret,
 };
 use app::{AppError, backend::Backend};
 pub(crate) use deployments::search;
 use lockstep_coordinator::{Coordinator, Refused};
-use lockstep_engine::port::{Clock, LogStore, Store, StoreError, store::AuditEntry};
+use lockstep_engine::port::{Clock, LogStore, ScriptStore, Store, StoreError, store::AuditEntry};
 use lockstep_model::{deployment::Actor, error::ErrorBody, error::ErrorKind};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -27,6 +32,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// Output.
     pub logs: Arc<dyn LogStore>,
+    /// Scripts that run elsewhere and report.
+    pub scripts: Arc<dyn ScriptStore>,
     /// Ticks with every line of output.
     pub lines: watch::Sender<u64>,
     /// What deployments take.
@@ -39,6 +46,8 @@ pub struct Services {
     pub hub: Hub,
     /// The agent of this machine.
     pub agent: LocalAgent,
+    /// The head of the audit, as it was noted down.
+    pub anchor: Anchor,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -47,7 +56,15 @@ impl Services {
     /// As the pages see it.
     pub fn backend(self, live: Arc<dyn app::backend::Live>) -> Backend {
         let all = Arc::new(self);
-        Backend { manifests: all.clone(), deployments: all.clone(), services: all.clone(), people: all, live }
+        Backend {
+            manifests: all.clone(),
+            deployments: all.clone(),
+            services: all.clone(),
+            scripts: all.clone(),
+            people: all.clone(),
+            audit: all,
+            live,
+        }
     }
 
     fn entry(&self, actor: &Actor, action: &str, target: String) -> AuditEntry {

@@ -2,31 +2,57 @@
 //! programs. Every answer says what to do next; every failure has its exit code.
 
 mod arguments;
+mod audit;
 mod client;
 mod deploy;
 mod error;
+mod exec;
 pub mod exit;
 mod follow;
 mod gateway;
+mod generate;
+mod health;
 mod look;
 mod manifest;
 mod operate;
 mod people;
 mod print;
+mod promote;
+mod restrictions;
 mod run;
+mod scripts;
+mod steer;
+mod verify;
 
 use crate::out::complain;
-use arguments::{Arguments, Command, Global};
+use arguments::{Arguments, Command, Global, HistoryCommand};
 use clap::Parser;
 use client::Client;
 use error::Failure;
-use std::process::ExitCode;
+use exec::Called;
+use std::{os::unix::process::CommandExt, process::ExitCode};
 
 /// Runs the command that was typed.
 pub(crate) fn main() -> ExitCode {
     // The one TLS provider of this program; a second call would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Arguments { global, command } = Arguments::parse();
+    let script = std::env::var_os("LOCKSTEP_SCRIPT").map(Into::into);
+    let Arguments { global, command } = match exec::called(std::env::args_os().collect(), script) {
+        Called::Itself => Arguments::parse(),
+        Called::Wrapping(arguments) => Arguments::parse_from(arguments),
+        Called::Script(script, arguments) => {
+            let error = std::process::Command::new(&script).args(arguments).exec();
+            complain!("error: {} cannot be run: {error}", script.display());
+            return ExitCode::from(exit::NOT_SUCCEEDED);
+        }
+        Called::Nothing(script) => {
+            complain!(
+                "error: the script {} is not there; put it beside this link, or name it in LOCKSTEP_SCRIPT",
+                script.display()
+            );
+            return ExitCode::from(exit::REFUSED);
+        }
+    };
     let threads = if matches!(command, Command::DemoService(_)) { 1 } else { 4 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
@@ -68,17 +94,26 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
             follow::watch(global, &client()?, id, timeout, follow::Hope::Release).await
         }
         Command::Logs { id, step, follow } => look::logs(global, &client()?, id, step, follow).await,
-        Command::History { limit, phase } => look::history(global, &client()?, limit, phase).await,
+        Command::History { limit, phase, command: None } => {
+            look::history(global, &client()?, limit, phase).await
+        }
+        Command::History { command: Some(HistoryCommand::Verify { id, limit }), .. } => {
+            verify::verify(global, &client()?, id, limit).await
+        }
+        Command::Promote(options) => promote::promote(global, &client()?, options).await,
         Command::Rollback(options) => operate::rollback(global, &client()?, options).await,
-        Command::Cancel { id, reason, waiting } => {
-            operate::cancel(global, &client()?, id, reason, waiting).await
-        }
-        Command::UndoRetry { id, waiting } => operate::undo_retry(global, &client()?, id, waiting).await,
-        Command::Resolve { id, outcome, reason } => {
-            operate::resolve(global, &client()?, id, outcome, reason).await
-        }
+        Command::Steer(command) => steer::steer(global, &client()?, command).await,
+        Command::Lock(command) => restrictions::lock(global, &client()?, command).await,
+        Command::Hold(command) => restrictions::hold(global, &client()?, command).await,
+        Command::Freeze(command) => restrictions::freeze(global, &client()?, command).await,
+        Command::Audit(command) => audit::audit(global, &client()?, command).await,
         Command::User(command) => people::user(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
+        Command::Health(options) => health::health(global, &client()?, options).await,
+        Command::Exec(options) => exec::exec(global, *options).await,
+        Command::Script(command) => scripts::script(global, &client()?, command).await,
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { dir } => generate::manual(&dir),
         Command::Gateway(command) => gateway::gateway(global, command).await,
     }
 }

@@ -10,6 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The file whose folder nobody else may use, wherever it is.
+const DATABASE: &str = "lockstep.db";
+
 /// A data folder.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
@@ -25,9 +28,9 @@ pub struct Local {
     pub pid: u32,
 }
 
-/// Held while a server uses the folder.
+/// Held while a server uses the folder, and the folder where the database really is.
 #[derive(Debug)]
-pub struct ServeLock(#[expect(dead_code, reason = "held for its drop")] Flock<File>);
+pub struct ServeLock(#[expect(dead_code, reason = "held for its drop")] Vec<Flock<File>>);
 
 impl DataDir {
     /// The folder at `path`, made absolute and made when it is not there.
@@ -59,28 +62,28 @@ impl DataDir {
         self.0.join("gateway")
     }
 
-    /// Keeps other servers off the folder; none when one is there already, with its process id.
+    /// Keeps other servers off the folder and off its database, wherever a link leads to; none when one
+    /// is there already, with its process id. It counts as there as long as its process exists, also
+    /// when it is stopped and answers nobody.
     ///
     /// # Errors
-    /// When the lock file cannot be used.
+    /// When a lock file cannot be used.
     pub fn lock(&self) -> io::Result<Result<ServeLock, String>> {
-        let path = self.0.join("serve.lock");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                lock.set_len(0)?;
-                lock.rewind()?;
-                write!(*lock, "{}", std::process::id())?;
-                Ok(Ok(ServeLock(lock)))
-            }
-            Err((mut file, nix::errno::Errno::EAGAIN)) => {
-                let mut pid = String::new();
-                file.read_to_string(&mut pid)?;
-                Ok(Err(pid))
-            }
-            Err((_, error)) => Err(error.into()),
+        let mut folders = vec![self.0.clone()];
+        if let Ok(database) = fs::canonicalize(self.0.join(DATABASE))
+            && let Some(folder) = database.parent()
+            && folder != self.0
+        {
+            folders.push(folder.to_owned());
         }
+        let mut locks = Vec::new();
+        for folder in folders {
+            match lock_folder(&folder)? {
+                Ok(lock) => locks.push(lock),
+                Err(pid) => return Ok(Err(pid)),
+            }
+        }
+        Ok(Ok(ServeLock(locks)))
     }
 
     /// Says how this server is reached.
@@ -110,10 +113,35 @@ impl DataDir {
         fs::remove_file(self.0.join("end-all")).is_ok()
     }
 
+    /// Where the head of the audit is noted down.
+    pub fn audit_head(&self) -> PathBuf {
+        self.0.join("audit.head")
+    }
+
     /// Forgets how this server is reached.
     pub fn local_remove(&self) {
         // A file that stays names a server that does not answer; commands say so.
         let _ = fs::remove_file(self.0.join("local.json"));
+    }
+}
+
+fn lock_folder(folder: &Path) -> io::Result<Result<Flock<File>, String>> {
+    let path = folder.join("serve.lock");
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            write!(*lock, "{}", std::process::id())?;
+            Ok(Ok(lock))
+        }
+        Err((mut file, nix::errno::Errno::EAGAIN)) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid)?;
+            Ok(Err(pid))
+        }
+        Err((_, error)) => Err(error.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::backend::{Services, store};
 use app::AppError;
-use lockstep_engine::search::Search;
+use lockstep_engine::search::{Cursor, Search};
 use lockstep_model::{
     DeploymentId, StepId,
     deployment::{Deployment, Phase, StepState},
@@ -51,6 +51,8 @@ impl Expectations {
             project: Some(plan.project.clone()),
             environment: Some(plan.environment.clone()),
             phase: Some(Phase::Succeeded),
+            // Those before this one, however many came since.
+            after: Some(Cursor { key: id.0, id }),
             limit: EARLIER * 2,
             ..Search::default()
         };
@@ -58,7 +60,7 @@ impl Expectations {
         let page = services.store.deployment_list(&search).await.map_err(store)?;
         let mut earlier = Vec::new();
         for row in page.deployments {
-            if row.id < id && is_restore(row.restore_of.is_some()) && earlier.len() < EARLIER as usize {
+            if is_restore(row.restore_of.is_some()) && earlier.len() < EARLIER as usize {
                 earlier.extend(self.took(services, row.id).await?);
             }
         }

@@ -118,6 +118,7 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     PlainRoute { path: "/deployments/{id}", method: "GET", permission: Permission::View },
     PlainRoute { path: "/services", method: "GET", permission: Permission::View },
     PlainRoute { path: "/services/{name}", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/restrictions", method: "GET", permission: Permission::View },
     PlainRoute { path: "/settings", method: "GET", permission: Permission::SignedIn },
 ];
 
@@ -173,8 +174,13 @@ async fn live(
         let message = "this socket is for pages of this server; programs send a token";
         return guard::plain(&ErrorBody::new(ErrorKind::Forbidden, message));
     }
+    let Some(caller) = sender.caller else {
+        return guard::plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are"));
+    };
     match upgrade {
-        Ok(upgrade) => web.live.accept(&headers, peer.map(|Extension(info)| info.0.ip()), upgrade),
+        Ok(upgrade) => {
+            web.live.accept(caller.user, &headers, peer.map(|Extension(info)| info.0.ip()), upgrade)
+        }
         Err(rejection) => rejection.into_response(),
     }
 }

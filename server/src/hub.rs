@@ -1,13 +1,20 @@
 //! The agents' side of the coordinator: orders go out over the agent's socket and their outcomes
 //! come back, whatever happens to the connection in between. Knows nothing about what orders mean.
 
+mod cancels;
 mod connection;
 mod output;
+#[cfg(test)]
+mod tests;
 
 use crate::secret;
 use async_trait::async_trait;
-use lockstep_engine::port::{Clock, Host, HostError, HostOrder, LogStore};
-use lockstep_model::wire::{AgentFrame, CoordinatorFrame, OrderFrame, OrderKey, Outcome};
+use cancels::Cancels;
+use lockstep_engine::port::{Clock, Host, HostCancel, HostError, HostOrder, LogStore, Stopped};
+use lockstep_model::{
+    Epoch,
+    wire::{AgentFrame, CoordinatorFrame, OrderFrame, OrderKey, Outcome},
+};
 use output::Output;
 use std::{
     collections::BTreeMap,
@@ -20,14 +27,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// Without a word from the agent for so long, what was ordered counts as unknown.
-const LOST_AFTER: Duration = Duration::from_secs(60);
+/// Without a word from the agent for so long, what was ordered counts as unknown: with the second in
+/// which it is noticed well under the minute in which an operator hears of it.
+const LOST_AFTER: Duration = Duration::from_secs(45);
 /// More orders at a time are refused.
 const PENDING_MAX: usize = 20_000;
 /// Frames that wait for a slow connection; beyond it the connection is given up and made anew.
 const FRAMES_MAX: usize = 16_384;
-/// The agent has this long to confirm that something is cancelled.
-const CANCEL_LIMIT: Duration = Duration::from_secs(20);
 
 /// An agent that is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +60,7 @@ struct Inner {
 
 struct State {
     pending: BTreeMap<OrderKey, Pending>,
+    cancels: Cancels,
     link: Option<Link>,
     links: u64,
     heard: Instant,
@@ -80,6 +87,7 @@ impl Hub {
             output: Output::new(logs, clock),
             state: Mutex::new(State {
                 pending: BTreeMap::new(),
+                cancels: Cancels::default(),
                 link: None,
                 links: 0,
                 heard: Instant::now(),
@@ -119,7 +127,8 @@ impl Hub {
 
     /// Whether no order that changes something is under way.
     pub fn is_idle(&self) -> bool {
-        self.0.lock().pending.is_empty()
+        let state = self.0.lock();
+        state.pending.is_empty() && !state.cancels.is_waited_for()
     }
 
     /// Orders under way.
@@ -152,15 +161,10 @@ impl Host for Hub {
         answered.ok().flatten().unwrap_or(Err(HostError::Cancelled { key }))
     }
 
-    async fn cancel(&self, prefix: &str) {
-        let under_way = self.0.cancel(prefix);
-        let all = async {
-            for mut answer in under_way {
-                // An error means that it is answered and forgotten.
-                let _ = answer.wait_for(Option::is_some).await;
-            }
-        };
-        let _ = timeout(CANCEL_LIMIT, all).await;
+    async fn cancel(&self, cancel: HostCancel) -> Stopped {
+        let mut answer = self.0.cancel(cancel);
+        let answered = answer.wait_for(Option::is_some).await.map(|answer| *answer);
+        answered.ok().flatten().unwrap_or(Stopped::Unconfirmed)
     }
 }
 
@@ -173,8 +177,18 @@ impl Inner {
     /// Takes an order up, or joins the one with the same key.
     fn add(&self, frame: OrderFrame) -> Result<watch::Receiver<Option<Result<Outcome, HostError>>>, String> {
         let mut state = self.lock();
-        if let Some(pending) = state.pending.get(&frame.key) {
-            return Ok(pending.answer.subscribe());
+        if let Some(pending) = state.pending.get_mut(&frame.key) {
+            let answer = pending.answer.subscribe();
+            if frame.epoch > pending.frame.epoch {
+                // Taken up again by a later owner: the agent is to hear of it.
+                pending.frame = frame.clone();
+                state.send(CoordinatorFrame::Order(frame));
+            }
+            return Ok(answer);
+        }
+        if state.cancels.is_below(&frame.key) {
+            let error = HostError::Cancelled { key: frame.key };
+            return Ok(watch::channel(Some(Err(error))).1);
         }
         if state.pending.len() >= PENDING_MAX {
             return Err(format!("{PENDING_MAX} orders are under way already; try again later"));
@@ -188,33 +202,57 @@ impl Inner {
         Ok(receiver)
     }
 
-    fn cancel(&self, prefix: &str) -> Vec<watch::Receiver<Option<Result<Outcome, HostError>>>> {
+    /// Takes a cancel up, or joins the one of the same prefix. The agent is asked whether or not this
+    /// hub knows of orders below it: one before this may have given them.
+    fn cancel(&self, cancel: HostCancel) -> watch::Receiver<Option<Stopped>> {
         let mut state = self.lock();
-        let from = Bound::Included(OrderKey(prefix.to_owned()));
-        let found: Vec<_> = state
-            .pending
-            .range((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.0.starts_with(prefix))
-            .map(|(key, pending)| (key.clone(), pending.answer.subscribe()))
-            .collect();
-        found
-            .into_iter()
-            .map(|(key, answer)| {
-                state.send(CoordinatorFrame::CancelOrder { key });
-                answer
-            })
-            .collect()
+        let answer = state.cancels.add(cancel.clone(), Instant::now());
+        state.send(frame_of(cancel));
+        if state.link.is_none() {
+            self.wanted.notify_one();
+        }
+        answer
     }
 
-    /// A new connection: it takes the place of the one before, and gets all that waits.
+    /// The agent's word on a cancel: what was ordered below it will have no other outcome.
+    fn cancelled(&self, prefix: &str, stale: Option<Epoch>) {
+        let mut state = self.lock();
+        if let Some(seen) = stale {
+            tracing::warn!("the agent stopped nothing below {prefix}: another coordinator has epoch {seen}");
+        }
+        state.cancels.answered(prefix, stale.is_none());
+        let from = Bound::Included(OrderKey(prefix.to_owned()));
+        let below: Vec<OrderKey> = state
+            .pending
+            .range((from, Bound::Unbounded))
+            .take_while(|(key, _)| stale.is_none() && key.0.starts_with(prefix))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in below {
+            if let Some(pending) = state.pending.remove(&key) {
+                pending.answer.send_replace(Some(Err(HostError::Cancelled { key })));
+            }
+        }
+    }
+
+    /// A new connection: it takes the place of the one before, and gets all that waits, what was
+    /// cancelled before what was ordered.
     fn attach(&self, agent: Connected) -> (u64, mpsc::Receiver<CoordinatorFrame>) {
-        let (frames, receiver) = mpsc::channel(FRAMES_MAX + PENDING_MAX);
+        let (frames, receiver) = mpsc::channel(FRAMES_MAX + PENDING_MAX + cancels::CANCELS_MAX);
         let mut state = self.lock();
         state.links += 1;
         let number = state.links;
         state.link = Some(Link { number, frames });
         state.heard = Instant::now();
-        let waiting: Vec<OrderFrame> = state.pending.values().map(|pending| pending.frame.clone()).collect();
+        for cancel in state.cancels.all() {
+            state.send(frame_of(cancel));
+        }
+        let waiting: Vec<OrderFrame> = state
+            .pending
+            .iter()
+            .filter(|(key, _)| !state.cancels.is_below(key))
+            .map(|(_, pending)| pending.frame.clone())
+            .collect();
         for frame in waiting {
             state.send(CoordinatorFrame::Order(frame));
         }
@@ -257,6 +295,7 @@ impl Inner {
                 tracing::warn!(revision.id = %revision, "{revision} has ended by itself: {exit}; {then}");
                 self.exits.notify_waiters();
             }
+            AgentFrame::CancelledBelow { prefix, stale } => self.cancelled(&prefix, stale),
             AgentFrame::Alive => {}
             AgentFrame::Hello { .. } => tracing::warn!("an agent greeted twice"),
         }
@@ -276,9 +315,14 @@ impl Inner {
         for key in lost {
             if let Some(pending) = state.pending.remove(&key) {
                 let silent_ms = u64::try_from(silent(&pending).as_millis()).unwrap_or(u64::MAX);
+                // It may be carried out all the same: it is ended when its agent is back.
+                if let Some(cancel) = cancel_of(&pending.frame) {
+                    state.cancels.remember(cancel, now);
+                }
                 pending.answer.send_replace(Some(Err(HostError::Lost { key, silent_ms })));
             }
         }
+        state.cancels.give_up(now, now.duration_since(heard) >= LOST_AFTER);
     }
 }
 
@@ -293,6 +337,18 @@ impl State {
             self.link = None;
         }
     }
+}
+
+/// What ends a change that nobody waits for any more, with all else of its attempt.
+fn cancel_of(frame: &OrderFrame) -> Option<HostCancel> {
+    let deployment = frame.deployment.filter(|_| frame.order.is_change())?;
+    let (attempt, _) = frame.key.0.rsplit_once('/')?;
+    Some(HostCancel { prefix: format!("{attempt}/"), deployment, epoch: frame.epoch })
+}
+
+fn frame_of(cancel: HostCancel) -> CoordinatorFrame {
+    let HostCancel { prefix, deployment, epoch } = cancel;
+    CoordinatorFrame::CancelBelow { prefix, deployment, epoch }
 }
 
 async fn give_up_lost(inner: std::sync::Weak<Inner>) {

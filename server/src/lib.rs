@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 #![recursion_limit = "256"]
 
-pub mod backend;
+pub mod anchor;
+mod backend;
 mod cli;
 mod clock;
 pub mod data_dir;
@@ -26,8 +27,10 @@ use std::process::ExitCode;
 
 /// The program: what its first argument says.
 pub fn main() -> ExitCode {
-    // Holds are forked from one thread without a runtime; nothing else may be set up before them.
-    if std::env::args_os().nth(1).is_some_and(|first| first == "hold") {
+    // Holds are forked from one thread without a runtime; nothing else may be set up before them. With
+    // more words it is the command for held versions.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|first| first == "hold") && words.next().is_none() {
         return lockstep_agent::serve_holds();
     }
     cli::main()

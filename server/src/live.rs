@@ -8,25 +8,33 @@ mod deployment;
 mod log;
 mod overview;
 mod socket;
+mod topics;
 
-use crate::{backend::Services, identity::Identities};
-use app::{AppError, backend::Live as LivePort};
+use crate::{
+    backend::{Services, store},
+    identity::Identities,
+};
+use app::{
+    AppError,
+    backend::{Caller, Live as LivePort},
+};
 use async_trait::async_trait;
 use channel::Channel;
 use lockstep_model::{
-    api::{MonitorRequest, MonitorView, WAIT_MS_MAX},
+    UserName,
+    api::{Listen, MonitorRequest, MonitorView, WAIT_MS_MAX},
     error::ErrorKind,
     live::{ServerFrame, Snapshot, TOPICS_MAX, Topic},
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicUsize},
+    sync::{Arc, Weak, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout, timeout_at},
 };
+use topics::{Listening, Topics};
 
 /// Changes come in bursts; one look follows.
 const SETTLE: Duration = Duration::from_millis(40);
@@ -36,8 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(60);
 /// The first look takes a moment at most.
 const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(10);
-/// Topics that are worked out at a time.
-const TOPICS_AT_A_TIME_MAX: usize = 512;
 
 /// Tells open pages. Cheap to clone.
 #[derive(Clone)]
@@ -48,7 +54,7 @@ struct Inner {
     identities: Arc<Identities>,
     build: String,
     generation: u64,
-    channels: Mutex<HashMap<Topic, Arc<Channel>>>,
+    topics: Arc<Topics>,
     sockets: AtomicUsize,
 }
 
@@ -91,7 +97,7 @@ impl Live {
             build: build.to_owned(),
             // Two runs of a server never count alike.
             generation: u64::try_from(now.0).unwrap_or(0),
-            channels: Mutex::default(),
+            topics: Arc::default(),
             sockets: AtomicUsize::new(0),
         }))
     }
@@ -101,33 +107,29 @@ impl Live {
         self.0.sockets.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// The channel of a topic, worked out from now on.
-    fn channel(&self, topic: Topic) -> Result<Arc<Channel>, AppError> {
-        let mut channels = self.0.channels();
-        if let Some(channel) = channels.get(&topic) {
-            channel.wanted();
-            return Ok(channel.clone());
+    /// Has a user listen to a topic, which is worked out from now on.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such deployment; otherwise as [`Topics::listen`].
+    async fn listen(&self, topic: Topic, user: &UserName, bell: Arc<Notify>) -> Result<Listening, AppError> {
+        let services = &self.0.services;
+        if let Topic::Deployment(id) | Topic::Log(id) = topic
+            && !self.0.topics.is_known(topic)
+            && services.store.deployment_fetch(id).await.map_err(store)?.is_none()
+        {
+            return Err(AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}")));
         }
-        if channels.len() >= TOPICS_AT_A_TIME_MAX {
-            let message = "too many topics are listened to; try again in a minute";
-            return Err(AppError::new(ErrorKind::Unavailable, message));
+        let (listening, new) = self.0.topics.listen(topic, user, bell, self.0.generation)?;
+        if let Some(channel) = new {
+            let services = services.clone();
+            let source: Box<dyn Source> = match topic {
+                Topic::Overview => Box::new(overview::Overview::new(services)),
+                Topic::Deployment(id) => Box::new(deployment::OneDeployment::new(services, id)),
+                Topic::Log(id) => Box::new(log::Log::new(services, id)),
+            };
+            tokio::spawn(work_out(Arc::downgrade(&self.0), channel, source));
         }
-        let channel = Arc::new(Channel::new(topic, self.0.generation));
-        channels.insert(topic, channel.clone());
-        let services = self.0.services.clone();
-        let source: Box<dyn Source> = match topic {
-            Topic::Overview => Box::new(overview::Overview::new(services)),
-            Topic::Deployment(id) => Box::new(deployment::OneDeployment::new(services, id)),
-            Topic::Log(id) => Box::new(log::Log::new(services, id)),
-        };
-        tokio::spawn(work_out(Arc::downgrade(&self.0), channel.clone(), source));
-        Ok(channel)
-    }
-}
-
-impl Inner {
-    fn channels(&self) -> MutexGuard<'_, HashMap<Topic, Arc<Channel>>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(listening)
     }
 }
 
@@ -154,12 +156,9 @@ async fn work_out(live: Weak<Inner>, channel: Arc<Channel>, mut source: Box<dyn 
                 }
             }
             let Some(live) = live.upgrade() else { return };
-            let mut channels = live.channels();
-            if channel.is_unwanted(LINGER) {
-                channels.remove(&channel.topic());
+            if live.topics.is_given_up(&channel, LINGER) {
                 return;
             }
-            drop(channels);
             if !source.is_over() {
                 break;
             }
@@ -169,7 +168,11 @@ async fn work_out(live: Weak<Inner>, channel: Arc<Channel>, mut source: Box<dyn 
 
 #[async_trait]
 impl LivePort for Live {
-    async fn deployment_monitor(&self, req: MonitorRequest) -> Result<MonitorView, AppError> {
+    async fn deployment_monitor(
+        &self,
+        caller: &Caller,
+        req: MonitorRequest,
+    ) -> Result<MonitorView, AppError> {
         if req.topics.len() > TOPICS_MAX {
             let message = format!("'topics' has {} entries; use at most {TOPICS_MAX}", req.topics.len());
             return Err(AppError::new(ErrorKind::Invalid, message));
@@ -177,11 +180,15 @@ impl LivePort for Live {
         let end = Instant::now() + Duration::from_millis(req.wait_ms.min(WAIT_MS_MAX));
         let bell = Arc::new(Notify::new());
         let mut listeners = Vec::new();
-        for wanted in &req.topics {
-            listeners.push((self.channel(wanted.topic)?.listen(bell.clone()), wanted.from));
+        let mut refused = Vec::new();
+        for Listen { topic, from } in req.topics {
+            match self.listen(topic, &caller.user, bell.clone()).await {
+                Ok(listening) => listeners.push((listening, from)),
+                Err(error) => refused.push(ServerFrame::Refused { topic, error: error.0 }),
+            }
         }
         loop {
-            let mut frames: Vec<ServerFrame> = Vec::new();
+            let mut frames = refused.clone();
             for (listener, from) in &listeners {
                 // The first look of a topic is waited for.
                 let _ = timeout(FIRST_LOOK_LIMIT, listener.looked()).await;

@@ -2,12 +2,12 @@
 //! after a restart, replaced by a newer binary when it is idle.
 
 use crate::{data_dir::DataDir, data_dir::private_write, hub::Hub};
-use lockstep_agent::{Connect, running, spawn_detached};
+use lockstep_agent::{Connect, Detached, running, spawn_detached};
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,17 +21,6 @@ const GONE_EVERY: Duration = Duration::from_millis(20);
 const REPLACE_LIMIT: Duration = Duration::from_secs(10);
 const NAME: &str = "local";
 
-/// Waits until no agent runs over a folder: what it does last it does there. It is no child of the
-/// server, so its lock is looked at.
-pub async fn gone(dir: &Path, limit: Duration) -> bool {
-    let look = async {
-        while running(dir).is_ok_and(|pid| pid.is_some()) {
-            sleep(GONE_EVERY).await;
-        }
-    };
-    timeout(limit, look).await.is_ok()
-}
-
 /// Keeps the agent of this machine running.
 #[derive(Clone)]
 pub struct LocalAgent {
@@ -39,6 +28,7 @@ pub struct LocalAgent {
     data: DataDir,
     program: PathBuf,
     wanted: Arc<AtomicBool>,
+    started: Arc<Mutex<Option<Detached>>>,
 }
 
 impl LocalAgent {
@@ -55,7 +45,7 @@ impl LocalAgent {
         };
         crate::data_dir::private_folder(&data.agent())?;
         private_write(&data.agent().join("connect.json"), &serde_json::to_vec(&connect)?)?;
-        Ok(Self { hub, data, program, wanted: Arc::new(AtomicBool::new(false)) })
+        Ok(Self { hub, data, program, wanted: Arc::default(), started: Arc::default() })
     }
 
     /// Something needs the agent from now on.
@@ -96,6 +86,30 @@ impl LocalAgent {
         }
     }
 
+    /// Ends the agent and all that it keeps; false when that took longer than `limit`. One that was
+    /// just started is waited for until it dials and can be told. Called when nobody keeps it any more,
+    /// while agents are still let in.
+    pub async fn end(&self, limit: Duration) -> bool {
+        let ending = async {
+            loop {
+                self.hub.shutdown(true, limit).await;
+                if !self.is_there() {
+                    return;
+                }
+                sleep(GONE_EVERY).await;
+            }
+        };
+        timeout(limit, ending).await.is_ok()
+    }
+
+    /// Whether there is an agent: it holds the lock of its folder, or was started and is on its way to
+    /// take it. A lock that cannot be looked at is nobody's.
+    fn is_there(&self) -> bool {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.as_ref().is_some_and(|agent| !agent.has_ended())
+            || running(&self.data.agent()).is_ok_and(|pid| pid.is_some())
+    }
+
     fn ensure(&self, looks: u32) -> io::Result<()> {
         let dir = self.data.agent();
         if let Some(pid) = running(&dir)? {
@@ -117,8 +131,9 @@ impl LocalAgent {
             self.data.gateway().as_os_str(),
         ]
         .map(std::ffi::OsStr::to_os_string);
-        let pid = spawn_detached(&self.program, &arguments, &dir.join("agent.log"))?;
-        tracing::info!(agent.pid = pid, "started the agent, process {pid}");
+        let agent = spawn_detached(&self.program, &arguments, &dir.join("agent.log"))?;
+        tracing::info!(agent.pid = agent.pid, "started the agent, process {}", agent.pid);
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
         Ok(())
     }
 }

@@ -3,14 +3,14 @@
 
 use futures_util::{StreamExt, stream};
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{CheckRow, Clock, Host, LogStore, Store, Target, store::ServingRow};
+use lockstep_engine::port::{CheckRow, Clock, Host, LogStore, Observation, Store, Target, store::ServingRow};
 use lockstep_model::{
     Timestamp,
     gateway::Slot,
     health::{Evidence, Health},
     live::CHECKS_SHOWN,
     manifest::Target as TargetSpec,
-    plan::Serving,
+    plan::{PlannedService, Serving},
     view::{CheckBucket, CheckView},
 };
 use std::{
@@ -137,6 +137,7 @@ impl Monitor {
         self.forget_others(&serving);
         *round += 1;
         let number = *round;
+        let changing = changing(&eyes.coordinator);
         let due = serving.into_iter().filter(|(slot, serving)| self.is_due(slot, serving));
         stream::iter(due)
             .map(async |(slot, serving)| {
@@ -144,7 +145,14 @@ impl Monitor {
                 let spec = serving.spec.clone();
                 let asked = eyes.target.observe(&slot, &spec, Some(&serving), &key, &*eyes.host);
                 let evidence = match timeout(LOOK_LIMIT, asked).await {
-                    Ok(Ok(observation)) => of_revision(observation.evidence, &serving, observation.revision),
+                    Ok(Ok(observation)) => {
+                        let gave_up = observation.given_up.clone();
+                        let evidence = against(&serving, observation, changing.contains(&slot));
+                        match gave_up {
+                            Some(what) => gave_up_on(eyes, &slot, &serving, what, evidence).await,
+                            None => evidence,
+                        }
+                    }
                     Ok(Err(problem)) => unknown(eyes.clock.now(), problem),
                     Err(_) => unknown(eyes.clock.now(), "nobody answered how it is".to_owned()),
                 };
@@ -226,27 +234,93 @@ fn count(bucket: &mut CheckBucket, check: CheckView) {
     bucket.latency_max_ms = bucket.latency_max_ms.max(check.latency_ms);
 }
 
-/// Traffic that goes elsewhere than it should is not healthy, however well the other one is.
-fn of_revision(evidence: Evidence, serving: &Serving, seen: Option<lockstep_model::RevisionId>) -> Evidence {
-    match seen {
-        Some(seen) if seen != serving.revision => Evidence {
-            health: Health::Unhealthy,
-            reason: format!("{seen} has the traffic, and {} should", serving.revision),
-            ..evidence
-        },
-        Some(_) | None => evidence,
+/// What was seen, held against what should serve: another one that serves is not healthy, however well
+/// it is, and neither is one that has lost its traffic.
+/// While a deployment changes it, two versions are not a surprise.
+fn against(serving: &Serving, seen: Observation, is_changing: bool) -> Evidence {
+    let Observation { revision, version, traffic, evidence, .. } = seen;
+    if is_changing && revision.is_none() {
+        return evidence;
     }
+    let (health, reason) = match (revision, version, traffic) {
+        (Some(revision), _, _) if revision != serving.revision => {
+            (Health::Unhealthy, format!("{revision} has the traffic, and {} should", serving.revision))
+        }
+        (_, Some(version), _) if version != serving.version => {
+            (Health::Unhealthy, format!("{version} serves, and {} should", serving.version))
+        }
+        (_, None, _) => (Health::Unhealthy, format!("nothing serves, and {} should", serving.version)),
+        (_, Some(version), Some(share)) if share < 100 => {
+            let health = if share == 0 { Health::Unhealthy } else { Health::Degraded };
+            (health, format!("{version} has {share} % of the traffic, and should have all of it"))
+        }
+        (_, Some(_), _) => return evidence,
+    };
+    // The worse of both is said.
+    if evidence.health == Health::Unhealthy && health == Health::Degraded {
+        return evidence;
+    }
+    Evidence { health, reason, ..evidence }
+}
+
+/// A process that is not started again is not well, and whoever guards its release hears of it.
+async fn gave_up_on(
+    eyes: &Eyes,
+    slot: &Slot,
+    serving: &Serving,
+    what: String,
+    evidence: Evidence,
+) -> Evidence {
+    if let Err(refused) = eyes.coordinator.process_gave_up(slot, serving, &what).await {
+        tracing::warn!(service.name = %slot.service, "{what}, and nothing could be done about it: {refused}");
+    }
+    Evidence { health: Health::Unhealthy, reason: what, ..evidence }
+}
+
+/// What deployments that have begun change now.
+fn changing(coordinator: &Coordinator) -> BTreeSet<Slot> {
+    let live = coordinator.live().into_iter().filter(|(_, state)| state.phase.is_live());
+    live.flat_map(|(_, state)| {
+        let plan = state.plan.clone();
+        let slot = |service: &PlannedService| Slot {
+            project: plan.project.clone(),
+            environment: plan.environment.clone(),
+            service: service.service.clone(),
+        };
+        plan.services.iter().filter(|service| service.is_changed()).map(slot).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn unknown(at: Timestamp, reason: String) -> Evidence {
-    Evidence {
-        at,
-        check: "look".to_owned(),
-        address: String::new(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health: Health::Unknown,
-        reason,
+    Evidence::new(at, "look", "", Health::Unknown, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_engine::testing::{command_spec, manifest, serving};
+
+    #[test]
+    fn what_serves_is_held_against_what_should() {
+        let should = serving(&manifest(1, &[], &command_spec())).into_values().next().expect("one");
+        let look = |version: Option<&str>, traffic, is_changing| {
+            let mut evidence = unknown(Timestamp(1), "it answers".to_owned());
+            evidence.health = Health::Healthy;
+            let version = version.map(|version| version.parse().expect("valid"));
+            let seen =
+                Observation { at: Timestamp(1), revision: None, version, traffic, evidence, given_up: None };
+            let evidence = against(&should, seen, is_changing);
+            (evidence.health, evidence.reason)
+        };
+        let seen = |version, traffic| look(version, traffic, false);
+        assert_eq!(look(Some("2.0"), None, true).0, Health::Healthy, "a deployment brings it just now");
+        assert_eq!(seen(Some("0.9.0"), None), (Health::Healthy, "it answers".to_owned()));
+        assert_eq!(seen(Some("0.9.0"), Some(100)).0, Health::Healthy);
+        let drifted = (Health::Unhealthy, "2.0 serves, and 0.9.0 should".to_owned());
+        assert_eq!(seen(Some("2.0"), Some(100)), drifted);
+        assert_eq!(seen(None, None), (Health::Unhealthy, "nothing serves, and 0.9.0 should".to_owned()));
+        assert_eq!(seen(Some("0.9.0"), Some(40)).0, Health::Degraded);
+        assert_eq!(seen(Some("0.9.0"), Some(0)).0, Health::Unhealthy);
     }
 }

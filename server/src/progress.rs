@@ -4,8 +4,9 @@
 use lockstep_model::{
     DeploymentId, Timestamp,
     deployment::{Actor, RollbackPlan},
-    event::{Envelope, Event},
-    plan::{Plan, PlannedService, StepKind},
+    event::{Envelope, Event, Finding},
+    plan::{DeploymentKind, Plan, PlannedService, StepKind},
+    view::{Asked, answers},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,10 @@ pub struct Progress {
     detected_at: Option<Timestamp>,
     rollback: Option<RollbackPlan>,
     undone: BTreeSet<u32>,
+    /// Services that were taken back by themselves.
+    left_out: BTreeSet<u32>,
+    /// All of it is taken back.
+    goes_back: bool,
     /// Steps that are done, and all.
     pub done: (u64, u64),
 }
@@ -44,6 +49,8 @@ impl Progress {
             detected_at: None,
             rollback: None,
             undone: BTreeSet::new(),
+            left_out: BTreeSet::new(),
+            goes_back: false,
             done: (0, 0),
         }
     }
@@ -78,21 +85,79 @@ impl Progress {
                 self.succeeded(*step, at)
             }
             Event::StepFailed { step, reason, .. } => {
-                let kind = self.kind(*step)?.word();
+                let kind = self.word(*step)?;
                 Some(format!("{} failed at {kind}: {reason}", self.service(self.place(*step)?)))
             }
             Event::StepUnknown { step, reason, .. } => {
-                let kind = self.kind(*step)?.word();
+                let kind = self.word(*step)?;
                 Some(format!("{}: how {kind} ended is not known: {reason}", self.service(self.place(*step)?)))
             }
+            Event::ProbeStarted { step, .. } => {
+                Some(format!("{}: its target is asked what became of it", self.service(self.place(*step)?)))
+            }
+            Event::ProbeFinished { step, finding, .. } => {
+                let service = self.service(self.place(*step)?);
+                match finding {
+                    Finding::Done { .. } => {
+                        self.done.0 += 1;
+                        let kind = self.kind(*step)?.word();
+                        Some(format!("{service}: {kind} was done, says its target"))
+                    }
+                    Finding::NotDone { reason } => {
+                        let kind = self.kind(*step)?.word();
+                        Some(format!("{service}: {kind} was not done, says its target: {reason}"))
+                    }
+                    Finding::CannotTell { reason } => {
+                        Some(format!("{service}: its target cannot tell: {reason}"))
+                    }
+                }
+            }
             Event::FailureDetected { failure } => {
+                self.goes_back = true;
                 self.detected_at = Some(at);
                 // A step's failure was said with the step.
                 failure.step.is_none().then(|| format!("{} does not go on: {}", self.name(), failure.reason))
             }
-            Event::CancelRequested { by, reason } => {
+            Event::Paused { by, reason } => Some(format!(
+                "{} paused by {}{}; what runs comes to its end, `lockstep resume {}` lets it go on",
+                self.name(),
+                who(by),
+                because(reason.as_deref()),
+                self.id
+            )),
+            Event::Resumed { by } => Some(format!("{} goes on, says {}", self.name(), who(by))),
+            Event::StepSkipped { step, by, reason } => {
+                let kind = self.word(*step)?;
+                Some(format!(
+                    "{}: {kind} left out by {}: {reason}",
+                    self.service(self.place(*step)?),
+                    who(by)
+                ))
+            }
+            Event::StepRetried { step, by } => {
+                let kind = self.word(*step)?;
+                Some(format!("{}: {kind} is tried again, says {}", self.service(self.place(*step)?), who(by)))
+            }
+            Event::CancelRequested { by, reason, keep } => {
+                self.goes_back = true;
                 self.detected_at = Some(at);
-                Some(format!("{} is ended by {}{}", self.name(), who(by), because(reason.as_deref())))
+                let kept = if *keep { "; what serves already stays" } else { "" };
+                Some(format!("{} is ended by {}{}{kept}", self.name(), who(by), because(reason.as_deref())))
+            }
+            Event::TakeBackRequested { services, by, reason } => {
+                self.detected_at = Some(at);
+                self.left_out.extend(services);
+                let names = list(&self.names(services));
+                let because = because(reason.as_deref());
+                Some(format!("{} has {names} taken back{because}; the others go on", who(by)))
+            }
+            Event::TakeBackPlanned { rollback } => {
+                self.rollback = Some(rollback.clone());
+                None
+            }
+            Event::TakenBack => {
+                let all: Vec<u32> = self.left_out.iter().copied().collect();
+                Some(format!("out of the release, and as before: {}", list(&self.names(&all))))
             }
             Event::RollbackPlanned { rollback } => {
                 let names: Vec<String> = rollback
@@ -109,19 +174,42 @@ impl Progress {
                 self.back(*step, at)
             }
             Event::UndoFailed { step, reason, .. } => {
-                let kind = self.kind(*step)?.word();
+                let kind = self.word(*step)?;
                 Some(format!("{}: {kind} could not be undone: {reason}", self.service(self.place(*step)?)))
             }
-            Event::OperatorNeeded { reason } => Some(format!(
-                "{} needs an operator: {reason}; try `lockstep undo-retry {id}`, or set it right by hand and use `lockstep resolve {id}`",
-                self.name(),
-                id = self.id
-            )),
+            Event::OperatorNeeded { reason, failure } => {
+                let asked = match failure {
+                    Some(failure) => Asked::Forward(failure),
+                    None if self.goes_back => Asked::Back,
+                    None => Asked::Part,
+                };
+                let is_restore = self.plan.as_ref().is_some_and(|plan| plan.kind != DeploymentKind::Deploy);
+                let answers: Vec<String> = answers(self.id, asked, is_restore)
+                    .into_iter()
+                    .map(|answer| format!("\n  {}  {}", answer.command, answer.does))
+                    .collect();
+                Some(format!(
+                    "{} needs an operator: {reason}; what you can answer:{}",
+                    self.name(),
+                    answers.concat()
+                ))
+            }
             Event::UndoRetried { by } => Some(format!("{} has the undo tried again", who(by))),
             Event::Resolved { by, outcome, reason } => {
                 Some(format!("{} resolved {} as {outcome:?}: {reason}", who(by), self.name()))
             }
-            Event::ReleaseCommitted => Some(format!("{} succeeded in {}", self.name(), self.took(at))),
+            Event::ReleaseCommitted if self.left_out.is_empty() => {
+                Some(format!("{} succeeded in {}", self.name(), self.took(at)))
+            }
+            Event::ReleaseCommitted => {
+                let all: Vec<u32> = self.left_out.iter().copied().collect();
+                let without = list(&self.names(&all));
+                Some(format!(
+                    "{} succeeded in {}, partly taken back: without {without}",
+                    self.name(),
+                    self.took(at)
+                ))
+            }
             Event::RolledBack => {
                 let since = self.detected_at.map(|detected| at.since_ms(detected)).unwrap_or_default();
                 Some(format!(
@@ -134,9 +222,10 @@ impl Progress {
                 Some(format!("{} failed after {}; nothing was taken back", self.name(), self.took(at)))
             }
             Event::Cancelled => Some(format!("{} cancelled after {}", self.name(), self.took(at))),
-            Event::Superseded { by } => {
-                Some(format!("{} gave its place in the queue to deployment {by}", self.name()))
-            }
+            Event::Superseded { by } => Some(format!(
+                "{} gave its place in the queue to deployment {by}, which is newer",
+                self.name()
+            )),
         }
     }
 
@@ -145,9 +234,19 @@ impl Progress {
         let name = self.service(service);
         let of_step = at.since_ms(self.steps_began.get(&step).copied().unwrap_or(at));
         let of_service = at.since_ms(self.services_began.get(&service).copied().unwrap_or(at));
+        let weight = self.weight(step);
         match self.kind(step)? {
             StepKind::Precondition => Some(format!("{name} is there and well, as others need it")),
             StepKind::Preflight | StepKind::Prepare => None,
+            StepKind::Verify if let Some(weight) = weight => {
+                Some(format!("{name} passed its checks at {weight} %"))
+            }
+            StepKind::Shift if let Some(weight) = weight => {
+                Some(format!("{name} has {weight} % of the traffic"))
+            }
+            StepKind::Watch if let Some(weight) = weight => {
+                Some(format!("{name} stayed well at {weight} % for {}", seconds(of_step)))
+            }
             StepKind::Verify => Some(format!("{name} healthy in {}", seconds(of_service))),
             StepKind::Shift => Some(format!("{name} has the traffic")),
             StepKind::Replace => Some(format!("{name} in place after {}", seconds(of_step))),
@@ -188,6 +287,19 @@ impl Progress {
 
     fn kind(&self, step: u32) -> Option<StepKind> {
         Some(self.plan.as_ref()?.steps.get(step as usize)?.kind)
+    }
+
+    /// `shift 10 %`
+    fn word(&self, step: u32) -> Option<String> {
+        Some(self.plan.as_ref()?.steps.get(step as usize)?.word())
+    }
+
+    fn weight(&self, step: u32) -> Option<u32> {
+        self.plan.as_ref()?.steps.get(step as usize)?.weight
+    }
+
+    fn names(&self, places: &[u32]) -> Vec<String> {
+        places.iter().filter_map(|place| Some(self.planned(*place)?.service.to_string())).collect()
     }
 
     fn planned(&self, service: u32) -> Option<&PlannedService> {

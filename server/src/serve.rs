@@ -2,6 +2,7 @@
 //! reverse one.
 
 use crate::{
+    anchor::Anchor,
     backend::Services,
     clock::SystemClock,
     data_dir::{DataDir, Local, ServeLock},
@@ -10,13 +11,13 @@ use crate::{
     hub::Hub,
     identity::Identities,
     live::Live,
-    local_agent::{LocalAgent, gone},
+    local_agent::LocalAgent,
     monitor::{Eyes, Monitor},
     port_holder::port_holder,
     telling::Telling,
 };
 use anyhow::{Context, bail};
-use lockstep_coordinator::{Coordinator, Dependencies};
+use lockstep_coordinator::{Coordinator, Dependencies, Lease};
 use lockstep_engine::port::{Clock, Host, IdentityStore, LogStore, Store, Target};
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use lockstep_targets::Targets;
@@ -46,6 +47,8 @@ pub struct ServeOptions {
     pub public_url: Option<String>,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// How long the coordinator's lease is; none = as the coordinator has it.
+    pub lease_ttl: Option<Duration>,
 }
 
 /// A server that runs.
@@ -73,7 +76,7 @@ impl Server {
         let lock = match data.lock().with_context(|| format!("the data folder {shown}"))? {
             Ok(lock) => lock,
             Err(pid) => bail!(
-                "another server (process {pid}) uses the data folder {shown} already; stop it with `lockstep stop`, or choose another folder with --data-dir"
+                "another server (process {pid}) uses the data folder {shown} or its database already; stop it with `lockstep stop`, or choose another folder with --data-dir"
             ),
         };
         // Asked of a server that was killed before it could hear it.
@@ -100,7 +103,9 @@ impl Server {
         let deployments: Arc<dyn Store> = Arc::new(store.clone());
         let target: Arc<dyn Target> = Arc::new(Targets);
         let host: Arc<dyn Host> = Arc::new(hub.clone());
+        let lease = Lease { ttl: options.lease_ttl.unwrap_or(Lease::TTL), alone: true };
         let coordinator = Coordinator::start(Dependencies {
+            lease,
             store: deployments.clone(),
             host: host.clone(),
             target: target.clone(),
@@ -112,17 +117,20 @@ impl Server {
         if !deployments.project_list().await?.is_empty() {
             agent.want();
         }
+        let anchor = Anchor::at(data.audit_head());
         let monitor = Monitor::default();
         let services = Services {
             coordinator: coordinator.clone(),
             store: deployments.clone(),
             logs: logs.clone(),
+            scripts: Arc::new(store.clone()),
             lines,
             expectations: Expectations::default(),
             identities: identities.clone(),
             monitor: monitor.clone(),
             hub: hub.clone(),
             agent: agent.clone(),
+            anchor: anchor.clone(),
             clock: clock.clone(),
         };
         let live = Live::new(services.clone(), identities.clone(), site::build_id());
@@ -142,11 +150,13 @@ impl Server {
         });
         let (ending, is_ending) = watch::channel(false);
         let http = tokio::spawn(listen::serve(web, listener, is_ending));
+        let noting = tokio::spawn(anchor.keep(deployments.clone()));
         let eyes = Eyes { store: deployments, target, host, clock, logs, coordinator };
         let tasks = vec![
             tokio::spawn(agent.keep()),
             tokio::spawn(look_after_exits(hub, monitor.clone())),
             tokio::spawn(monitor.keep(eyes)),
+            noting,
         ];
         let token = identities.local_token().to_owned();
         data.local_write(&Local { url: own, token, pid: std::process::id() })?;
@@ -161,27 +171,32 @@ impl Server {
 
     /// Ends: requests under way finish, then deciding stops. What runs on hosts goes on, unless
     /// `services` says otherwise.
-    pub async fn stop(self, services: bool) {
+    pub async fn stop(mut self, services: bool) {
         self.data.local_remove();
         if services {
             self.services.coordinator.shutdown().await;
-            for task in &self.tasks {
-                task.abort();
-            }
-            let is_ended = self.services.hub.shutdown(true, SERVICES_LIMIT).await;
-            if !is_ended || !gone(&self.data.agent(), SERVICES_LIMIT).await {
+            self.tasks_end().await;
+            if !self.services.agent.end(SERVICES_LIMIT).await {
                 tracing::error!("the agent did not end everything in {} s", SERVICES_LIMIT.as_secs());
             }
         }
         self.ending.send_replace(true);
         // It ends within its own limit.
-        let _ = self.http.await;
-        for task in &self.tasks {
-            task.abort();
-        }
+        let _ = (&mut self.http).await;
+        self.tasks_end().await;
         self.services.coordinator.shutdown().await;
         self.store.close().await;
         tracing::info!("the server has ended");
+    }
+}
+
+impl Server {
+    /// They have ended when this returns: none of them starts anything any more.
+    async fn tasks_end(&mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+            let _ = task.await;
+        }
     }
 }
 

@@ -6,20 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Which workspace packages a package may depend on, normally or optionally.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("lockstep-model", &[]),
-    ("lockstep-manifest", &["lockstep-model"]),
+    ("lockstep-calendar", &["lockstep-model"]),
+    ("lockstep-manifest", &["lockstep-calendar", "lockstep-model"]),
     ("lockstep-engine", &["lockstep-model"]),
     ("lockstep-store", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-probes", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-gateway", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-agent", &["lockstep-engine", "lockstep-model", "lockstep-probes"]),
     ("lockstep-targets", &["lockstep-engine", "lockstep-model"]),
-    ("lockstep-coordinator", &["lockstep-engine", "lockstep-model"]),
+    ("lockstep-coordinator", &["lockstep-calendar", "lockstep-engine", "lockstep-model"]),
     ("app", &["lockstep-model"]),
     ("frontend", &["app"]),
 ];
 
 /// Never part of the product; nothing may depend on them but tests.
-const TOOLS: &[&str] = &["lockstep-testkit", "lockstep-bench"];
+const TOOLS: &[&str] = &["lockstep-testkit", "lockstep-bench", "lockstep-proof"];
 
 /// The one package that composes all others.
 const ROOT: &str = "server";

@@ -4,6 +4,7 @@
 use leptos::prelude::*;
 use lockstep_model::{
     live::{CellPatch, CellView, DeploymentCard, Figures, OverviewPatch, OverviewView},
+    restriction::Restriction,
     view::{EnvironmentView, ServiceView},
 };
 use std::{collections::VecDeque, mem::take};
@@ -53,6 +54,11 @@ impl Cell {
         self.view.with(take)
     }
 
+    /// Everything as it stands now.
+    pub fn view_now<T>(&self, take: impl FnOnce(&CellView) -> T) -> T {
+        self.view.with_untracked(take)
+    }
+
     /// Says whether it is on the screen.
     pub fn set_near(&self, is_near: bool) {
         self.near.set_value(is_near);
@@ -93,6 +99,8 @@ pub struct OverviewStore {
     pub deployments: RwSignal<Vec<DeploymentCard>>,
     /// Figures over all.
     pub figures: RwSignal<Figures>,
+    /// Locks, holds and freezes, now and to come.
+    pub restrictions: RwSignal<Vec<Restriction>>,
     /// Cells that changed and are not shown yet.
     due: StoredValue<VecDeque<Cell>>,
 }
@@ -110,6 +118,7 @@ impl OverviewStore {
             states: RwSignal::new(0),
             deployments: RwSignal::new(Vec::new()),
             figures: RwSignal::new(Figures::default()),
+            restrictions: RwSignal::new(Vec::new()),
             due: StoredValue::default(),
         }
     }
@@ -150,6 +159,9 @@ impl OverviewStore {
         if self.figures.with_untracked(|known| *known != view.figures) {
             self.figures.set(view.figures);
         }
+        if self.restrictions.with_untracked(|known| *known != view.restrictions) {
+            self.restrictions.set(view.restrictions);
+        }
         self.states.update(|tick| *tick += 1);
         self.is_known.set(true);
     }
@@ -174,6 +186,9 @@ impl OverviewStore {
         }
         if let Some(figures) = patch.figures {
             self.figures.set(figures);
+        }
+        if let Some(restrictions) = patch.restrictions {
+            self.restrictions.set(restrictions);
         }
         if changed {
             in_frame(is_many, move || self.states.update(|tick| *tick += 1));

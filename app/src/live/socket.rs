@@ -36,6 +36,14 @@ const STALE_AFTER_MS: f64 = 20_000.0;
 const PING_EVERY_MS: f64 = 15_000.0;
 /// How often silence is looked at.
 const TICK_MS: f64 = 5_000.0;
+/// A socket that lived for so long was a good one: the waits begin anew after it.
+const STEADY_MS: f64 = 10_000.0;
+/// An answer that somebody waits for comes within this time, or the connection is dead.
+const PROBE_MS: f64 = 3_000.0;
+/// Timers and clocks of a browser agree to within this.
+const SLACK_MS: f64 = 50.0;
+/// A question to the server takes no longer.
+const ASK_LIMIT_MS: f64 = 10_000.0;
 /// A hidden page gets no frames of animation; it catches up this often.
 const HIDDEN_EVERY_MS: i32 = 500;
 
@@ -45,6 +53,8 @@ enum Order {
     Changed,
     /// Try at once.
     Now,
+    /// The browser has lost its network.
+    Offline,
 }
 
 /// Tells the socket. Cheap to clone.
@@ -99,19 +109,43 @@ pub(super) fn begin(live: Live) -> Orders {
     // Until the first word: the page's own clock.
     live.heard.set(js_sys::Date::now() as i64);
     keep_time(&shared);
-    for name in ["focus", "online", "pageshow"] {
+    on(&["focus", "online", "pageshow"], {
         let orders = orders.clone();
-        std::mem::forget(window_event_listener(ev::Custom::<web_sys::Event>::new(name), move |_| {
-            orders.now()
-        }));
-    }
-    for name in ["pointerdown", "keydown"] {
+        move || orders.now()
+    });
+    on(&["offline"], {
+        let (orders, shared) = (orders.clone(), shared.clone());
+        move || {
+            shared.set(Link::Offline);
+            let _ = orders.0.unbounded_send(Order::Offline);
+        }
+    });
+    // It bubbles up to the window. A page that was hidden shows at once what it heard meanwhile, and
+    // looks whether anybody is still there.
+    on(&["visibilitychange"], {
+        let (orders, shared) = (orders.clone(), shared.clone());
+        move || {
+            shared.catch_up();
+            if !document().hidden() {
+                orders.now();
+            }
+        }
+    });
+    on(&["pointerdown", "keydown"], {
         let shared = shared.clone();
-        let note = move |_| shared.is_active.set(true);
-        std::mem::forget(window_event_listener(ev::Custom::<web_sys::Event>::new(name), note));
-    }
+        move || shared.is_active.set(true)
+    });
     spawn_local(run(shared, receiver));
     orders
+}
+
+/// Does something whenever the window hears of one of these, as long as there is the page.
+fn on(names: &[&'static str], act: impl Fn() + Clone + 'static) {
+    for name in names {
+        let act = act.clone();
+        let event = ev::Custom::<web_sys::Event>::new(*name);
+        std::mem::forget(window_event_listener(event, move |_| act()));
+    }
 }
 
 /// The clocks of the page go with the server's, and stand still when nothing is heard.
@@ -125,6 +159,15 @@ fn keep_time(shared: &Rc<Shared>) {
             live.is_stale.set(is_stale);
         }
         if is_stale {
+            // What is shown is from then, and so is the time.
+            let heard = live.heard.get_untracked();
+            if live.clock.get_untracked() != heard {
+                live.clock.set(heard);
+            }
+            return;
+        }
+        // Nobody is asked now: what goes on is not known.
+        if matches!(live.link.get_untracked(), Link::Waiting { .. } | Link::Offline | Link::SignedOut) {
             return;
         }
         let now = live.heard.get_untracked() + silent as i64;
@@ -146,11 +189,7 @@ impl Shared {
             return;
         }
         let this = self.clone();
-        let apply = move || {
-            this.is_scheduled.set(false);
-            let frames = std::mem::take(&mut *this.waiting.borrow_mut());
-            this.live.apply(frames);
-        };
+        let apply = move || this.catch_up();
         let is_hidden = document().hidden();
         if is_hidden {
             let wait = std::time::Duration::from_millis(HIDDEN_EVERY_MS as u64);
@@ -158,6 +197,13 @@ impl Shared {
         } else {
             request_animation_frame(apply);
         }
+    }
+
+    /// Shows what was heard.
+    fn catch_up(&self) {
+        self.is_scheduled.set(false);
+        let frames = std::mem::take(&mut *self.waiting.borrow_mut());
+        self.live.apply(frames);
     }
 
     fn set(&self, link: Link) {
@@ -169,7 +215,12 @@ impl Shared {
     /// Asks for what the socket would have told; the error's kind, when it did not work.
     async fn ask(self: &Rc<Self>) -> Result<(), ErrorKind> {
         let request = MonitorRequest { topics: self.live.wanted(), wait_ms: 0 };
-        match deployment_monitor(request).await {
+        let answer = match select(pin!(deployment_monitor(request)), pin!(sleep(ASK_LIMIT_MS))).await {
+            Either::Left((answer, _)) => answer,
+            // A network that takes everything and answers nothing.
+            Either::Right(_) => return Err(ErrorKind::Unreachable),
+        };
+        match answer {
             Ok(view) => {
                 let mut frames = vec![ServerFrame::Ping { now: view.now }];
                 frames.extend(view.frames);
@@ -185,20 +236,26 @@ impl Shared {
 enum Ended {
     /// It was never open.
     NeverOpen,
-    /// It was open and broke.
-    Broken,
+    /// It was open for so many milliseconds and broke.
+    Broken(f64),
     /// Nobody is signed in.
     SignedOut,
+    /// The network is gone.
+    Offline,
 }
 
 async fn run(shared: Rc<Shared>, mut orders: UnboundedReceiver<Order>) {
     let mut failures = 0usize;
     let mut blocked = 0u32;
+    // The page itself has just come from the server.
+    let mut is_first = true;
     loop {
-        if !window().navigator().on_line() {
+        if !std::mem::take(&mut is_first) && !window().navigator().on_line() {
             shared.set(Link::Offline);
-            wait(&mut orders, 30_000.0).await;
-            continue;
+            // A server on the same machine is there all the same: who wants it tried, has it tried.
+            if !wait(&mut orders, f64::INFINITY).await {
+                continue;
+            }
         }
         if blocked < BLOCKED_AFTER {
             shared.set(Link::Connecting);
@@ -208,10 +265,11 @@ async fn run(shared: Rc<Shared>, mut orders: UnboundedReceiver<Order>) {
                 shared.set(Link::SignedOut);
                 return;
             }
-            Ended::Broken => {
+            Ended::Offline => continue,
+            Ended::Broken(lived_ms) if lived_ms >= STEADY_MS => {
                 (failures, blocked) = (0, 0);
             }
-            Ended::NeverOpen => {}
+            Ended::Broken(_) | Ended::NeverOpen => {}
         }
         // Is it the server, or only the socket?
         match shared.ask().await {
@@ -242,18 +300,18 @@ async fn poll(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) {
     for _ in 0..POLLS_BETWEEN_TRIES {
         shared.set(Link::Polling);
         wait(orders, POLL_EVERY_MS).await;
-        if shared.ask().await.is_err() {
+        if !window().navigator().on_line() || shared.ask().await.is_err() {
             return;
         }
     }
 }
 
-/// Waits, unless somebody wants it at once; whether somebody did. Whoever opens another page wants it,
-/// too.
+/// Waits, unless somebody wants it at once; whether somebody did. Whoever opens another page ends the
+/// wait, too.
 async fn wait(orders: &mut UnboundedReceiver<Order>, ms: f64) -> bool {
     match select(pin!(sleep(ms)), orders.next()).await {
-        Either::Left(_) | Either::Right((None, _)) => false,
-        Either::Right((Some(Order::Now | Order::Changed), _)) => true,
+        Either::Right((Some(Order::Now), _)) => true,
+        Either::Left(_) | Either::Right((Some(Order::Changed | Order::Offline) | None, _)) => false,
     }
 }
 
@@ -269,12 +327,15 @@ async fn talk(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) -> End
     let mut is_open = false;
     let begun = performance_now();
     let mut said = begun;
+    // Since when somebody waits for a word.
+    let mut probed = None;
+    let ended = |is_open| if is_open { Ended::Broken(performance_now() - begun) } else { Ended::NeverOpen };
     // One timer at a time, however many frames come.
     let mut tick = Box::pin(sleep(TICK_MS));
     loop {
         match select(frames.next(), select(orders.next(), &mut tick)).await {
             Either::Left((Some(Ok(Message::Text(text))), _)) => {
-                let Ok(frame) = serde_json::from_str::<ServerFrame>(&text) else {
+                let Ok(frame) = crate::codec::tree::read::<ServerFrame>(&text) else {
                     leptos::logging::warn!("a frame was not understood; is the page older than the server?");
                     continue;
                 };
@@ -283,37 +344,53 @@ async fn talk(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) -> End
                     is_open = true;
                     shared.set(Link::Live);
                     if subscribe(shared, &mut out, &mut listened).await.is_err() {
-                        return Ended::Broken;
+                        return ended(is_open);
                     }
                 }
             }
             Either::Left((Some(Ok(Message::Bytes(_))), _)) => {}
             Either::Left((Some(Err(WebSocketError::ConnectionClose(close))), _)) => {
-                return match (close.code, is_open) {
-                    (CLOSED_SIGNED_OUT, _) => Ended::SignedOut,
-                    (_, true) => Ended::Broken,
-                    (_, false) => Ended::NeverOpen,
-                };
+                return if close.code == CLOSED_SIGNED_OUT { Ended::SignedOut } else { ended(is_open) };
             }
             Either::Left((Some(Err(_)) | None, _)) => {
-                return if is_open { Ended::Broken } else { Ended::NeverOpen };
+                return ended(is_open);
+            }
+            Either::Right((Either::Left((Some(Order::Offline), _)), _)) => return Ended::Offline,
+            Either::Right((Either::Left((Some(Order::Now), _)), _)) => {
+                // The server answers at once; a connection that died says nothing of it by itself.
+                let now = performance_now();
+                if !is_open && now - begun > PROBE_MS {
+                    return ended(is_open);
+                }
+                // One question at a time; one that was answered is over.
+                if is_open && probed.is_none_or(|at| shared.heard.get() > at) {
+                    probed = Some(now);
+                    tick = Box::pin(sleep(PROBE_MS));
+                    let ping = ClientFrame::Ping { active: shared.is_active.replace(false) };
+                    if say(&mut out, &ping).await.is_err() {
+                        return ended(is_open);
+                    }
+                }
             }
             Either::Right((Either::Left(_), _)) => {
                 if is_open && subscribe(shared, &mut out, &mut listened).await.is_err() {
-                    return Ended::Broken;
+                    return ended(is_open);
                 }
             }
             Either::Right((Either::Right(_), _)) => {
                 tick = Box::pin(sleep(TICK_MS));
                 let now = performance_now();
-                if now - shared.heard.get().max(begun) > SILENCE_MAX_MS as f64 {
-                    return if is_open { Ended::Broken } else { Ended::NeverOpen };
+                let heard = shared.heard.get().max(begun);
+                let is_unanswered = probed.is_some_and(|at| heard <= at && now - at > PROBE_MS - SLACK_MS);
+                if is_unanswered || now - heard > SILENCE_MAX_MS as f64 {
+                    return ended(is_open);
                 }
+                probed = probed.filter(|at| heard <= *at);
                 if is_open && now - said > PING_EVERY_MS {
                     said = performance_now();
                     let ping = ClientFrame::Ping { active: shared.is_active.replace(false) };
                     if say(&mut out, &ping).await.is_err() {
-                        return Ended::Broken;
+                        return ended(is_open);
                     }
                 }
             }

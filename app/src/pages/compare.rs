@@ -3,6 +3,7 @@
 use crate::{
     AppError,
     api::deployment_show,
+    codec::load,
     query::Query,
     time::{As, When, duration},
     ui::{Failure, PageTitle, Pill, phase_look},
@@ -26,10 +27,8 @@ async fn one(text: String) -> Result<DeploymentDetail, AppError> {
 pub(crate) fn ComparePage() -> impl IntoView {
     let query = Query::here();
     let asked = Memo::new(move |_| (query.get("a"), query.get("b")));
-    let both = Resource::new(
-        move || asked.get(),
-        |(a, b)| async move { Ok::<_, AppError>((one(a).await?, one(b).await?)) },
-    );
+    let both =
+        load(move || asked.get(), |(a, b)| async move { Ok::<_, AppError>((one(a).await?, one(b).await?)) });
     view! {
         <PageTitle text="Compare"/>
         <div class="head"><h1 class="text-h1 font-semibold">"Compare two deployments"</h1></div>
@@ -88,8 +87,8 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
         view! {
             <tr>
                 <th scope="row">{service.to_string()}</th>
-                <td data-label="A" class="mono" class:gone=differs>{if a.is_empty() { "not part of it".to_owned() } else { a }}</td>
-                <td data-label="B" class="mono" class:added=differs>{if b.is_empty() { "not part of it".to_owned() } else { b }}</td>
+                <td data-label="A" class="mono" class:font-semibold=differs>{if a.is_empty() { "not part of it".to_owned() } else { a }}</td>
+                <td data-label="B" class="mono" class:font-semibold=differs>{if b.is_empty() { "not part of it".to_owned() } else { b }}</td>
                 <td data-label="Difference">{if differs { "differs" } else { "same" }}</td>
             </tr>
         }

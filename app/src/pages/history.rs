@@ -5,11 +5,13 @@ use super::deployment::encoded;
 use crate::{
     AppError,
     api::deployment_list,
+    codec::load,
     live::Live,
     query::Query,
-    time::{When, duration},
+    time::{When, duration, read_iso},
     ui::{Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Pill, phase_look},
 };
+use filters::Filters;
 use leptos::prelude::*;
 use leptos_router::{hooks::use_navigate, params::ParamsMap};
 use lockstep_model::{
@@ -23,7 +25,9 @@ use lockstep_model::{
 };
 use std::str::FromStr;
 
-const FILTERS: [&str; 7] = ["q", "environment", "phase", "service", "by", "range", "project"];
+mod filters;
+
+const FILTERS: [&str; 9] = ["q", "environment", "phase", "service", "by", "range", "from", "to", "project"];
 const SORTS: [(&str, Sort, &str); 4] = [
     ("", Sort::Newest, "newest first"),
     ("oldest", Sort::Oldest, "oldest first"),
@@ -70,6 +74,14 @@ pub(super) fn request(map: &ParamsMap, list: Option<&str>) -> Result<ListDeploym
         let found = Phase::ALL.into_iter().find(|phase| phase.key() == word);
         found.ok_or_else(|| AppError::new(ErrorKind::Invalid, format!("there is no status '{word}'")))
     });
+    let time = |name: &str| {
+        let read = |text: String| {
+            let wrong = format!("'{name}' in the address is no time; write it as 2026-11-23T12:03Z");
+            read_iso(&text).ok_or_else(|| AppError::new(ErrorKind::Invalid, wrong))
+        };
+        text(name).map(read).transpose()
+    };
+    let (from, to) = (time("from")?, time("to")?);
     let range = text("range").and_then(|range| RANGES.iter().find(|(key, ..)| *key == range));
     let sort = text("sort").unwrap_or_default();
     let limit = text("per").and_then(|per| per.parse().ok()).filter(|per| PER_PAGE.contains(per));
@@ -80,8 +92,8 @@ pub(super) fn request(map: &ParamsMap, list: Option<&str>) -> Result<ListDeploym
         service: field(map, "service")?,
         by: field(map, "by")?,
         q: text("q"),
-        since: range.map(|(.., ms)| Timestamp(now_ms() - ms)),
-        until: None,
+        since: range.map(|(.., ms)| Timestamp(now_ms() - ms)).or(from),
+        until: to,
         sort: SORTS.iter().find(|(key, ..)| *key == sort).map_or(Sort::Newest, |(_, sort, _)| *sort),
         cursor: text("cursor"),
         limit: limit.unwrap_or(25),
@@ -116,10 +128,8 @@ pub(crate) fn HistoryPage() -> impl IntoView {
         map.remove("a");
         map
     });
-    let found = Resource::new(
-        move || asked.get(),
-        move |map| async move { deployment_list(request(&map, None)?).await },
-    );
+    let found =
+        load(move || asked.get(), move |map| async move { deployment_list(request(&map, None)?).await });
     // What runs moves on; the list is asked again when a deployment changed its phase.
     let phases = Memo::new(move |_| {
         live.overview.deployments.with(|all| {
@@ -137,14 +147,13 @@ pub(crate) fn HistoryPage() -> impl IntoView {
     let begin = Callback::new(move |()| navigate("/deployments/new", Default::default()));
     let export = move |kind: &str| {
         // The server knows times, not ranges.
-        let range = query.get("range");
-        let since = RANGES.iter().find(|(key, ..)| *key == range).map(|(.., ms)| now_ms() - ms);
-        let list = list_of(query);
-        let list = match since {
-            Some(since) => list.replace(&format!("range={range}"), &format!("since={since}")),
-            None => list,
-        };
-        format!("/deployments.{kind}{}{list}", if list.is_empty() { "" } else { "?" })
+        let asked = request(&map.get(), None).ok();
+        let times = asked.map(|asked| [("since", asked.since), ("until", asked.until)]);
+        let times = times.into_iter().flatten().filter_map(|(name, at)| Some(format!("{name}={}", at?.0)));
+        let others = pairs(query).filter(|(name, _)| !["range", "from", "to"].contains(name));
+        let list: Vec<String> =
+            others.map(|(name, value)| format!("{name}={}", encoded(&value))).chain(times).collect();
+        format!("/deployments.{kind}?{}", list.join("&"))
     };
     view! {
         <PageTitle text="Deployments"/>
@@ -172,57 +181,12 @@ pub(crate) fn HistoryPage() -> impl IntoView {
 
 /// The query of this list without its page, for links and downloads that follow it.
 fn list_of(query: Query) -> String {
-    let pairs = FILTERS.into_iter().chain(["sort"]).filter_map(|name| {
-        let value = query.get(name);
-        (!value.is_empty()).then(|| format!("{name}={}", encoded(&value)))
-    });
-    pairs.collect::<Vec<_>>().join("&")
+    pairs(query).map(|(name, value)| format!("{name}={}", encoded(&value))).collect::<Vec<_>>().join("&")
 }
 
-#[component]
-fn Filters(query: Query) -> impl IntoView {
-    let is_filtered = move || query.has(&FILTERS);
-    let toasts = crate::ui::Toasts::here();
-    let clear = move |event: leptos::ev::MouseEvent| {
-        event.prevent_default();
-        let before: Vec<(&str, String)> = FILTERS.into_iter().map(|name| (name, query.get(name))).collect();
-        let none: Vec<(&str, &str)> = FILTERS.into_iter().chain(["cursor"]).map(|name| (name, "")).collect();
-        query.set(&none);
-        toasts.undoable("Filters cleared", move || {
-            let again: Vec<(&str, &str)> =
-                before.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            query.set(&again);
-        });
-    };
-    let select = move |name: &'static str,
-                       label: &'static str,
-                       options: Vec<(&'static str, &'static str)>| {
-        let options = options
-            .into_iter()
-            .map(|(key, word)| {
-                view! {
-                    <option value=key selected=move || query.get(name) == key>{word}</option>
-                }
-            })
-            .collect_view();
-        view! {
-            <select class="input input-small w-auto" name=name aria-label=label on:change=move |event| query.set(&[(name, &event_target_value(&event)), ("cursor", "")])>{options}</select>
-        }
-    };
-    let ranges =
-        std::iter::once(("", "any time")).chain(RANGES.iter().map(|(key, word, _)| (*key, *word))).collect();
-    let sorts = SORTS.iter().map(|(key, _, word)| (*key, *word)).collect();
-    view! {
-        <form method="get" role="search" class="card-head" on:submit=|event| event.prevent_default()>
-            <input class="input input-small flex-1 min-w-48" type="search" name="q" placeholder="Words, or status:failed env:production service:backend by:anna"
-                aria-label="Search deployments" data-key="/" value=query.get("q") prop:value=move || query.get("q")
-                on:input=move |event| query.set(&[("q", &event_target_value(&event)), ("cursor", "")])/>
-            {select("range", "Time", ranges)}
-            {select("sort", "Order", sorts)}
-            <noscript><button class="btn" type="submit">"Search"</button></noscript>
-            {move || is_filtered().then(|| view! { <a class="link text-meta" href="/deployments" on:click=clear>"Clear filters"</a> })}
-        </form>
-    }
+fn pairs(query: Query) -> impl Iterator<Item = (&'static str, String)> {
+    let pairs = FILTERS.into_iter().chain(["sort"]).map(move |name| (name, query.get(name)));
+    pairs.filter(|(_, value)| !value.is_empty())
 }
 
 #[component]
@@ -267,6 +231,20 @@ fn Page(page: Found, query: Query) -> impl IntoView {
     };
     let rows = page.deployments;
     let row = move |row| view! { <Row row compared=compared.clone() list=list.clone() query/> };
+    let sort = query.get("sort");
+    let head = move |word: &'static str, down: &'static str, up: &'static str| {
+        let (is_down, is_up) = (sort == down, sort == up);
+        let order = if is_down { Some("descending") } else { is_up.then_some("ascending") };
+        let target = query.with(&[("sort", if is_down { up } else { down }), ("cursor", "")]);
+        let mark = if is_down {
+            " ↓"
+        } else if is_up {
+            " ↑"
+        } else {
+            ""
+        };
+        view! { <th scope="col" aria-sort=order><a class="sort" href=target aria-current=order.map(|_| "true")>{word}<span aria-hidden="true">{mark}</span></a></th> }
+    };
     let body = if is_empty && is_filtered {
         view! { <Nothing heading="No deployment fits"><a class="link" href="/deployments">"Clear filters"</a></Nothing> }.into_any()
     } else if is_empty {
@@ -278,7 +256,7 @@ fn Page(page: Found, query: Query) -> impl IntoView {
                 <caption class="sr-only">"Deployments"</caption>
                 <thead><tr>
                     <th scope="col">"Deployment"</th><th scope="col">"Status"</th><th scope="col">"Environment"</th><th scope="col">"Services"</th>
-                    <th scope="col">"User"</th><th scope="col" aria-sort="other">"Asked for"</th><th scope="col">"Took"</th><th scope="col"><span class="sr-only">"Compare"</span></th>
+                    <th scope="col">"User"</th>{head("Asked for", "", "oldest")}{head("Took", "longest", "shortest")}<th scope="col"><span class="sr-only">"Compare"</span></th>
                 </tr></thead>
                 <tbody><For each=move || rows.clone() key=key children=row/></tbody>
             </table>
@@ -363,6 +341,12 @@ mod tests {
                 .contains("fine")
         );
         assert!(request(&ParamsMap::new(), Some("environment=a/b")).is_err());
+        let between =
+            request(&ParamsMap::new(), Some("from=2026-11-23&to=2026-11-23T12%3A03%3A41Z")).expect("valid");
+        assert_eq!(between.since, Some(Timestamp(1_795_392_000_000)));
+        assert_eq!(between.until, Some(Timestamp(1_795_435_421_000)));
+        let wrong = request(&ParamsMap::new(), Some("from=yesterday")).expect_err("no time");
+        assert!(wrong.to_string().contains("2026-11-23T12:03Z"), "{wrong}");
         assert_eq!(request(&ParamsMap::new(), Some("per=7&sort=x&range=y")).expect("valid").limit, 25);
     }
 }

@@ -1,18 +1,21 @@
 //! All services at a glance: what fails first, what is being deployed, what was.
 
 use crate::{
-    AppError,
     api::deployment_monitor,
+    codec::load,
     live::Live,
     time::{When, duration},
-    ui::{Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Pill, State, phase_look},
+    ui::boxed::{part, text, value},
+    ui::{AsOf, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Pill, State, phase_look},
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_navigate;
 use lockstep_model::{
+    Timestamp,
     access::Permission,
     api::MonitorView,
     live::{DeploymentCard, Topic},
+    restriction::{Restriction, RestrictionKind},
 };
 use matrix::Matrix;
 use std::fmt::Write;
@@ -33,14 +36,14 @@ where
 {
     let live = Live::here();
     let request = Live::request(&topics);
-    let first: Resource<Result<MonitorView, AppError>> =
-        Resource::new(|| (), move |()| deployment_monitor(request.clone()));
+    let first = load(|| (), move |()| deployment_monitor(request.clone()));
     view! {
         <Suspense fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
             {move || {
                 let shown = shown.clone();
                 first.get().map(|answer| match answer {
                     Ok(view) => {
+                        not_found(&view);
                         live.apply(view.frames);
                         Either::Left(shown())
                     }
@@ -49,6 +52,18 @@ where
             }}
         </Suspense>
     }
+}
+
+/// An address of something that is not there answers so, whatever the page says.
+fn not_found(view: &MonitorView) {
+    #[cfg(feature = "ssr")]
+    for frame in &view.frames {
+        if let lockstep_model::live::ServerFrame::Refused { error, .. } = frame {
+            crate::error::respond(error.kind);
+        }
+    }
+    #[cfg(not(feature = "ssr"))]
+    let _ = view;
 }
 
 /// The first page.
@@ -66,6 +81,12 @@ fn Shown() -> impl IntoView {
     let navigate = use_navigate();
     let begin = Callback::new(move |()| navigate("/deployments/new", Default::default()));
     let is_empty = Memo::new(move |_| live.overview.cells.with(Vec::is_empty));
+    // More than two environments need the whole width.
+    let is_wide = move || {
+        live.overview.environments.with(|all| {
+            all.iter().any(|one| all.iter().filter(|other| other.project == one.project).count() > 2)
+        })
+    };
     view! {
         <div class="head">
             <h1 class="text-h1 font-semibold">"Overview"</h1>
@@ -76,12 +97,42 @@ fn Shown() -> impl IntoView {
             </div>
         </div>
         <Show when=move || !is_empty.get() fallback=|| view! { <Begin/> }>
+            <InTheWay/>
             <Tiles/>
             <Running/>
-            <div class="columns">
+            <div class="columns" class:columns-many=is_wide>
                 <Matrix/>
                 <Recent/>
             </div>
+        </Show>
+    }
+}
+
+/// What holds deployments up now.
+#[component]
+fn InTheWay() -> impl IntoView {
+    let live = Live::here();
+    let lines = Memo::new(move |_| {
+        let now = Timestamp(live.clock.get());
+        live.overview.restrictions.with(|all| {
+            let is_shown = |one: &&Restriction| now.0 == 0 || one.is_active(now);
+            let line = |one: &Restriction| {
+                let by = one.owner.as_ref().map(|owner| format!(" by {owner}")).unwrap_or_default();
+                format!("{} of {}{by}: {}", one.kind, one.what(), one.reason)
+            };
+            // A hold concerns one version, the others whoever deploys.
+            let mut shown: Vec<&Restriction> = all.iter().filter(is_shown).collect();
+            shown.sort_by_key(|one| one.kind == RestrictionKind::Hold);
+            shown.into_iter().map(line).collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <Show when=move || !lines.with(Vec::is_empty)>
+            <a class="in-the-way" href="/restrictions">
+                <Icon glyph=Glyph::Hand/>
+                <span class="in-the-way-words">{text(move || lines.with(|lines| lines.first().cloned()))}</span>
+                <span class="text-meta">{text(move || match lines.with(Vec::len) { 0 | 1 => String::new(), all => format!("and {} more", all - 1) })}</span>
+            </a>
         </Show>
     }
 }
@@ -131,7 +182,7 @@ fn Tiles() -> impl IntoView {
     let worst = move || {
         let counts = states.get();
         let worst = failing.into_iter().find(|state| counts[*state as usize] > 0);
-        worst.map_or_else(|| "/".to_owned(), |state| format!("/?status={}", state.key()))
+        format!("/?status={}", worst.unwrap_or(State::Healthy).key())
     };
     let running = move || {
         live.overview.deployments.with(|all| all.iter().filter(|card| !card.summary.phase.is_final()).count())
@@ -153,29 +204,29 @@ fn Tiles() -> impl IntoView {
     };
     view! {
         <div class="tiles">
-            <a class="tile" href=worst>
+            <a class="tile" href=value(worst)>
                 <span class="tile-name">"Services healthy"</span>
-                <span class="tile-number">{move || healthy().0}<small>" / "{move || healthy().1}</small></span>
-                <span class="tile-more">{others}</span>
+                <span class="tile-number">{text(move || healthy().0.to_string())}<small>" / "{text(move || healthy().1.to_string())}</small></span>
+                <span class="tile-more">{text(others)}</span>
             </a>
-            <a class="tile" href="/deployments">
+            <a class="tile" href=value(move || if running() == 0 { "/deployments" } else { "#running" })>
                 <span class="tile-name">"Running now"</span>
-                <span class="tile-number">{running}</span>
-                <span class="tile-more">{agents}</span>
+                <span class="tile-number">{text(move || running().to_string())}</span>
+                <span class="tile-more">{text(agents)}</span>
             </a>
-            <a class="tile" href="/deployments?phase=succeeded">
+            <a class="tile" href="/deployments?phase=succeeded&range=30d">
                 <span class="tile-name">"Success, 30 d"</span>
-                <span class="tile-number">{success}</span>
-                <span class="tile-more">{ended}</span>
+                <span class="tile-number">{text(success)}</span>
+                <span class="tile-more">{text(ended)}</span>
             </a>
-            <a class="tile" href="/deployments?phase=rolled_back">
+            <a class="tile" href="/deployments?phase=rolled_back&range=30d">
                 <span class="tile-name">"Detection to stable"</span>
-                <span class="tile-number">{stable}</span>
+                <span class="tile-number">{text(stable)}</span>
                 <span class="tile-more">"p95, budget 120 s"</span>
             </a>
-            <a class="tile" href="/deployments?phase=succeeded&sort=longest">
+            <a class="tile" href="/deployments?phase=succeeded&range=30d&sort=longest">
                 <span class="tile-name">"A deployment takes"</span>
-                <span class="tile-number">{took}</span>
+                <span class="tile-number">{text(took)}</span>
                 <span class="tile-more">"median of those that succeeded"</span>
             </a>
         </div>
@@ -191,7 +242,7 @@ fn Running() -> impl IntoView {
             .deployments
             .with(|all| all.iter().filter(|card| !card.summary.phase.is_final()).cloned().collect::<Vec<_>>())
     });
-    view! { {move || running.get().into_iter().map(|card| view! { <RunningCard card/> }).collect_view()} }
+    view! { <div id="running">{part(move || running.get().into_iter().map(|card| view! { <RunningCard card/> }).collect_view())}</div> }
 }
 
 /// What a deployment changes, in a line.
@@ -229,7 +280,12 @@ fn RunningCard(card: DeploymentCard) -> impl IntoView {
         if now == 0 {
             return format!("{done} of {of} steps{about}");
         }
-        format!("{}{about}", duration(u64::try_from((now - started.0).max(0) / 1_000 * 1_000).unwrap_or(0)))
+        let runs = u64::try_from((now - started.0).max(0) / 1_000 * 1_000).unwrap_or(0);
+        let about = match expected {
+            Some(ms) if runs > ms => format!(", usually about {}", duration(ms)),
+            _ => about,
+        };
+        format!("{}{about}", duration(runs))
     };
     let path = format!("/deployments/{}", row.id);
     let name = format!("#{} {}", row.id, row.environment);
@@ -239,7 +295,7 @@ fn RunningCard(card: DeploymentCard) -> impl IntoView {
             <a class="running-name" href=path.clone()>{name}</a>
             <span class="running-what">{changes(&card)}</span>
             <progress class="progress" max="100" value=percent aria-label=format!("Deployment {}: {done} of {of} steps", row.id)></progress>
-            <span class="mono running-time">{time}</span>
+            <span class="mono running-time">{text(time)}</span>
             <a class="btn btn-small" href=path aria-label=format!("Open deployment {}", row.id)>"Open"</a>
         </section>
     }
@@ -279,11 +335,12 @@ fn Recent() -> impl IntoView {
             <div class="card-head">
                 <h2 id="recent-title" class="font-semibold">"Recent deployments"</h2>
                 <a class="link text-meta" href="/deployments">"All"</a>
+                <AsOf/>
             </div>
             <Show when=move || !ended.with(Vec::is_empty) fallback=|| view! {
                 <Nothing heading="Nothing has ended yet"><p>"What was deployed is listed here."</p></Nothing>
             }>
-                <ul class="list">{move || ended.get().into_iter().map(one).collect_view()}</ul>
+                <ul class="list">{part(move || ended.get().into_iter().map(one).collect_view())}</ul>
             </Show>
         </section>
     }

@@ -4,24 +4,32 @@ use super::overview::changes;
 use crate::{
     AppError,
     api::{deployment_list, deployment_monitor, service_show},
+    codec::load,
     live::Live,
     query::Query,
     time::{As, When, duration},
-    ui::{CopyButton, Failure, Nothing, PageTitle, Pill, State, health_look, phase_look, service_path},
+    ui::{
+        CopyButton, Failure, Guarded, Nothing, PageTitle, Pill, State, health_look, phase_look, service_path,
+    },
 };
+use day::Day;
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_navigate, use_params_map};
 use lockstep_model::{
+    DeploymentId, Timestamp,
+    access::Permission,
     api::{DeploymentPage, ListDeployments, MonitorView, ServiceRequest},
     error::ErrorKind,
     live::{DeploymentCard, Topic},
     view::{DeploymentSummary, ServiceDetail, ServiceView},
 };
 
-/// Bars of a day.
-const BARS: i64 = 96;
+mod day;
 
 type Asked = (String, String, String);
+
+/// What serves and what changes it, and when it was looked at last.
+type Looks = Option<((Option<DeploymentId>, Option<DeploymentId>), Option<Timestamp>)>;
 
 fn request((name, project, environment): Asked) -> Result<ServiceRequest, AppError> {
     let wrong =
@@ -38,15 +46,19 @@ fn request((name, project, environment): Asked) -> Result<ServiceRequest, AppErr
 async fn first(asked: Asked) -> Result<(MonitorView, ServiceDetail, DeploymentPage), AppError> {
     let overview = deployment_monitor(Live::request(&[Topic::Overview])).await?;
     let detail = service_show(request(asked)?).await?;
-    let list = ListDeployments {
-        project: Some(detail.service.project.clone()),
-        environment: Some(detail.service.environment.clone()),
-        service: Some(detail.service.service.clone()),
+    let deployments = deployments_of(&detail.service).await?;
+    Ok((overview, detail, deployments))
+}
+
+async fn deployments_of(service: &ServiceView) -> Result<DeploymentPage, AppError> {
+    deployment_list(ListDeployments {
+        project: Some(service.project.clone()),
+        environment: Some(service.environment.clone()),
+        service: Some(service.service.clone()),
         limit: 10,
         ..ListDeployments::default()
-    };
-    let deployments = deployment_list(list).await?;
-    Ok((overview, detail, deployments))
+    })
+    .await
 }
 
 /// The page.
@@ -59,7 +71,7 @@ pub(crate) fn ServicePage() -> impl IntoView {
         let name = params.with(|params| params.get("name")).unwrap_or_default();
         (name, query.get("project"), query.get("environment"))
     });
-    let begun = Resource::new(move || asked.get(), first);
+    let begun = load(move || asked.get(), first);
     let title = Signal::derive(move || asked.get().0);
     view! {
         <PageTitle text=title/>
@@ -69,14 +81,22 @@ pub(crate) fn ServicePage() -> impl IntoView {
                     live.apply(overview.frames);
                     view! { <Shown detail deployments asked=asked.get_untracked()/> }.into_any()
                 }
-                Err(error) => view! {
+                Err(error) => { respond(&error); view! {
                     <div class="head"><h1 class="text-h1 font-semibold">{title.get_untracked()}</h1></div>
                     <Failure error/>
                     <p class="mt-4"><a class="link" href="/services">"All services"</a></p>
-                }.into_any(),
+                }.into_any() }
             })}
         </Suspense>
     }
+}
+
+/// An address of a service that is not there answers so.
+fn respond(error: &AppError) {
+    #[cfg(feature = "ssr")]
+    crate::error::respond(error.0.kind);
+    #[cfg(not(feature = "ssr"))]
+    let _ = error;
 }
 
 #[component]
@@ -99,23 +119,28 @@ fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> im
                 let cell = cells.iter().find(|cell| cell.service_now(is_it))?;
                 Some(cell.view(|view| {
                     let service = &view.service;
-                    (view.checks.last().map(|check| check.at), service.deployment, service.changing)
+                    ((service.deployment, service.changing), view.checks.last().map(|check| check.at))
                 }))
             })
         })
     };
-    Effect::new(move |before: Option<()>| {
-        looks.track();
-        if before.is_some() {
+    Effect::new(move |before: Option<Looks>| {
+        let now = looks.get();
+        if let Some(before) = before {
+            // The list of deployments changes with what serves, not with each look.
+            let is_same = before.map(|(state, _)| state) == now.map(|(state, _)| state);
             let asked = asked.clone();
             spawn_local(async move {
                 // What was seen last stays while the server does not answer.
-                if let Ok((_, now, list)) = first(asked).await {
-                    let _ = detail.try_set(now);
+                let Ok(request) = request(asked) else { return };
+                let Ok(seen) = service_show(request).await else { return };
+                if !is_same && let Ok(list) = deployments_of(&seen.service).await {
                     let _ = deployments.try_set(list.deployments);
                 }
+                let _ = detail.try_set(seen);
             });
         }
+        now
     });
     let look = Signal::derive(move || service.with(State::of).look());
     let version = move || {
@@ -141,6 +166,8 @@ fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> im
     };
     let history = format!("/deployments?service={name}&environment={environment}");
     let start = format!("/deployments/new?project={project}&environment={environment}&set={name}@");
+    let navigate = use_navigate();
+    let begin = Callback::new(move |()| navigate(&start, Default::default()));
     let rows = move || {
         let all = deployments.get();
         if all.is_empty() {
@@ -149,13 +176,13 @@ fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> im
         view! { <ul class="list">{all.into_iter().map(deployment).collect_view()}</ul> }.into_any()
     };
     view! {
-        <p class="text-meta text-muted mb-1"><a class="link" href="/services">"Services"</a>{format!(" / {project}")}</p>
+        <p class="text-meta text-muted mb-1">{format!("Project {project}")}</p>
         <div class="head">
             <h1 class="text-h1 font-semibold">{format!("{name} in {environment}")}</h1>
             <Pill look/>
             <div class="head-actions">
                 <a class="btn" href=history.clone()>"History"</a>
-                <a class="btn btn-primary" href=start>"Deploy…"</a>
+                <Guarded permission=Permission::Deploy class="btn btn-primary" on_click=begin>"Deploy…"</Guarded>
             </div>
         </div>
         <div class="facts">
@@ -194,7 +221,7 @@ fn Answer(service: Memo<ServiceView>) -> impl IntoView {
     let body = move || {
         match service.with(|one| one.evidence.clone()) {
         Some(evidence) => {
-            let raw = evidence.excerpt.clone();
+            let raw = evidence.answer.clone();
             let code = evidence.code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
             view! {
                 <div class="p-4 stack">
@@ -211,60 +238,6 @@ fn Answer(service: Memo<ServiceView>) -> impl IntoView {
         <section class="card" aria-labelledby="answer-title">
             <div class="card-head"><h2 id="answer-title" class="font-semibold">"What it answered last"</h2></div>
             {body}
-        </section>
-    }
-}
-
-/// The last day as bars: how much of each quarter of an hour it was well.
-#[component]
-fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
-    let day = Memo::new(move |_| detail.with(|detail| (detail.day.clone(), detail.bucket_ms)));
-    let drawn = move || {
-        day.with(|(day, bucket_ms)| {
-    let bucket = i64::try_from(*bucket_ms).unwrap_or(i64::MAX).max(1);
-    let last = day.last().map_or(0, |one| one.at.0);
-    let mut looks = (0u32, 0u32);
-    let bars = day.iter().filter_map(|one| {
-        let place = BARS - 1 - (last - one.at.0) / bucket;
-        let all = one.healthy + one.degraded + one.unhealthy + one.unknown;
-        looks = (looks.0 + one.healthy, looks.1 + all);
-        let part = |count: u32| f64::from(count) / f64::from(all.max(1)) * 60.0;
-        let mut y = 62.0;
-        let mut rects = Vec::new();
-        for (count, class) in [(one.unhealthy, "fill-bad"), (one.degraded, "fill-warn"), (one.unknown, "fill-idle"), (one.healthy, "fill-ok")] {
-            if count > 0 {
-                y -= part(count);
-                rects.push(view! { <rect class=class x=place * 6 y=format!("{y:.1}") width="5" height=format!("{:.1}", part(count))/> });
-            }
-        }
-        (place >= 0).then_some(rects)
-    }).collect_view();
-    let longest = day.iter().map(|one| one.latency_max_ms).max();
-    let words = match looks {
-        (_, 0) => "Looks are counted by the minute; the first bar comes then.".to_owned(),
-        (well, all) => {
-            format!("{well} of {all} looks healthy, longest answer {}", duration(longest.unwrap_or(0)))
-        }
-    };
-    (bars, words)
-    })
-    };
-    let rows = move || {
-        day.with(|(day, _)| day.iter().rev().take(12).map(|one| view! {
-        <tr><th scope="row"><When at=one.at shown=As::Absolute/></th><td data-label="Healthy">{one.healthy}</td><td data-label="Degraded">{one.degraded}</td><td data-label="Unhealthy">{one.unhealthy}</td><td data-label="Unknown">{one.unknown}</td><td data-label="Longest" class="mono">{duration(one.latency_max_ms)}</td></tr>
-    }).collect_view())
-    };
-    let label = move || drawn().1;
-    view! {
-        <section class="card" aria-labelledby="day-title">
-            <div class="card-head"><h2 id="day-title" class="font-semibold">"Last 24 hours"</h2></div>
-            <div class="p-4 stack">
-                <svg class="day" viewBox="0 0 576 64" preserveAspectRatio="none" role="img" aria-label=label>{move || drawn().0}</svg>
-                <p class="text-meta text-muted">{move || drawn().1}</p>
-                <details><summary class="link text-meta">"As a table"</summary>
-                    <div class="table-scroll"><table class="table"><caption class="sr-only">"Looks by quarter of an hour"</caption><thead><tr><th scope="col">"From"</th><th scope="col">"Healthy"</th><th scope="col">"Degraded"</th><th scope="col">"Unhealthy"</th><th scope="col">"Unknown"</th><th scope="col">"Longest"</th></tr></thead><tbody>{rows}</tbody></table></div>
-                </details>
-            </div>
         </section>
     }
 }

@@ -1,5 +1,6 @@
 //! What somebody prefers, and who they are. On a phone this is "More".
 
+use super::overview::FirstFrames;
 use crate::{
     live::Live,
     prefs::{Preferences, Theme, Zone, is_zone},
@@ -8,6 +9,7 @@ use crate::{
     ui::PageTitle,
 };
 use leptos::prelude::*;
+use lockstep_model::live::Topic;
 
 /// The settings.
 #[component]
@@ -54,6 +56,13 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             complaint.set("The browser knows no such zone; they are written as Europe/Berlin.".to_owned());
         }
     };
+    let agents = move || {
+        let words = move || match live.overview.figures.with(|figures| figures.agents) {
+            0 => "No agent is connected.",
+            _ => "The agent is connected.",
+        };
+        view! { <p class="text-muted text-meta">{words}</p> }
+    };
     view! {
         <PageTitle text="Settings"/>
         <div class="head"><h1 class="text-h1 font-semibold">"Settings"</h1></div>
@@ -94,10 +103,8 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                             <p>{format!("Signed in as {} with the role {} ({}).", session.user, session.role, session.via)}</p>
                         })}
                     </Suspense>
-                    <p class="text-muted text-meta">{move || match live.overview.figures.with(|figures| figures.agents) {
-                        0 => "No agent is connected.",
-                        _ => "The agent is connected.",
-                    }}</p>
+                    <FirstFrames topics=vec![Topic::Overview] shown=agents/>
+                    <p><a class="link" href="/restrictions">"Locks, holds and freezes"</a>", what stands in the way of deployments"</p>
                     <form method="post" action="/session/sign_out">
                         <button class="btn" type="submit">"Sign out"</button>
                     </form>

@@ -4,9 +4,10 @@ use super::{deployment::fresh_key, overview::FirstFrames};
 use crate::{
     AppError,
     api::{deployment_plan, deployment_start, version_list},
+    codec::load,
     live::Live,
     query::Query,
-    ui::{Ask, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Toasts},
+    ui::{Ask, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Then, Toasts},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_navigate;
@@ -19,7 +20,12 @@ use lockstep_model::{
     plan::Undo,
     view::{PlanView, ServiceVersions},
 };
+use plan::{PlanTable, affected, takes};
+use promote::Promotion;
 use std::collections::BTreeMap;
+
+mod plan;
+mod promote;
 
 /// What somebody chose: service and version, as it stands in the address.
 fn chosen(text: &str) -> BTreeMap<String, String> {
@@ -38,7 +44,7 @@ fn written(chosen: &BTreeMap<String, String>) -> String {
 pub(crate) fn StartPage() -> impl IntoView {
     let query = Query::here();
     let asked = Memo::new(move |_| (query.get("project"), query.get("environment")));
-    let versions = Resource::new(
+    let versions = load(
         move || asked.get(),
         |(project, environment)| async move {
             let parsed = |error: lockstep_model::scalar::InvalidText| {
@@ -51,10 +57,15 @@ pub(crate) fn StartPage() -> impl IntoView {
             version_list(EnvironmentRequest { project, environment }).await
         },
     );
+    // The environment that is meant where none is named.
+    let here = Signal::derive(move || {
+        let page = versions.get()?.ok()?;
+        Some((page.project.to_string(), page.environment.to_string()))
+    });
     view! {
         <PageTitle text="New deployment"/>
         <div class="head"><h1 class="text-h1 font-semibold">"New deployment"</h1></div>
-        <FirstFrames topics=vec![Topic::Overview] shown=move || view! { <Where query/> }/>
+        <FirstFrames topics=vec![Topic::Overview] shown=move || view! { <Where query here/> }/>
         <Transition fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
             {move || versions.get().map(|answer| match answer {
                 Ok(page) => view! { <Choose page query/> }.into_any(),
@@ -66,7 +77,7 @@ pub(crate) fn StartPage() -> impl IntoView {
 
 /// Projects and environments to choose from.
 #[component]
-fn Where(query: Query) -> impl IntoView {
+fn Where(query: Query, here: Signal<Option<(String, String)>>) -> impl IntoView {
     let live = Live::here();
     let chips = move || {
         let all = live.overview.environments.get();
@@ -74,7 +85,10 @@ fn Where(query: Query) -> impl IntoView {
         all.into_iter().map(|one| {
             let word = if several { format!("{} / {}", one.project, one.name) } else { one.name.to_string() };
             let (project, name) = (one.project.to_string(), one.name.to_string());
-            let is_on = { let (project, name) = (project.clone(), name.clone()); move || query.get("environment") == name && (query.get("project") == project || !several) };
+            let is_on = { let (project, name) = (project.clone(), name.clone()); move || match here.get() {
+                Some((of, environment)) => environment == name && of == project,
+                None => query.get("environment") == name && (query.get("project") == project || !several),
+            } };
             let target = move || query.with(&[("project", &project), ("environment", &name), ("set", "")]);
             view! { <a class="chip" href=target aria-current=move || is_on().then_some("true")>{word}</a> }
         }).collect_view()
@@ -84,6 +98,7 @@ fn Where(query: Query) -> impl IntoView {
 
 #[component]
 fn Choose(page: VersionPage, query: Query) -> impl IntoView {
+    let live = Live::here();
     let toasts = Toasts::here();
     let questions = Questions::here();
     let navigate = use_navigate();
@@ -91,8 +106,12 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
     let plan = RwSignal::new(None::<Result<PlanView, AppError>>);
     let is_busy = RwSignal::new(false);
     let accept = RwSignal::new(false);
+    let commit = RwSignal::new(String::new());
     let environment = page.environment.clone();
     let (project, is_guarded) = (page.project.clone(), page.is_guarded);
+    let promotion = page.promotion.map(|plan| {
+        view! { <Promotion project=project.clone() environment=environment.clone() plan/> }
+    });
     let request = {
         let (project, environment) = (project.clone(), environment.clone());
         move |reason: Option<String>| -> Result<StartDeployment, AppError> {
@@ -109,7 +128,11 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
                 project: Some(project.clone()),
                 environment: Some(environment.clone()),
                 services,
-                source: Source::default(),
+                order: lockstep_model::deployment::ReleaseOrder::default(),
+                source: Source {
+                    commit: Some(commit.get_untracked().trim().to_owned()).filter(|text| !text.is_empty()),
+                    ..Source::default()
+                },
                 reason,
                 accept_no_rollback: accept.get_untracked(),
                 idempotency_key: None,
@@ -146,6 +169,8 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
         });
         let mut impact: Vec<String> = impact.collect();
         impact.push(format!("{} steps; when one fails, all of it is taken back.", planned.steps.len()));
+        impact.extend(takes(&planned.expected));
+        impact.extend(affected(live, &planned));
         impact.extend(planned.warnings.iter().map(|warning| warning.message.clone()));
         let (request, navigate, key) = (request.clone(), navigate.clone(), fresh_key());
         questions.ask(Ask {
@@ -155,7 +180,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
             reason: Reason::Optional,
             verb: "Start",
             is_risky: false,
-            then: Callback::new(move |reason: String| {
+            then: Then::new(move |reason: String| {
                 let (navigate, key) = (navigate.clone(), key.clone());
                 let request = request(Some(reason).filter(|reason| !reason.is_empty()));
                 spawn_local(async move {
@@ -196,6 +221,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
         (!plan.with(|plan| matches!(plan, Some(Ok(_))))).then(|| "Look at the plan first.".to_owned())
     });
     view! {
+        {promotion}
         <section class="card mb-4" aria-labelledby="choose">
             <div class="card-head">
                 <h2 id="choose" class="font-semibold">{format!("Services in {environment}")}</h2>
@@ -203,6 +229,12 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
             </div>
             {(count == 0).then(|| view! { <Nothing heading="No service has a target here"><p>"Give one a target for this environment in the manifest."</p></Nothing> })}
             {rows}
+            <div class="pick">
+                <span></span>
+                <label for="commit"><span class="font-medium">"Commit"</span><span class="block text-meta text-muted">"optional; it is recorded and can be searched for"</span></label>
+                <input id="commit" class="input input-small mono" name="commit" maxlength="200" autocomplete="off" spellcheck="false"
+                    prop:value=move || commit.get() on:input=move |event| commit.set(event_target_value(&event))/>
+            </div>
         </section>
         <section class="card" aria-labelledby="plan-title">
             <div class="card-head">
@@ -273,66 +305,6 @@ fn Pick(one: ServiceVersions, set: Memo<BTreeMap<String, String>>, query: Query)
                     prop:value=move || version.get() on:change=type_version/>
                 <datalist id=list>{known}</datalist>
             </div>
-        </div>
-    }
-}
-
-#[component]
-fn PlanTable(plan: PlanView) -> impl IntoView {
-    let warnings = plan
-        .warnings
-        .iter()
-        .map(|warning| {
-            let who = warning.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
-            view! { <li>{format!("{who}{}", warning.message)}</li> }
-        })
-        .collect_view();
-    let warnings = (!plan.warnings.is_empty())
-        .then(|| view! { <ul class="impact px-4 pt-3" aria-label="Warnings">{warnings}</ul> });
-    let steps = plan.steps.len();
-    let rows = plan
-        .services
-        .into_iter()
-        .map(|one| {
-            let version = |version: Option<Version>| {
-                version.map_or_else(|| "nothing".to_owned(), |version| version.to_string())
-            };
-            let needs: Vec<&str> = one.depends_on.iter().map(|need| need.as_str()).collect();
-            let what = if one.probed_only {
-                "is only probed".to_owned()
-            } else {
-                format!("{} → {}", version(one.from.clone()), version(one.to.clone()))
-            };
-            let ours = format!("{}.", one.service);
-            let undo: Vec<String> = plan
-                .steps
-                .iter()
-                .filter(|step| step.id.to_string().starts_with(&ours))
-                .filter_map(|step| match &step.undo {
-                    Undo::Impossible { why } => Some(format!("{}: {why}", step.kind.word())),
-                    _ => None,
-                })
-                .collect();
-            view! {
-                <tr>
-                    <td data-label="Wave" class="mono">{one.wave + 1}</td>
-                    <th scope="row">{one.service.to_string()}</th>
-                    <td data-label="Change" class="mono">{what}</td>
-                    <td data-label="Target">{one.target}</td>
-                    <td data-label="After">{needs.join(", ")}</td>
-                    <td data-label="Cannot be undone">{undo.join("; ")}</td>
-                </tr>
-            }
-        })
-        .collect_view();
-    view! {
-        {warnings}
-        <div class="table-scroll">
-        <table class="table">
-            <caption class="text-left text-meta text-muted px-4 py-2">{format!("{steps} steps. Services of one wave change at the same time, after those that they need.")}</caption>
-            <thead><tr><th scope="col">"Wave"</th><th scope="col">"Service"</th><th scope="col">"Change"</th><th scope="col">"Target"</th><th scope="col">"After"</th><th scope="col">"Cannot be undone"</th></tr></thead>
-            <tbody>{rows}</tbody>
-        </table>
         </div>
     }
 }

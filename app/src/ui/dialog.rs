@@ -2,6 +2,7 @@
 
 use super::icon::{Glyph, Icon};
 use leptos::{ev::SubmitEvent, html, prelude::*};
+use std::{fmt, sync::Arc};
 
 /// A dialog that is open while `open` says so.
 #[component]
@@ -72,7 +73,25 @@ pub struct Ask {
     /// Whether the button is to look dangerous.
     pub is_risky: bool,
     /// What is done, with the reason.
-    pub then: Callback<String>,
+    pub then: Then,
+}
+
+/// What is done after a question. It outlives what asked: a list may be drawn anew, a dialog closed,
+/// while somebody types.
+#[derive(Clone)]
+pub struct Then(Arc<dyn Fn(String) + Send + Sync>);
+
+impl Then {
+    /// With the reason that was given.
+    pub fn new(act: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+}
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
 }
 
 /// Whether a reason is asked for.
@@ -151,7 +170,7 @@ pub fn Question() -> impl IntoView {
             return;
         }
         open.set(false);
-        ask.then.run(reason.get_untracked().trim().to_owned());
+        (ask.then.0)(reason.get_untracked().trim().to_owned());
     };
     view! {
         <Dialog open title>

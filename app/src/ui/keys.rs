@@ -8,19 +8,20 @@ use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 
 /// What keys do, for the help.
-const HELP: [(&str, &str); 16] = [
+const HELP: [(&str, &str); 17] = [
     ("?", "this help"),
     ("Ctrl K", "search or run a command"),
     ("/", "go to the filter of the page"),
     ("g o", "overview"),
     ("g d", "deployments"),
     ("g s", "services"),
+    ("g l", "locks and freezes"),
     ("g e", "settings"),
     ("c", "start a deployment"),
     ("j k", "next and previous in a list"),
     ("[ ]", "previous and next deployment"),
     ("+ − 0", "timeline: closer, wider, all of it"),
-    ("← →", "timeline: move the window"),
+    ("← →", "timeline: move the window; overview: the last looks at a service"),
     ("f", "log: follow"),
     ("w", "log: break long lines"),
     ("e E", "log: next and previous error"),
@@ -48,6 +49,13 @@ fn press(key: &str) -> bool {
         }
     }
     true
+}
+
+/// Whether nothing has the focus that could have a use for arrows.
+fn is_nowhere() -> bool {
+    document()
+        .active_element()
+        .is_none_or(|element| matches!(element.tag_name().as_str(), "BODY" | "H1" | "MAIN"))
 }
 
 /// Moves the focus among the entries of a list.
@@ -90,6 +98,10 @@ pub fn Keys(
                 palette.set(true);
                 return;
             }
+            // Also while their code is still on its way: what is typed then is no command.
+            if palette.get_untracked() || help.get_untracked() {
+                return;
+            }
             let is_command = event.ctrl_key() || event.meta_key() || event.alt_key();
             if is_command || is_typing(&event) || !prefs.with(|prefs| prefs.keys) {
                 return;
@@ -128,6 +140,7 @@ pub fn Keys(
                     true
                 }
                 "/" | "[" | "]" | "+" | "-" | "0" | "f" | "w" | "e" | "E" => press(&key),
+                "ArrowLeft" | "ArrowRight" => is_nowhere() && press(&key),
                 "=" => press("+"),
                 _ => false,
             };

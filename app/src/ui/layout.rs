@@ -1,18 +1,54 @@
 //! Frames and what stands where nothing else does.
 
-use super::shell::{Mark, title_mark};
-use crate::{AppError, live::Live};
+use super::{
+    boxed::part,
+    shell::{Mark, title_mark},
+};
+use crate::{AppError, live::Live, prefs::Preferences, time::clock_time};
 use leptos::prelude::*;
 use leptos_meta::Title;
+use lockstep_model::Timestamp;
+use std::time::Duration;
+use wasm_bindgen::JsCast;
 
 /// Marks the document once a page answers: tests and styles can tell it from one that is still only
-/// text. Said by pages, since their code may come later than that of the frame.
+/// text. Said by pages, since their code may come later than that of the frame. Whoever comes from
+/// another page is led to the heading.
 fn mark_taken_over() {
     Effect::new(|_| {
         if let Some(root) = document().document_element() {
+            if root.has_attribute("data-hydrated") {
+                focus_heading(HEADING_LOOKS);
+            }
             let _ = root.set_attribute("data-hydrated", "");
         }
     });
+}
+
+const HEADING_LOOKS: u32 = 60;
+const HEADING_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Gives the heading the focus when it is there, so that those who listen hear where they are; unless
+/// somebody has gone on already.
+fn focus_heading(looks: u32) {
+    let look = move || {
+        let here = document().active_element();
+        let is_busy = here.is_some_and(|here| here.closest("main, dialog").is_ok_and(|at| at.is_some()));
+        if is_busy {
+            return;
+        }
+        match document().query_selector("main h1") {
+            Ok(Some(heading)) => {
+                let _ = heading.set_attribute("tabindex", "-1");
+                if let Some(heading) = heading.dyn_ref::<web_sys::HtmlElement>() {
+                    let _ = heading.focus();
+                }
+            }
+            _ if looks > 0 => focus_heading(looks - 1),
+            _ => {}
+        }
+    };
+    set_timeout(look, HEADING_LOOK_EVERY);
 }
 
 /// A page with one narrow column: signing in, errors.
@@ -44,7 +80,26 @@ pub fn PageTitle(
 ) -> impl IntoView {
     let live = Live::here();
     mark_taken_over();
-    view! { <Title text=move || format!("{}{}", title_mark(live), text.get())/> }
+    let title = move || {
+        let (mark, text) = (title_mark(live), text.get());
+        // On its own page a deployment is named once.
+        let mark = mark.strip_suffix(&format!("{text} ")).unwrap_or(&mark);
+        format!("{mark}{text}")
+    };
+    view! { <Title text=title/> }
+}
+
+/// From when what is shown is, while nothing is heard.
+#[component]
+pub fn AsOf() -> impl IntoView {
+    let live = Live::here();
+    let prefs = Preferences::here();
+    part(move || {
+        live.is_stale.get().then(|| {
+            let at = prefs.with(|prefs| clock_time(Timestamp(live.heard.get()), &prefs.zone));
+            view! { <span class="as-of">{format!("as of {at}")}</span> }
+        })
+    })
 }
 
 /// Nothing is there: why, and what to do next.

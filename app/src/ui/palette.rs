@@ -201,7 +201,7 @@ pub fn Palette(
     };
     view! {
         <Dialog open title="Search or run a command" class="palette">
-            <input node_ref=input class="input" type="search" placeholder="Service, deployment, page, command" autocomplete="off"
+            <input node_ref=input class="input" type="search" autofocus=true placeholder="Service, deployment, page, command" autocomplete="off"
                 role="combobox" aria-expanded="true" aria-controls="palette-list" aria-label="Search or run a command"
                 aria-activedescendant=move || format!("palette-{}", chosen.get())
                 prop:value=move || typed.get() on:keydown=on_key

@@ -1,5 +1,6 @@
 //! The frame of signed-in pages: navigation, what is live, and what every page shares.
 
+use super::boxed::{at_times, click, part, text, value};
 use super::{
     dialog::{Question, Questions},
     icon::{Glyph, Icon},
@@ -29,10 +30,11 @@ pub fn Mark() -> impl IntoView {
 }
 
 /// Pages that stand in the navigation: address, name, icon, key after `g`.
-pub const PAGES: [(&str, &str, Glyph, &str); 4] = [
+pub const PAGES: [(&str, &str, Glyph, &str); 5] = [
     ("/", "Overview", Glyph::Overview, "o"),
     ("/deployments", "Deployments", Glyph::Deployments, "d"),
     ("/services", "Services", Glyph::Services, "s"),
+    ("/restrictions", "Locks and freezes", Glyph::Hand, "l"),
     ("/settings", "Settings", Glyph::Settings, "e"),
 ];
 
@@ -45,6 +47,16 @@ pub fn Shell() -> impl IntoView {
     Questions::provide();
     let palette = RwSignal::new(false);
     let help = RwSignal::new(false);
+    // Early enough to be there when the server is not.
+    let is_settled = RwSignal::new(false);
+    Effect::new(move |_| {
+        let settle = move || {
+            let _ = is_settled.try_set(true);
+        };
+        set_timeout(settle, SETTLED_AFTER);
+    });
+    let toasts = Toasts::here().wanted();
+    let toasts = Signal::derive(move || is_settled.get() || toasts.get());
     live.begin();
     live.listen(Topic::Overview);
     follow_icon(live);
@@ -55,6 +67,7 @@ pub fn Shell() -> impl IntoView {
             <div class="shell-main">
                 <header class="bar">
                     <a class="brand brand-small" href="/" aria-label="Overview"><Mark/><span>"Lockstep"</span></a>
+                    <Crumbs/>
                     <button type="button" class="search-button" on:click=move |_| palette.set(true)>
                         <Icon glyph=Glyph::Search/>
                         <span class="search-words">"Search or run a command"</span>
@@ -71,11 +84,16 @@ pub fn Shell() -> impl IntoView {
         <Later wanted=help piece=move || Suspend::new(help_piece(help))/>
         <Later wanted=Questions::here().wanted() piece=|| Suspend::new(question_piece())/>
         <Keys palette help/>
-        <ToastList/>
+        <div class="toasts" role="status" aria-live="polite">
+            <Later wanted=toasts piece=|| Suspend::new(toasts_piece())/>
+        </div>
         <p class="sr-only" role="status" aria-live="polite">{announcement(live)}</p>
-        <p class="sr-only" role="alert" aria-live="assertive">{alarm(live)}</p>
+        <p class="sr-only" role="alert" aria-live="assertive">{text(alarm(live))}</p>
     }
 }
+
+/// What is not needed at once comes when the page has settled.
+const SETTLED_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// A piece that the browser loads when it is wanted for the first time.
 #[component]
@@ -100,6 +118,11 @@ async fn help_piece(open: RwSignal<bool>) -> AnyView {
 }
 
 #[lazy]
+async fn toasts_piece() -> AnyView {
+    view! { <ToastList/> }.into_any()
+}
+
+#[lazy]
 async fn question_piece() -> AnyView {
     view! { <Question/> }.into_any()
 }
@@ -113,7 +136,7 @@ fn Side(session: Session) -> impl IntoView {
     let here = use_location().pathname;
     let links = PAGES.map(|(path, name, glyph, _)| {
         view! {
-            <a class="nav" href=path aria-current=move || is_here(path, &here.get()).then_some("page")>
+            <a class="nav" href=path aria-current=at_times("page", move || is_here(path, &here.get()))>
                 <Icon glyph/>{name}
             </a>
         }
@@ -136,16 +159,45 @@ fn Side(session: Session) -> impl IntoView {
     }
 }
 
+/// Where one is, when that is below one of the pages.
+#[component]
+fn Crumbs() -> impl IntoView {
+    let here = use_location().pathname;
+    move || {
+        let here = here.get();
+        let (path, name, ..) = PAGES
+            .into_iter()
+            .find(|(path, ..)| here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))?;
+        let last = match here[path.len() + 1..].to_owned() {
+            last if last.starts_with(|first: char| first.is_ascii_digit()) => format!("#{last}"),
+            last => last,
+        };
+        Some(view! {
+            <nav class="crumbs" aria-label="Breadcrumb">
+                <a href=path>{name}</a><span aria-hidden="true">"/"</span><span aria-current="page">{last}</span>
+            </nav>
+        })
+    }
+}
+
 #[component]
 fn Bottom() -> impl IntoView {
     let here = use_location().pathname;
+    // There is room for four; the others are found under "More".
     let links = PAGES.map(|(path, name, glyph, _)| {
-        let (name, glyph) = if path == "/settings" { ("More", Glyph::More) } else { (name, glyph) };
-        view! {
-            <a class="tab-link" href=path aria-current=move || is_here(path, &here.get()).then_some("page")>
-                <Icon glyph/>{name}
-            </a>
-        }
+        let is_more = path == "/settings";
+        let is_current = move || {
+            let here = here.get();
+            is_here(path, &here) || is_more && is_here("/restrictions", &here)
+        };
+        let (name, glyph) = if is_more { ("More", Glyph::More) } else { (name, glyph) };
+        (path != "/restrictions").then(|| {
+            view! {
+                <a class="tab-link" href=path aria-current=at_times("page", is_current)>
+                    <Icon glyph/>{name}
+                </a>
+            }
+        })
     });
     view! { <nav class="bottom" aria-label="Pages, short">{links}</nav> }
 }
@@ -171,11 +223,11 @@ fn LivePill() -> impl IntoView {
         move || live.is_stale.get() || matches!(live.link.get(), Link::Waiting { .. } | Link::Offline);
     let glyph = Signal::derive(move || shown().1);
     view! {
-        <div class="live" data-link=move || shown().0.split(' ').next().unwrap_or("").to_ascii_lowercase()>
-            <span class=move || shown().2.pill()><Icon glyph/>{move || shown().0}</span>
-            {move || can_retry().then(|| view! {
-                <button type="button" class="btn btn-small" on:click=move |_| live.retry()>"Retry now"</button>
-            })}
+        <div class="live" data-link=value(move || shown().0.split(' ').next().unwrap_or("").to_ascii_lowercase())>
+            <span class=value(move || shown().2.pill())><Icon glyph/>{text(move || shown().0)}</span>
+            {part(move || can_retry().then(|| view! {
+                <button type="button" class="btn btn-small" on:click=click(move || live.retry())>"Retry now"</button>
+            }))}
         </div>
     }
 }
@@ -218,7 +270,7 @@ fn Banner() -> impl IntoView {
             let at = lockstep_model::Timestamp(live.heard.get());
             return Some(view! {
                 <p class="banner banner-warn">
-                    "Nothing was heard since "<crate::time::When at shown=crate::time::As::Absolute/>". Clocks stand still until then; what is shown is from that time."
+                    "No word from the server since "<crate::time::When at shown=crate::time::As::Absolute/>". What you see is from then."
                 </p>
             }.into_any());
         }
@@ -229,7 +281,7 @@ fn Banner() -> impl IntoView {
             </p>
         }.into_any())
     };
-    view! { <div aria-live="polite">{shown}</div> }
+    view! { <div aria-live="polite">{part(shown)}</div> }
 }
 
 /// How many services need somebody.
@@ -248,6 +300,7 @@ pub fn title_mark(live: Live) -> String {
         let (done, of) = card.summary.progress;
         Some(match card.summary.phase {
             Phase::NeedsOperator => format!("! #{} ", card.summary.id),
+            Phase::Paused => format!("‖ {} % #{} ", done * 100 / of.max(1), card.summary.id),
             Phase::RollingBack => format!("↺ #{} ", card.summary.id),
             _ => format!("▶ {} % #{} ", done * 100 / of.max(1), card.summary.id),
         })
@@ -287,23 +340,46 @@ fn follow_icon(live: Live) {
     });
 }
 
-/// What is read to those who listen: transitions, not ticks.
-fn announcement(live: Live) -> impl Fn() -> String {
-    let before = StoredValue::new(Vec::<(i64, Phase)>::new());
-    move || {
-        let now: Vec<(i64, Phase)> = live
-            .overview
-            .deployments
-            .with(|all| all.iter().map(|card| (card.summary.id.0, card.summary.phase)).collect());
-        let changed: Vec<String> = before.with_value(|before| {
-            now.iter()
-                .filter(|entry| !before.is_empty() && !before.contains(entry))
-                .map(|(id, phase)| format!("Deployment {id} {phase}."))
-                .collect()
-        });
-        before.set_value(now);
-        changed.join(" ")
+/// Something is read to those who listen at most this often.
+const ANNOUNCED_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+/// Of more changes than this only the number is read.
+const ANNOUNCED_MAX: usize = 3;
+
+/// What is read to those who listen: transitions, not ticks, and never one over the other.
+fn announcement(live: Live) -> RwSignal<String> {
+    let said = RwSignal::new(String::new());
+    let waiting = StoredValue::new(Vec::<String>::new());
+    let is_paused = StoredValue::new(false);
+    Effect::new(move |before: Option<(Vec<(i64, Phase)>, usize)>| {
+        let cards = live.overview.deployments;
+        let now: Vec<_> =
+            cards.with(|all| all.iter().map(|card| (card.summary.id.0, card.summary.phase)).collect());
+        let failing = failing(live);
+        if let Some((known, failed)) = before.filter(|(known, _)| !known.is_empty()) {
+            let changed = now.iter().filter(|entry| !known.contains(entry));
+            let mut news: Vec<String> =
+                changed.map(|(id, phase)| format!("Deployment {id} {phase}.")).collect();
+            if failing != failed {
+                news.push(format!("{failing} failing."));
+            }
+            waiting.update_value(|waiting| waiting.extend(news));
+            if !is_paused.get_value() {
+                announce(said, waiting, is_paused);
+            }
+        }
+        (now, failing)
+    });
+    said
+}
+
+fn announce(said: RwSignal<String>, waiting: StoredValue<Vec<String>>, is_paused: StoredValue<bool>) {
+    let Some(news) = waiting.try_update_value(std::mem::take) else { return };
+    is_paused.set_value(!news.is_empty());
+    if news.is_empty() {
+        return;
     }
+    said.set(if news.len() > ANNOUNCED_MAX { format!("{} changes.", news.len()) } else { news.join(" ") });
+    set_timeout(move || announce(said, waiting, is_paused), ANNOUNCED_EVERY);
 }
 
 fn alarm(live: Live) -> impl Fn() -> String {
@@ -332,11 +408,15 @@ pub fn Guarded(
     /// What stands on it.
     children: Children,
 ) -> impl IntoView {
-    let session = Session::here();
+    let (session, toasts) = (Session::here(), Toasts::here());
     let why = Memo::new(move |_| session.refusal(permission).or_else(|| refusal.get()));
     view! {
         <button type="button" class=class aria-disabled=move || why.get().map(|_| "true") title=move || why.get()
-            on:click=move |_| if why.get_untracked().is_none() { on_click.run(()) }>
+            on:click=move |_| match why.get_untracked() {
+                None => on_click.run(()),
+                // A finger cannot hover.
+                Some(why) => toasts.failed(why),
+            }>
             {children()}
         </button>
     }

@@ -146,6 +146,7 @@ pub const fn phase_look(phase: Phase) -> Look {
     match phase {
         Phase::Queued => look("Queued", Glyph::Waiting, Tone::Idle),
         Phase::Running => look("Running", Glyph::Run, Tone::Run),
+        Phase::Paused => look("Paused", Glyph::Paused, Tone::Warn),
         Phase::RollingBack => look("Rolling back", Glyph::Back, Tone::Back),
         Phase::NeedsOperator => look("Needs an operator", Glyph::Hand, Tone::Bad),
         Phase::Succeeded => look("Succeeded", Glyph::Ok, Tone::Ok),
@@ -163,7 +164,7 @@ pub const fn step_look(state: StepState) -> Look {
         StepState::Running => look("Running", Glyph::Run, Tone::Run),
         StepState::Succeeded => look("Succeeded", Glyph::Ok, Tone::Ok),
         StepState::Failed => look("Failed", Glyph::Bad, Tone::Bad),
-        StepState::Skipped => look("Not needed", Glyph::Cancelled, Tone::Idle),
+        StepState::Skipped => look("Skipped", Glyph::Cancelled, Tone::Idle),
         StepState::Unknown => look("Unknown", Glyph::Unknown, Tone::Warn),
         StepState::Undoing => look("Going back", Glyph::Back, Tone::Back),
         StepState::Undone => look("Taken back", Glyph::Back, Tone::Back),
@@ -182,6 +183,7 @@ pub const fn progress_look(progress: ServiceProgress) -> Look {
         ServiceProgress::TakingBack => look("Going back", Glyph::Back, Tone::Back),
         ServiceProgress::Back => look("Taken back", Glyph::Back, Tone::Back),
         ServiceProgress::Stuck => look("Not taken back", Glyph::Bad, Tone::Bad),
+        ServiceProgress::Kept => look("Kept", Glyph::Ok, Tone::Warn),
         ServiceProgress::Untouched => look("Not touched", Glyph::Cancelled, Tone::Idle),
     }
 }

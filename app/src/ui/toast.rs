@@ -2,18 +2,24 @@
 
 use super::icon::{Glyph, Icon};
 use leptos::prelude::*;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const SHOWN: Duration = Duration::from_secs(6);
+/// Short words at a time; errors stay whatever comes after them.
 const TOASTS_MAX: usize = 3;
+/// Errors that nobody closes; the oldest of more is taken away.
+const ERRORS_MAX: usize = 12;
+
+/// What takes something back. Its own: the button that it was done with may be gone by then.
+type Undo = Arc<dyn Fn() + Send + Sync>;
 
 /// What is said.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Toast {
     number: u64,
     text: String,
     is_error: bool,
-    undo: Option<Callback<()>>,
+    undo: Option<Undo>,
 }
 
 /// What is said at the moment; in the context of all.
@@ -34,6 +40,11 @@ impl Toasts {
         expect_context()
     }
 
+    /// Whether there is something to show.
+    pub fn wanted(self) -> Signal<bool> {
+        Signal::derive(move || !self.all.with(Vec::is_empty))
+    }
+
     /// Says that something was done.
     pub fn done(self, text: impl Into<String>) {
         self.add(text.into(), false, None);
@@ -41,7 +52,7 @@ impl Toasts {
 
     /// Says that something was done, and offers to undo it.
     pub fn undoable(self, text: impl Into<String>, undo: impl Fn() + Send + Sync + 'static) {
-        self.add(text.into(), false, Some(Callback::new(move |()| undo())));
+        self.add(text.into(), false, Some(Arc::new(undo)));
     }
 
     /// Says that something did not work.
@@ -49,13 +60,12 @@ impl Toasts {
         self.add(text.into(), true, None);
     }
 
-    fn add(self, text: String, is_error: bool, undo: Option<Callback<()>>) {
+    fn add(self, text: String, is_error: bool, undo: Option<Undo>) {
         self.said.update_value(|said| *said += 1);
         let number = self.said.get_value();
         self.all.update(|all| {
             all.push(Toast { number, text, is_error, undo });
-            let surplus = all.len().saturating_sub(TOASTS_MAX);
-            all.drain(..surplus);
+            make_room(all);
         });
         if !is_error {
             set_timeout(move || self.close(number), SHOWN);
@@ -67,7 +77,19 @@ impl Toasts {
     }
 }
 
-/// Shows what is said.
+/// Takes away the oldest of too many.
+fn make_room(all: &mut Vec<Toast>) {
+    for (is_error, max) in [(false, TOASTS_MAX), (true, ERRORS_MAX)] {
+        let mut surplus = all.iter().filter(|toast| toast.is_error == is_error).count().saturating_sub(max);
+        all.retain(|toast| {
+            let goes = toast.is_error == is_error && surplus > 0;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+/// Shows what is said; the region around it is there from the begin, for those who listen.
 #[component]
 pub fn ToastList() -> impl IntoView {
     let toasts = Toasts::here();
@@ -75,7 +97,7 @@ pub fn ToastList() -> impl IntoView {
         let number = toast.number;
         let text = toast.text.clone();
         let undo = toast.undo.map(|undo| view! {
-            <button type="button" class="btn btn-small" on:click=move |_| { undo.run(()); toasts.close(number); }>"Undo"</button>
+            <button type="button" class="btn btn-small" on:click=move |_| { undo(); toasts.close(number); }>"Undo"</button>
         });
         let copy =
             toast.is_error.then(|| view! { <super::CopyButton text=text.clone() label="Copy details"/> });
@@ -92,8 +114,33 @@ pub fn ToastList() -> impl IntoView {
         }
     };
     view! {
-        <div class="toasts" role="status" aria-live="polite">
-            <For each=move || toasts.all.get() key=|toast| toast.number children=one/>
-        </div>
+        <For each=move || toasts.all.get() key=|toast| toast.number children=one/>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_later_takes_no_error_away() {
+        let mut all = Vec::new();
+        for number in 0..10 {
+            all.push(Toast { number, text: String::new(), is_error: number == 1, undo: None });
+            make_room(&mut all);
+        }
+        let numbers: Vec<u64> = all.iter().map(|toast| toast.number).collect();
+        assert_eq!(numbers, [1, 7, 8, 9]);
+    }
+
+    #[test]
+    fn errors_that_nobody_closes_are_bounded() {
+        let mut all = Vec::new();
+        for number in 0..100 {
+            all.push(Toast { number, text: String::new(), is_error: true, undo: None });
+            make_room(&mut all);
+        }
+        assert_eq!(all.len(), ERRORS_MAX);
+        assert_eq!(all[0].number, 100 - ERRORS_MAX as u64);
     }
 }

@@ -1,20 +1,31 @@
 //! Deployments: plans, starts, looks, and what people do to them.
 
-use super::{Services, refused, store};
+use super::{Services, audit::view as audit_view, foreseen, promotion::PROMOTED_FROM, refused, store};
 use app::{AppError, backend::Caller, backend::Deployments};
 use async_trait::async_trait;
-use lockstep_engine::{Command, port::LogPart, port::store::AuditEntry, search::Search, view};
+use lockstep_engine::{
+    Command,
+    port::LogPart,
+    port::store::{AuditEntry, AuditQuery},
+    search::Search,
+    view,
+};
 use lockstep_model::{
     DeploymentId, ServiceName,
     api::{
-        AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest, EndDeployment, EnvironmentRequest,
-        LOG_LINES_MAX, ListDeployments, LogPage, Neighbours, NeighboursRequest, ReadLogs, ResolveDeployment,
-        RollbackDeployment, StartDeployment, VersionPage, WAIT_MS_MAX, WaitDeployment,
+        AddRestriction, AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest, EndDeployment,
+        EndRestriction, EnvironmentRequest, ForeseeDeployment, HistoryReport, KeepService, LOG_LINES_MAX,
+        ListDeployments, ListRestrictions, LogPage, Neighbours, NeighboursRequest, PAGE_ROWS_MAX,
+        PauseDeployment, PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService,
+        RetryStep, RollbackDeployment, SkipStep, StartDeployment, VerifyHistory, VersionPage, WAIT_MS_MAX,
+        WaitDeployment,
     },
     error::ErrorKind,
     gateway::Slot,
+    restriction::Restriction,
     view::{
-        AuditView, DeploymentDetail, DeploymentSummary, EventsView, KnownVersion, PlanView, ServiceVersions,
+        DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, KnownVersion, PlanView, PromotionView,
+        ServiceVersions,
     },
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -27,7 +38,10 @@ const REASON_CHARS_MAX: usize = 1_000;
 impl Deployments for Services {
     async fn deployment_plan(&self, req: StartDeployment) -> Result<PlanView, AppError> {
         self.agent.want();
-        self.coordinator.plan(&req).await.map(|plan| view::plan(&plan)).map_err(refused)
+        let plan = self.coordinator.plan(&req).await.map_err(refused)?;
+        // Going by all that ended until now.
+        let expectation = self.expectations.of(self, DeploymentId(i64::MAX), &plan).await?;
+        Ok(PlanView { expected: expectation.expected, ..view::plan(&plan) })
     }
 
     async fn deployment_start(
@@ -50,6 +64,7 @@ impl Deployments for Services {
         let loaded = self.coordinator.deployment_load(req.id).await.map_err(store)?;
         let state = loaded.ok_or_else(|| not_found(req.id))?;
         let mut detail = view::detail(req.id, &state);
+        detail.waits_for = self.coordinator.waits_for(req.id).await;
         let expectation = self.expectations.of(self, req.id, &state.plan).await?;
         detail.expected = expectation.expected;
         for step in &mut detail.steps {
@@ -73,8 +88,9 @@ impl Deployments for Services {
         let mut changes = self.coordinator.changes();
         loop {
             changes.mark_unchanged();
-            let events = self.store.deployment_events(req.id, req.after).await.map_err(store)?;
+            // First the phase: of one that has ended, the events that follow are then all there are.
             let phase = self.summary(req.id).await?.phase;
+            let events = self.store.deployment_events(req.id, req.after).await.map_err(store)?;
             let is_over = phase.is_final() && events.is_empty();
             if !events.is_empty() || is_over || tokio::time::Instant::now() >= end {
                 let seq = events.last().map_or(req.after, |last| last.seq);
@@ -83,6 +99,10 @@ impl Deployments for Services {
             // Whether something changed or the time is over: look once more.
             let _ = timeout_at(end, changes.changed()).await;
         }
+    }
+
+    async fn history_verify(&self, req: VerifyHistory) -> Result<HistoryReport, AppError> {
+        self.report(&req).await
     }
 
     async fn deployment_logs(&self, req: ReadLogs) -> Result<LogPage, AppError> {
@@ -102,13 +122,51 @@ impl Deployments for Services {
         self.logs.log_read(req.id, req.step.as_deref(), part, req.limit).await.map_err(store)
     }
 
+    async fn deployment_pause(
+        &self,
+        caller: &Caller,
+        req: PauseDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        check_reason(req.reason.as_deref())?;
+        let command = Command::Pause { by: caller.actor.clone(), reason: req.reason };
+        self.command(req.id, command, "/deployment/pause").await
+    }
+
+    async fn deployment_resume(
+        &self,
+        caller: &Caller,
+        req: DeploymentRequest,
+    ) -> Result<DeploymentSummary, AppError> {
+        let command = Command::Resume { by: caller.actor.clone() };
+        self.command(req.id, command, "/deployment/resume").await
+    }
+
+    async fn deployment_step_skip(
+        &self,
+        caller: &Caller,
+        req: SkipStep,
+    ) -> Result<DeploymentSummary, AppError> {
+        check_reason(Some(&req.reason))?;
+        let command = Command::SkipStep { step: req.step, by: caller.actor.clone(), reason: req.reason };
+        self.command(req.id, command, "/deployment/step_skip").await
+    }
+
+    async fn deployment_step_retry(
+        &self,
+        caller: &Caller,
+        req: RetryStep,
+    ) -> Result<DeploymentSummary, AppError> {
+        let command = Command::RetryStep { step: req.step, by: caller.actor.clone() };
+        self.command(req.id, command, "/deployment/step_retry").await
+    }
+
     async fn deployment_cancel(
         &self,
         caller: &Caller,
         req: EndDeployment,
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
-        let command = Command::Cancel { by: caller.actor.clone(), reason: req.reason };
+        let command = Command::Cancel { by: caller.actor.clone(), reason: req.reason, keep: req.keep };
         self.command(req.id, command, "/deployment/cancel").await
     }
 
@@ -120,6 +178,61 @@ impl Deployments for Services {
         check_reason(req.reason.as_deref())?;
         let id = self.coordinator.deployment_rollback(caller.actor.clone(), req).await.map_err(refused)?;
         self.summary(id).await
+    }
+
+    async fn deployment_promotion_plan(&self, req: PromoteDeployment) -> Result<PromotionView, AppError> {
+        self.promotion(&req).await
+    }
+
+    async fn deployment_promote(
+        &self,
+        caller: &Caller,
+        req: PromoteDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        check_reason(req.reason.as_deref())?;
+        let by = caller.actor.clone();
+        let made = self.coordinator.promoted_before(&by, &req).await.map_err(refused)?;
+        let id = match made {
+            Some(made) => made,
+            None => {
+                let found = self.promoted(&req).await?;
+                self.agent.want();
+                self.coordinator.deployment_promote(by, &req, found).await.map_err(refused)?
+            }
+        };
+        self.summary(id).await
+    }
+
+    async fn deployment_rollback_plan(&self, req: RollbackDeployment) -> Result<PlanView, AppError> {
+        self.coordinator.rollback_plan(&req).await.map(|plan| view::plan(&plan)).map_err(refused)
+    }
+
+    async fn deployment_foresee(
+        &self,
+        caller: &Caller,
+        req: ForeseeDeployment,
+    ) -> Result<ForeseenView, AppError> {
+        foreseen::foresee(self, caller, req).await
+    }
+
+    async fn deployment_service_retry(
+        &self,
+        caller: &Caller,
+        req: RetryService,
+    ) -> Result<DeploymentSummary, AppError> {
+        let command = Command::RetryService { service: req.service, by: caller.actor.clone() };
+        self.command(req.id, command, "/deployment/service_retry").await
+    }
+
+    async fn deployment_service_keep(
+        &self,
+        caller: &Caller,
+        req: KeepService,
+    ) -> Result<DeploymentSummary, AppError> {
+        check_reason(Some(&req.reason))?;
+        let command =
+            Command::KeepService { service: req.service, by: caller.actor.clone(), reason: req.reason };
+        self.command(req.id, command, "/deployment/service_keep").await
     }
 
     async fn deployment_undo_retry(
@@ -141,6 +254,21 @@ impl Deployments for Services {
         self.command(req.id, command, "/deployment/resolve").await
     }
 
+    async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError> {
+        let all = self.coordinator.restriction_list(req.project.as_ref(), req.environment.as_ref()).await;
+        all.map(|restrictions| RestrictionPage { restrictions }).map_err(refused)
+    }
+
+    async fn restriction_add(&self, caller: &Caller, req: AddRestriction) -> Result<Restriction, AppError> {
+        check_reason(Some(&req.reason))?;
+        self.coordinator.restriction_add(caller.actor.clone(), req).await.map_err(refused)
+    }
+
+    async fn restriction_end(&self, caller: &Caller, req: EndRestriction) -> Result<Restriction, AppError> {
+        check_reason(Some(&req.reason))?;
+        self.coordinator.restriction_end(caller.actor.clone(), req).await.map_err(refused)
+    }
+
     async fn checkpoint_list(&self, req: EnvironmentRequest) -> Result<CheckpointPage, AppError> {
         let (project, environment) = self
             .coordinator
@@ -157,17 +285,16 @@ impl Deployments for Services {
     }
 
     async fn deployment_audit(&self, req: DeploymentRequest) -> Result<AuditPage, AppError> {
-        self.summary(req.id).await?;
-        let entries = self.store.audit_list(&format!("deployment {}", req.id)).await.map_err(store)?;
-        let view = |entry: AuditEntry| AuditView {
-            at: entry.at,
-            user: entry.actor.user,
-            via: entry.actor.via,
-            action: entry.action,
-            reason: entry.reason,
-            allowed: entry.allowed,
+        let asked_for = asked_for(self.summary(req.id).await?);
+        let wanted = AuditQuery {
+            target: Some(format!("deployment {}", req.id)),
+            limit: PAGE_ROWS_MAX,
+            ..AuditQuery::default()
         };
-        Ok(AuditPage { entries: entries.into_iter().map(view).collect() })
+        let mut entries = self.store.audit_find(&wanted).await.map_err(store)?;
+        // Whoever asked for it did so before it had a number; that is what its journal begins with.
+        entries.push((0, asked_for));
+        Ok(AuditPage { entries: entries.into_iter().map(|(id, entry)| audit_view(id, entry)).collect() })
     }
 
     async fn version_list(&self, req: EnvironmentRequest) -> Result<VersionPage, AppError> {
@@ -198,7 +325,21 @@ impl Deployments for Services {
         });
         let services = services.collect();
         let is_guarded = manifest.environments.get(&environment).is_some_and(|one| one.require_rollback);
-        Ok(VersionPage { project, environment, is_guarded, services })
+        let asked = PromoteDeployment {
+            project: Some(project.clone()),
+            from: None,
+            to: Some(environment.clone()),
+            services: Vec::new(),
+            reason: None,
+            accept_no_rollback: false,
+            idempotency_key: None,
+        };
+        let promotion = match self.promotion(&asked).await {
+            Ok(promotion) => Some(promotion),
+            Err(error) if error.0.kind == ErrorKind::Conflict => None,
+            Err(error) => return Err(error),
+        };
+        Ok(VersionPage { project, environment, is_guarded, services, promotion })
     }
 }
 
@@ -218,7 +359,25 @@ impl Services {
     }
 }
 
-fn not_found(id: DeploymentId) -> AppError {
+/// Who asked for a deployment, as an entry of its audit.
+fn asked_for(row: DeploymentSummary) -> AuditEntry {
+    let action = match (row.restore_of, row.source.labels.contains_key(PROMOTED_FROM)) {
+        (Some(_), _) if row.by.via == "system" => "/guard",
+        (Some(_), _) => "/deployment/rollback",
+        (None, true) => "/deployment/promote",
+        (None, false) => "/deployment/start",
+    };
+    AuditEntry {
+        at: row.clocks.requested_at,
+        actor: row.by,
+        action: action.to_owned(),
+        target: format!("deployment {}", row.id),
+        reason: row.reason,
+        allowed: true,
+    }
+}
+
+pub(super) fn not_found(id: DeploymentId) -> AppError {
     AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}; see `lockstep history`"))
 }
 

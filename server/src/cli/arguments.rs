@@ -1,14 +1,21 @@
 //! What can be typed.
 
 use super::{
+    audit::AuditCommand,
+    exec::{self, Exec},
     gateway::GatewayCommand,
+    health::HealthOptions,
     people::{TokenCommand, UserCommand},
+    restrictions::{FreezeCommand, HoldCommand, LockCommand},
+    scripts::ScriptCommand,
+    steer::SteerCommand,
 };
 use crate::demo::service::DemoService;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use lockstep_model::{
     DeploymentId, EnvironmentName, ProjectName, ServiceName, Version,
-    deployment::{Phase, Resolution},
+    deployment::{Phase, ReleaseOrder},
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -33,10 +40,15 @@ Examples:
 When one service fails, everything that the release changed is taken back and the exit code is 1.
 In between: lockstep watch N, lockstep logs N, lockstep cancel N, lockstep rollback N.";
 
-const RESOLVE_HELP: &str = "\
-A deployment needs an operator when an undo failed. First repair the cause and try
-`lockstep undo-retry N`. Resolve what cannot be undone by Lockstep: put it right by hand, then say how
-it ended. Nothing is changed by this but what Lockstep believes to serve.";
+const PROMOTE_HELP: &str = "\
+Examples:
+  lockstep promote --plan                                   what would pass on, and how long is left
+  lockstep promote --from staging --to production --wait
+  lockstep promote --to production --service backend --wait
+
+The manifest says what may go where: environments.production.promotion: {from: staging, soak: 30m}. A version
+may go when a deployment that succeeded brought it there, it is healthy, it is not held, and it has served for
+the stated time; otherwise the exit code is 2, and what is missing is said for each service.";
 
 /// Deploys a team's services together and takes them back together.
 #[derive(Debug, Parser)]
@@ -135,7 +147,8 @@ pub(super) enum Command {
         #[arg(long, short = 'f')]
         follow: bool,
     },
-    /// List deployments, the newest first.
+    /// List deployments, the newest first; or verify their journals.
+    #[command(args_conflicts_with_subcommands = true)]
     History {
         /// How many, 1 to 200.
         #[arg(long, default_value_t = 20)]
@@ -143,38 +156,28 @@ pub(super) enum Command {
         /// Only in this phase.
         #[arg(long)]
         phase: Option<PhaseWord>,
+        #[command(subcommand)]
+        command: Option<HistoryCommand>,
     },
     /// Take a deployment back; without a number, the environment's last one.
     Rollback(Rollback),
-    /// End a deployment; what it changed is taken back.
-    Cancel {
-        /// The deployment.
-        id: DeploymentId,
-        /// Why; kept with it.
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        waiting: Waiting,
-    },
-    /// Try again what could not be undone.
-    UndoRetry {
-        /// The deployment.
-        id: DeploymentId,
-        #[command(flatten)]
-        waiting: Waiting,
-    },
-    /// Say how a deployment ended that needs an operator.
-    #[command(after_help = RESOLVE_HELP)]
-    Resolve {
-        /// The deployment.
-        id: DeploymentId,
-        /// How it ended.
-        #[arg(long)]
-        outcome: Outcome,
-        /// Why; kept with it.
-        #[arg(long)]
-        reason: String,
-    },
+    /// Deploy to an environment what has served in another one for long enough.
+    #[command(after_help = PROMOTE_HELP)]
+    Promote(Promote),
+    #[command(flatten)]
+    Steer(SteerCommand),
+    /// Let nobody else deploy for a while.
+    #[command(subcommand)]
+    Lock(LockCommand),
+    /// Keep versions from being deployed; those that took a release back are held by themselves.
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// Let nobody deploy for a while.
+    #[command(subcommand)]
+    Freeze(FreezeCommand),
+    /// See who did what, and verify the record of it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Manage users.
     #[command(subcommand)]
     User(UserCommand),
@@ -184,6 +187,24 @@ pub(super) enum Command {
     /// Look at the gateway, the switch before the services.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Look at what serves for a while, and fail when it is not well.
+    Health(HealthOptions),
+    /// Run a deploy script that exists already, and see whether it deployed.
+    #[command(after_help = exec::HELP)]
+    Exec(Box<Exec>),
+    /// Look at scripts that `exec` ran elsewhere.
+    #[command(subcommand)]
+    Script(ScriptCommand),
+    /// Print the completions of a shell: `lockstep completions bash > /etc/bash_completion.d/lockstep`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A service of the demo.
     #[command(hide = true)]
     DemoService(DemoService),
@@ -203,6 +224,9 @@ pub(super) struct Serve {
     /// How log lines are written, to standard error.
     #[arg(long, default_value = "text")]
     pub(super) log_format: LogFormat,
+    /// How long the coordinator's lease is; for tests, which cannot wait for the usual one.
+    #[arg(long, env = "LOCKSTEP_LEASE_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub(super) lease_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -233,6 +257,9 @@ pub(super) struct Release {
     /// Deploy this service in this version; may be repeated.
     #[arg(long, value_name = "SERVICE=VERSION", value_parser = assignment)]
     pub(super) set: Vec<(ServiceName, Version)>,
+    /// In which order they are changed; it is one deployment whatever the order.
+    #[arg(long, value_name = "ORDER", default_value = "dependencies")]
+    pub(super) order: OrderWord,
     /// Go on although something could not be taken back.
     #[arg(long)]
     pub(super) accept_no_rollback: bool,
@@ -259,6 +286,26 @@ pub(super) struct Release {
     pub(super) idempotency_key: Option<String>,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum OrderWord {
+    /// As they need each other, as many at a time as the manifest says.
+    Dependencies,
+    /// None: nothing waits for what it depends on, neither forward nor back.
+    Parallel,
+    /// As they need each other, one at a time.
+    Sequential,
+}
+
+impl From<OrderWord> for ReleaseOrder {
+    fn from(word: OrderWord) -> Self {
+        match word {
+            OrderWord::Dependencies => Self::Dependencies,
+            OrderWord::Parallel => Self::Parallel,
+            OrderWord::Sequential => Self::Sequential,
+        }
+    }
+}
+
 /// Whether to wait for the end.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Waiting {
@@ -270,6 +317,34 @@ pub(super) struct Waiting {
     pub(super) timeout: Duration,
 }
 
+/// What passes on.
+#[derive(Debug, Args)]
+pub(super) struct Promote {
+    /// Where it serves; without it, as the manifest says.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(super) from: Option<EnvironmentName>,
+    /// Where it goes; without it, --env, or the only environment that takes promotions.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(super) to: Option<EnvironmentName>,
+    /// Only this service; may be repeated. Without any, all that differ.
+    #[arg(long = "service", value_name = "NAME")]
+    pub(super) services: Vec<ServiceName>,
+    /// Say what would pass on and how long is left, and change nothing.
+    #[arg(long, conflicts_with = "wait")]
+    pub(super) plan: bool,
+    /// Why; kept with the deployment.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// Go on although something could not be taken back.
+    #[arg(long)]
+    pub(super) accept_no_rollback: bool,
+    /// The same key starts the same deployment once, however often it is sent.
+    #[arg(long, value_name = "KEY")]
+    pub(super) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
     /// The deployment that is taken back: what served before it serves again.
@@ -277,6 +352,16 @@ pub(super) struct Rollback {
     /// Show what can be gone back to, and change nothing.
     #[arg(long)]
     pub(super) list: bool,
+    /// Only this service; may be repeated. Of a deployment that is live, what needs it goes back with it
+    /// and the others go on.
+    #[arg(long = "service", value_name = "NAME")]
+    pub(super) services: Vec<ServiceName>,
+    /// Say as a plan what would go back of a deployment that has ended, and what stays beside it.
+    #[arg(long, conflicts_with_all = ["list", "wait"])]
+    pub(super) plan: bool,
+    /// Say who may do it and what it does, and change nothing.
+    #[arg(long, requires = "id", conflicts_with_all = ["list", "wait", "plan"])]
+    pub(super) dry_run: bool,
     /// Why; kept with it.
     #[arg(long)]
     pub(super) reason: Option<String>,
@@ -284,30 +369,25 @@ pub(super) struct Rollback {
     pub(super) waiting: Waiting,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Outcome {
-    /// The new state is right and stays.
-    Succeeded,
-    /// It was taken back by hand.
-    RolledBack,
-    /// It is left as it is.
-    Failed,
-}
-
-impl From<Outcome> for Resolution {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Succeeded => Self::Succeeded,
-            Outcome::RolledBack => Self::RolledBack,
-            Outcome::Failed => Self::Failed,
-        }
-    }
+#[derive(Debug, Subcommand)]
+pub(super) enum HistoryCommand {
+    /// Check that journals keep every promise: order, one attempt at a time, nothing undone that never
+    /// ran, nothing left behind; and that rows, outbox and the other deployments of an environment agree
+    /// with them. Exit code 1 when one does not.
+    Verify {
+        /// Only this deployment; without it, the last ones.
+        id: Option<DeploymentId>,
+        /// How many of the last ones, at most 1,000.
+        #[arg(long, default_value_t = 200)]
+        limit: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum PhaseWord {
     Queued,
     Running,
+    Paused,
     RollingBack,
     NeedsOperator,
     Succeeded,
@@ -322,6 +402,7 @@ impl From<PhaseWord> for Phase {
         match word {
             PhaseWord::Queued => Self::Queued,
             PhaseWord::Running => Self::Running,
+            PhaseWord::Paused => Self::Paused,
             PhaseWord::RollingBack => Self::RollingBack,
             PhaseWord::NeedsOperator => Self::NeedsOperator,
             PhaseWord::Succeeded => Self::Succeeded,
@@ -348,7 +429,7 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: u64 = number.parse().map_err(|_| "write a number and a unit, as 90s, 10m, 1h".to_owned())?;
@@ -356,7 +437,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => 1,
         "m" => 60,
         "h" => 3_600,
-        _ => return Err(format!("'{unit}' is no unit; use s, m or h")),
+        "d" => 86_400,
+        _ => return Err(format!("'{unit}' is no unit; use s, m, h or d")),
     };
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
@@ -376,6 +458,7 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
         assert!(duration("soon").is_err());
-        assert!(duration("5d").is_err());
+        assert_eq!(duration("5d"), Ok(Duration::from_secs(432_000)));
+        assert!(duration("5y").is_err());
     }
 }

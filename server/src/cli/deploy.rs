@@ -21,10 +21,15 @@ use std::collections::BTreeMap;
 pub(super) async fn plan(global: &Global, client: &Client, release: Release) -> Result<u8, Failure> {
     let request = request(global, client, release).await?;
     let plan = client.call(DeploymentPlan, &request).await?;
+    said(global, &plan, &format!("lockstep deploy --env {} --wait", plan.environment))
+}
+
+/// Shows a plan, and the command that carries it out.
+pub(super) fn said(global: &Global, plan: &PlanView, command: &str) -> Result<u8, Failure> {
     if global.json {
-        print::json(&plan)?;
+        print::json(plan)?;
     } else {
-        show(&plan);
+        show(plan, command);
     }
     Ok(exit::SUCCEEDED)
 }
@@ -67,6 +72,7 @@ async fn request(global: &Global, client: &Client, release: Release) -> Result<S
         project,
         environment: global.environment.clone(),
         services: wanted,
+        order: release.order.into(),
         source,
         reason,
         accept_no_rollback,
@@ -74,7 +80,7 @@ async fn request(global: &Global, client: &Client, release: Release) -> Result<S
     })
 }
 
-fn show(plan: &PlanView) {
+fn show(plan: &PlanView, command: &str) {
     say!("project {}, environment {}, manifest {}", plan.project, plan.environment, plan.manifest);
     let rows: Vec<[String; 6]> = plan
         .services
@@ -106,7 +112,7 @@ fn show(plan: &PlanView) {
         let service = warning.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
         say!("\nwarning: {service}{}", warning.message);
     }
-    say!("\nNothing was changed. `lockstep deploy --env {} --wait` does it.", plan.environment);
+    say!("\nNothing was changed. `{command}` does it.");
 }
 
 fn undo(undo: &Undo) -> String {

@@ -36,6 +36,11 @@ impl Failure {
         self.code
     }
 
+    /// What happened, for people.
+    pub(super) fn message(&self) -> &str {
+        &self.body.message
+    }
+
     /// Whether trying again later may help.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self.body.kind, ErrorKind::Unreachable | ErrorKind::Unavailable | ErrorKind::Throttled)

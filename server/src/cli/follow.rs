@@ -14,6 +14,7 @@ use lockstep_model::{
     DeploymentId, Seq,
     api::{DeploymentRequest, DeploymentShow, DeploymentWait, WAIT_MS_MAX, WaitDeployment},
     deployment::Phase,
+    event::Event,
     view::{DeploymentSummary, EventsView, OutsideView},
 };
 use std::{io::IsTerminal, time::Duration};
@@ -33,6 +34,8 @@ pub(super) enum Hope {
     Release,
     /// That what was changed is taken back.
     WayBack,
+    /// That single services of it are taken back, and the others go on.
+    PartBack,
 }
 
 /// After something was begun: waits when that is wanted, or says how to follow it.
@@ -65,6 +68,8 @@ pub(super) async fn watch(
     let end = Instant::now() + limit;
     let mut shown = Shown::new(global, id);
     let mut after = Seq(0);
+    // None = no service was taken back by itself.
+    let mut is_part_back = None;
     let phase = loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -78,6 +83,10 @@ pub(super) async fn watch(
         let view = next(client, WaitDeployment { id, after, wait_ms }, &mut shown).await?;
         shown.events(&view);
         after = view.seq;
+        is_part_back = part_is_back(&view).or(is_part_back);
+        if hope == Hope::PartBack && is_part_back == Some(true) {
+            break view.phase;
+        }
         // An operator may be needed for a long time; that is told at once.
         let is_over = view.phase.is_final() || view.phase == Phase::NeedsOperator;
         if is_over && (view.events.is_empty() || has_ended(&view)) {
@@ -95,7 +104,7 @@ pub(super) async fn watch(
             say!("what was printed: lockstep logs {id}; every step: lockstep status {id}");
         }
     }
-    Ok(verdict(phase, hope))
+    Ok(verdict(phase, hope, is_part_back))
 }
 
 /// Says how the services are that need what was taken back, once they were looked at after it.
@@ -115,23 +124,35 @@ async fn outside(client: &Client, id: DeploymentId) -> Result<(), Failure> {
     }
 }
 
-/// The exit code of a phase.
-fn verdict(phase: Phase, hope: Hope) -> u8 {
+/// Whether the services that were taken back by themselves are back; none = the events do not say.
+fn part_is_back(view: &EventsView) -> Option<bool> {
+    view.events.iter().rev().find_map(|envelope| match envelope.event {
+        Event::TakenBack => Some(true),
+        Event::TakeBackRequested { .. } => Some(false),
+        _ => None,
+    })
+}
+
+/// The exit code of a phase. A release that went on without some of its services is not what was asked
+/// for.
+fn verdict(phase: Phase, hope: Hope, is_part_back: Option<bool>) -> u8 {
     match (phase, hope) {
+        (Phase::RolledBack | Phase::Cancelled, Hope::PartBack) => exit::SUCCEEDED,
+        (_, Hope::PartBack) if is_part_back == Some(true) => exit::SUCCEEDED,
+        (Phase::Succeeded, Hope::Release) if is_part_back.is_some() => exit::NOT_SUCCEEDED,
         (Phase::Succeeded, Hope::Release) | (Phase::RolledBack | Phase::Cancelled, Hope::WayBack) => {
             exit::SUCCEEDED
         }
         (Phase::NeedsOperator, _) => exit::NEEDS_OPERATOR,
-        (Phase::Queued | Phase::Running | Phase::RollingBack, _) => exit::WAITED_TOO_LONG,
+        (Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack, _) => exit::WAITED_TOO_LONG,
         (Phase::RolledBack | Phase::Cancelled, Hope::Release)
-        | (Phase::Succeeded, Hope::WayBack)
+        | (Phase::Succeeded, Hope::WayBack | Hope::PartBack)
         | (Phase::Failed | Phase::Superseded, _) => exit::NOT_SUCCEEDED,
     }
 }
 
 /// Whether the last event in the answer is the deployment's last one.
 fn has_ended(view: &EventsView) -> bool {
-    use lockstep_model::event::Event;
     view.events.last().is_some_and(|last| {
         matches!(
             last.event,

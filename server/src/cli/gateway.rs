@@ -60,8 +60,9 @@ async fn show(global: &Global) -> Result<u8, Failure> {
         state.connections_refused
     );
     let mut rows: Vec<[String; 9]> = Vec::new();
-    for route in &state.routes {
-        let slot = route.route.slot.to_string();
+    let users = state.routes.iter().map(|route| (route, ""));
+    for (route, what) in users.chain(state.previews.iter().map(|route| (route, " (preview)"))) {
+        let slot = format!("{}{what}", route.route.slot);
         let listen = match &route.route.host {
             Some(host) => format!("{} {host}", route.route.listen),
             None => route.route.listen.clone(),

@@ -14,7 +14,10 @@ use lockstep_model::{
         DeploymentList, DeploymentLogs, DeploymentRequest, DeploymentShow, LOG_LINES_MAX, ListDeployments,
         ListServices, ReadLogs, ServiceList,
     },
-    view::{DeploymentDetail, DeploymentSummary, ServiceView},
+    view::{
+        DeploymentDetail, DeploymentSummary, RollbackServiceView, RollbackTrigger, RollbackView, ServiceView,
+        answers,
+    },
 };
 use std::time::Duration;
 use tokio::time::sleep;
@@ -81,8 +84,8 @@ fn row(service: &ServiceView) -> [String; 7] {
 }
 
 fn show(detail: &DeploymentDetail) {
-    let DeploymentSummary { id, project, environment, phase, by, clocks, .. } = &detail.summary;
-    say!("deployment {id}, project {project}, environment {environment}: {phase}");
+    let DeploymentSummary { id, project, environment, by, clocks, .. } = &detail.summary;
+    say!("deployment {id}, project {project}, environment {environment}: {}", detail.summary.standing());
     say!("asked for {} by {} ({})", print::ago(clocks.requested_at), by.user, by.via);
     if let Some(reason) = &detail.summary.reason {
         say!("because: {reason}");
@@ -102,6 +105,14 @@ fn show(detail: &DeploymentDetail) {
     }
     if let Some(reason) = &detail.summary.operator_reason {
         say!("an operator is needed: {reason}");
+        let is_restore = detail.summary.restore_of.is_some();
+        say!("what you can answer:");
+        for answer in answers(*id, detail.summary.asked(), is_restore) {
+            say!("  {}  {}", answer.command, answer.does);
+        }
+    }
+    if let Some(why) = &detail.waits_for {
+        say!("it waits: {why}");
     }
     say!("");
     let rows: Vec<[String; 4]> = detail
@@ -137,8 +148,38 @@ fn show(detail: &DeploymentDetail) {
     for warning in &detail.warnings {
         say!("\nwarning: {}", warning.message);
     }
+    if let Some(rollback) = &detail.rollback {
+        going_back(detail, rollback);
+    }
     if let (Some(detected), Some(stable)) = (clocks.detected_at, clocks.stable_at) {
         say!("\nback and probed {} after the verdict", seconds(stable.since_ms(detected)));
+    }
+}
+
+fn going_back(detail: &DeploymentDetail, rollback: &RollbackView) {
+    match &rollback.trigger {
+        RollbackTrigger::Rule { step: Some(step) } => say!("\ngoes back because {step} failed:"),
+        RollbackTrigger::Rule { step: None } => say!("\ngoes back by a rule of the manifest:"),
+        RollbackTrigger::Person { by } => say!("\ngoes back because {} ended it:", by.user),
+    }
+    let version = |version: &Option<lockstep_model::Version>| {
+        version.as_ref().map_or_else(|| "not deployed".to_owned(), ToString::to_string)
+    };
+    let row = |(number, one): (usize, &RollbackServiceView)| {
+        let after: Vec<String> = one.after.iter().map(ToString::to_string).collect();
+        let states = one.steps.iter().filter_map(|id| detail.steps.iter().find(|step| step.id == *id));
+        let states: Vec<String> =
+            states.map(|step| format!("{} {}", step.kind.word(), step.state.word())).collect();
+        let [from, to] = [version(&one.from), version(&one.to)];
+        [(number + 1).to_string(), one.service.to_string(), from, to, states.join(", "), after.join(", ")]
+    };
+    let rows: Vec<[String; 6]> = rollback.services.iter().enumerate().map(row).collect();
+    print::table(["", "SERVICE", "FROM", "BACK TO", "STEPS", "AFTER"], &rows);
+    for stays in &rollback.stays {
+        say!("{} does not go back: {}", stays.service, stays.why);
+    }
+    if let Some(limit) = rollback.max_duration_ms {
+        say!("it may take {}", seconds(limit));
     }
 }
 
@@ -224,7 +265,7 @@ pub(super) async fn history(
             [
                 deployment.id.to_string(),
                 deployment.environment.to_string(),
-                deployment.phase.to_string(),
+                deployment.standing().to_owned(),
                 print::ago(clocks.requested_at),
                 print::between(clocks.started_at, clocks.finished_at),
                 deployment.by.user.to_string(),

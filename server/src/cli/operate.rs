@@ -1,36 +1,56 @@
 //! What operators do to deployments.
 
 use super::{
-    arguments::{Global, Outcome, Rollback, Waiting},
+    arguments::{Global, Rollback, Waiting},
     client::Client,
     error::Failure,
     exit,
     follow::{self, Hope},
     print,
+    steer::{self, Outcome},
 };
 use crate::out::say;
 use lockstep_model::{
-    DeploymentId,
+    DeploymentId, ServiceName, StepId,
     api::{
-        CheckpointList, DeploymentCancel, DeploymentRequest, DeploymentResolve, DeploymentRollback,
-        DeploymentUndoRetry, EndDeployment, EnvironmentRequest, ResolveDeployment, RollbackDeployment,
+        Act, CheckpointList, DeploymentCancel, DeploymentPause, DeploymentRequest, DeploymentResolve,
+        DeploymentResume, DeploymentRollback, DeploymentRollbackPlan, DeploymentServiceKeep,
+        DeploymentServiceRetry, DeploymentStepRetry, DeploymentStepSkip, DeploymentUndoRetry, EndDeployment,
+        EnvironmentRequest, ForeseeDeployment, KeepService, PauseDeployment, ResolveDeployment, RetryService,
+        RetryStep, RollbackDeployment, SkipStep,
     },
+    view::DeploymentSummary,
 };
 
 pub(super) async fn rollback(global: &Global, client: &Client, options: Rollback) -> Result<u8, Failure> {
     if options.list {
         return checkpoints(global, client).await;
     }
+    if let (true, Some(id)) = (options.dry_run, options.id) {
+        let seen =
+            ForeseeDeployment { services: options.services, ..steer::nothing_named(id, Act::Rollback) };
+        return steer::foresee(global, client, &seen).await;
+    }
+    let is_part = !options.services.is_empty();
     let request = RollbackDeployment {
         id: options.id,
         project: global.project.clone(),
         environment: global.environment.clone(),
+        services: options.services,
         reason: options.reason,
         idempotency_key: None,
     };
+    if options.plan {
+        let plan = client.call(DeploymentRollbackPlan, &request).await?;
+        return super::deploy::said(global, &plan, "lockstep rollback --wait");
+    }
     let summary = client.call(DeploymentRollback, &request).await?;
     // A restore is a release of what served before; one that is live is only taken back.
-    let hope = if summary.restore_of.is_some() { Hope::Release } else { Hope::WayBack };
+    let hope = match (summary.restore_of, is_part) {
+        (Some(_), _) => Hope::Release,
+        (None, true) => Hope::PartBack,
+        (None, false) => Hope::WayBack,
+    };
     follow::begun(global, client, &summary, options.waiting, hope).await
 }
 
@@ -65,14 +85,81 @@ async fn checkpoints(global: &Global, client: &Client) -> Result<u8, Failure> {
     Ok(exit::SUCCEEDED)
 }
 
-pub(super) async fn cancel(
+pub(super) async fn pause(
     global: &Global,
     client: &Client,
     id: DeploymentId,
     reason: Option<String>,
+) -> Result<u8, Failure> {
+    let summary = client.call(DeploymentPause, &PauseDeployment { id, reason }).await?;
+    said(global, &summary, "what runs comes to its end; go on: lockstep resume")
+}
+
+pub(super) async fn resume(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
     waiting: Waiting,
 ) -> Result<u8, Failure> {
-    let summary = client.call(DeploymentCancel, &EndDeployment { id, reason }).await?;
+    let summary = client.call(DeploymentResume, &DeploymentRequest { id }).await?;
+    follow::begun(global, client, &summary, waiting, Hope::Release).await
+}
+
+pub(super) async fn skip(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
+    step: StepId,
+    reason: String,
+) -> Result<u8, Failure> {
+    let summary = client.call(DeploymentStepSkip, &SkipStep { id, step, reason }).await?;
+    said(global, &summary, "the step is left out; follow it: lockstep watch")
+}
+
+pub(super) async fn retry(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
+    what: (Option<StepId>, Option<ServiceName>),
+    waiting: Waiting,
+) -> Result<u8, Failure> {
+    let summary = match what {
+        (_, Some(service)) => client.call(DeploymentServiceRetry, &RetryService { id, service }).await?,
+        (Some(step), None) => client.call(DeploymentStepRetry, &RetryStep { id, step }).await?,
+        (None, None) => return Err(Failure::refused("say which step, or which service with --service")),
+    };
+    follow::begun(global, client, &summary, waiting, Hope::Release).await
+}
+
+pub(super) async fn keep(
+    global: &Global,
+    client: &Client,
+    id: DeploymentId,
+    service: ServiceName,
+    reason: String,
+) -> Result<u8, Failure> {
+    let summary = client.call(DeploymentServiceKeep, &KeepService { id, service, reason }).await?;
+    said(global, &summary, "its new version is kept; follow it: lockstep watch")
+}
+
+/// Says where a deployment stands now, and what comes next.
+fn said(global: &Global, summary: &DeploymentSummary, next: &str) -> Result<u8, Failure> {
+    if global.json {
+        print::json(summary)?;
+    } else {
+        say!("deployment {} ({}) is {}", summary.id, summary.environment, summary.phase);
+        say!("{next} {}", summary.id);
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+pub(super) async fn cancel(
+    global: &Global,
+    client: &Client,
+    end: EndDeployment,
+    waiting: Waiting,
+) -> Result<u8, Failure> {
+    let summary = client.call(DeploymentCancel, &end).await?;
     follow::begun(global, client, &summary, waiting, Hope::WayBack).await
 }
 

@@ -1,8 +1,10 @@
 //! Output: JSON for programs, aligned columns for people.
 
 use super::error::Failure;
+use crate::clock::SystemClock;
 use crate::out::say;
 use crate::progress::seconds;
+use lockstep_engine::port::Clock as _;
 use lockstep_model::{Timestamp, health::Health, view::OutsideView};
 use serde::Serialize;
 
@@ -35,14 +37,21 @@ fn line(texts: &[String], widths: &[usize]) {
 
 /// How long ago something was.
 pub(super) fn ago(at: Timestamp) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = Timestamp(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-    let passed_s = now.since_ms(at) / 1_000;
-    match passed_s {
-        0..120 => format!("{passed_s} s ago"),
-        120..7_200 => format!("{} min ago", passed_s / 60),
-        7_200..172_800 => format!("{} h ago", passed_s / 3_600),
-        _ => format!("{} days ago", passed_s / 86_400),
+    format!("{} ago", span(SystemClock.now().since_ms(at)))
+}
+
+/// In how long something is.
+pub(super) fn ahead(at: Timestamp) -> String {
+    format!("in {}", span(at.since_ms(SystemClock.now())))
+}
+
+fn span(duration_ms: u64) -> String {
+    let seconds = duration_ms / 1_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 

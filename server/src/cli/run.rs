@@ -30,6 +30,7 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
         address: options.addr,
         public_url: options.public_url,
         data_dir: global.data_dir.clone(),
+        lease_ttl: options.lease_ms.map(Duration::from_millis),
     })
     .await?;
     if options.demo {

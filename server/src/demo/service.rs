@@ -102,7 +102,7 @@ async fn version(State(running): Shared) -> Json<Value> {
 
 async fn health(State(running): Shared) -> Json<Value> {
     Json(json!({
-        "status": "healthy", "service": running.options.name, "version": "1.0.0",
+        "status": "healthy", "service": running.options.name, "version": running.options.version,
         "uptime_seconds": running.uptime(),
     }))
 }
@@ -133,7 +133,7 @@ async fn detailed(State(running): Shared) -> Json<Value> {
     let is_there = running.dependency().await;
     Json(json!({
         "status": if is_there { "healthy" } else { "degraded" },
-        "service": running.options.name, "version": "1.0.0", "uptime_seconds": running.uptime(),
+        "service": running.options.name, "version": running.options.version, "uptime_seconds": running.uptime(),
         "dependencies": { "database": true, "redis": true, "external_services": { "calls": is_there } },
         "checks": { "disk_space_available": true, "memory_available": true, "environment_variables": true },
     }))

@@ -48,7 +48,7 @@ pub(super) async fn metrics(State(web): State<Web>, Extension(sender): Extension
     let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     family("lockstep_build_info", "gauge", "The version that runs.", &[(version, 1.0)]);
     let mut phases: BTreeMap<Phase, f64> =
-        [Phase::Queued, Phase::Running, Phase::RollingBack, Phase::NeedsOperator]
+        [Phase::Queued, Phase::Running, Phase::Paused, Phase::RollingBack, Phase::NeedsOperator]
             .map(|phase| (phase, 0.0))
             .into();
     for (_, deployment) in web.coordinator.live() {

@@ -17,6 +17,12 @@ const PING_EVERY: Duration = Duration::from_secs(3);
 /// An agent says something every 3 s.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// An agent that may come in.
+struct Greeted {
+    agent: Connected,
+    protocol: u32,
+}
+
 impl Hub {
     /// Lets an agent in, when it shows the token.
     pub fn accept(&self, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
@@ -45,7 +51,19 @@ impl Hub {
                 return;
             }
         };
-        if socket.send(text_of(&CoordinatorFrame::Welcome { protocol: PROTOCOL })).await.is_err() {
+        let Greeted { agent, protocol } = agent;
+        if socket.send(text_of(&CoordinatorFrame::Welcome { protocol })).await.is_err() {
+            return;
+        }
+        if protocol != PROTOCOL {
+            tracing::info!(
+                agent.pid = agent.pid,
+                "agent {} speaks the protocol before this one; it is replaced, what it keeps goes on",
+                agent.pid
+            );
+            let _ = socket.send(text_of(&CoordinatorFrame::Shutdown { services: false })).await;
+            // Until it has ended: what it says meanwhile is in its ledger and is said again.
+            while next(&mut socket).await.is_some() {}
             return;
         }
         tracing::info!(agent.pid = agent.pid, "agent {} connected, process {}", agent.version, agent.pid);
@@ -79,7 +97,7 @@ impl Hub {
         tracing::info!("the agent's connection has ended");
     }
 
-    async fn greet(&self, socket: &mut WebSocket) -> Result<Connected, String> {
+    async fn greet(&self, socket: &mut WebSocket) -> Result<Greeted, String> {
         let Some(AgentFrame::Hello { installation, protocol, version, pid, .. }) = next(socket).await else {
             return Err("it did not greet".to_owned());
         };
@@ -89,11 +107,10 @@ impl Hub {
                     .to_owned(),
             );
         }
-        // Protocol 1 is the first; from 2 on the one before is spoken, too.
-        if protocol != PROTOCOL {
+        if protocol != PROTOCOL && protocol + 1 != PROTOCOL {
             return Err(format!("the agent speaks protocol {protocol}, this coordinator {PROTOCOL}"));
         }
-        Ok(Connected { pid, version })
+        Ok(Greeted { agent: Connected { pid, version }, protocol })
     }
 }
 

@@ -93,7 +93,9 @@ impl Identities {
                 Ok(self.session_start(&row.view, "browser", address).await?)
             }
             Some(_) | None => {
-                self.store.throttle_set(&key, Some(throttle::failed(before, now))).await?;
+                // From now on: looking at the password takes a while on a busy machine.
+                let throttle = throttle::failed(before, self.clock.now());
+                self.store.throttle_set(&key, Some(throttle)).await?;
                 Err(SignInError::Credentials)
             }
         }

@@ -89,17 +89,9 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody is about to listen.
-    pub(super) fn wanted(&self) {
-        let mut state = self.lock();
-        if state.unwanted_since.is_some() {
-            state.unwanted_since = Some(Instant::now());
-        }
-    }
-
-    /// Whether nobody has listened for so long.
-    pub(super) fn is_unwanted(&self, since: Duration) -> bool {
-        self.lock().unwanted_since.is_some_and(|at| at.elapsed() >= since)
+    /// For how long nobody has listened; none = somebody does.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        self.lock().unwanted_since.map(|at| at.elapsed())
     }
 
     /// Takes up what was seen.
@@ -337,13 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_without_listeners_is_unwanted_after_a_while() {
+    fn a_topic_without_listeners_says_for_how_long() {
         let channel = Arc::new(Channel::new(Topic::Overview, 7));
         let listener = channel.listen(Arc::default());
-        assert!(!channel.is_unwanted(Duration::ZERO));
+        assert_eq!(channel.idle(), None);
         drop(listener);
-        assert!(channel.is_unwanted(Duration::ZERO));
-        assert!(!channel.is_unwanted(Duration::from_secs(60)));
+        assert!(channel.idle().is_some_and(|idle| idle < Duration::from_secs(60)));
     }
 
     #[test]

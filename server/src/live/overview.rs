@@ -1,7 +1,11 @@
 //! The overview: all services, the deployments that matter now, figures.
 
 use super::{Change, Changes, Look, Source};
-use crate::{backend::Services, backend::store, hub::Connected};
+use crate::{
+    backend::Services,
+    backend::{refused, store},
+    hub::Connected,
+};
 use app::{AppError, backend::Services as _};
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -63,6 +67,7 @@ impl Overview {
             cells,
             deployments,
             figures: self.figures(last.map(|(_, id)| id)).await?,
+            restrictions: self.services.coordinator.restriction_list(None, None).await.map_err(refused)?,
         })
     }
 
@@ -109,6 +114,7 @@ fn cell(services: &Services, mut service: ServiceView) -> CellView {
         // When and how fast stand in the looks; here they would make every look a change.
         evidence.at = Timestamp(0);
         evidence.latency_ms = 0;
+        evidence.answer.clear();
     }
     CellView { checks: services.monitor.checks(&slot), service }
 }

@@ -3,7 +3,8 @@
 
 use super::{
     Inner, Live,
-    channel::{Frame, Listener, place},
+    channel::{Frame, place},
+    topics::Listening,
 };
 use crate::identity::Shown;
 use axum::{
@@ -12,11 +13,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lockstep_model::{
+    UserName,
     access::Permission,
     live::{CLOSED_SIGNED_OUT, ClientFrame, PING_EVERY_MS, Place, ServerFrame, TOPICS_MAX, Topic},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -56,9 +58,10 @@ enum End {
 }
 
 impl Live {
-    /// Takes a socket up, for somebody whose permission to see was checked.
+    /// Takes a socket up, for a user whose permission to see was checked.
     pub fn accept(
         &self,
+        user: UserName,
         headers: &HeaderMap,
         address: Option<IpAddr>,
         upgrade: WebSocketUpgrade,
@@ -81,7 +84,7 @@ impl Live {
             .max_frame_size(FRAME_BYTES_MAX)
             .on_upgrade(async move |socket| {
                 let live = &counted.0;
-                Connection::new(live.clone(), credentials).run(socket).await;
+                Connection::new(live.clone(), user, credentials).run(socket).await;
             })
             .into_response()
     }
@@ -97,16 +100,21 @@ impl Drop for Counted {
 
 struct Connection {
     live: Live,
+    user: UserName,
     credentials: Credentials,
     bell: Arc<Notify>,
     withdrawals: watch::Receiver<()>,
     checked: Instant,
+    /// What the page asked for; some of it may be refused.
+    wanted: BTreeSet<Topic>,
     topics: BTreeMap<Topic, Subscription>,
+    /// What is said next, whatever the topics have.
+    answers: Vec<ServerFrame>,
     heard: Instant,
 }
 
 struct Subscription {
-    listener: Listener,
+    listener: Listening,
     place: Option<Place>,
     /// Whether the page was told how it goes on.
     is_begun: bool,
@@ -114,16 +122,19 @@ struct Subscription {
 }
 
 impl Connection {
-    fn new(live: Live, credentials: Credentials) -> Self {
+    fn new(live: Live, user: UserName, credentials: Credentials) -> Self {
         let withdrawals = live.0.identities.withdrawals();
         let now = Instant::now();
         Self {
             live,
+            user,
             credentials,
             bell: Arc::default(),
             withdrawals,
             checked: now,
+            wanted: BTreeSet::new(),
             topics: BTreeMap::new(),
+            answers: Vec::new(),
             heard: now,
         }
     }
@@ -192,27 +203,38 @@ impl Connection {
         };
         match serde_json::from_str(&text).map_err(|_| End::Protocol("this frame is not known"))? {
             ClientFrame::Subscribe { topic, from } => {
-                if self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(&topic) {
+                self.wanted.insert(topic);
+                if self.wanted.len() > TOPICS_MAX {
                     return Err(End::Protocol("too many topics"));
                 }
-                // A topic that cannot be had now is tried again by the page.
-                let Ok(channel) = self.live.channel(topic) else { return Err(End::Away) };
-                let listener = channel.listen(self.bell.clone());
-                let subscription = Subscription { listener, place: from, is_begun: false, is_refused: false };
-                self.topics.insert(topic, subscription);
+                match self.live.listen(topic, &self.user, self.bell.clone()).await {
+                    Ok(listener) => {
+                        let begun =
+                            Subscription { listener, place: from, is_begun: false, is_refused: false };
+                        self.topics.insert(topic, begun);
+                    }
+                    Err(error) => self.answers.push(ServerFrame::Refused { topic, error: error.0 }),
+                }
                 Ok(())
             }
             ClientFrame::Unsubscribe { topic } => {
+                self.wanted.remove(&topic);
                 self.topics.remove(&topic);
                 Ok(())
             }
-            ClientFrame::Ping { active: true } => self.recheck(true).await,
-            ClientFrame::Ping { active: false } => Ok(()),
+            ClientFrame::Ping { active } => {
+                // A page that asks whether anybody is there waits for this.
+                self.answers.push(ServerFrame::Ping { now: self.inner().services.clock.now() });
+                if active { self.recheck(true).await } else { Ok(()) }
+            }
         }
     }
 
     /// Sends what the topics have that the page does not.
     async fn tell(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        for answer in std::mem::take(&mut self.answers) {
+            send(socket, Frame::new(answer).text).await?;
+        }
         let mut topics = std::mem::take(&mut self.topics);
         let told = self.tell_all(&mut topics, socket).await;
         self.topics = topics;

@@ -91,6 +91,7 @@ async fn a_missing_program_and_a_taken_port_fail_the_deployment_with_what_to_do(
 
     let _holder = TcpListener::bind(("127.0.0.1", ports[2])).expect("free");
     let file = server.write("lockstep.yaml", &shop(ports, "500ms"));
+    server.release_holds();
     let said = server.fails(1, &["deploy", "web_portal", "-f", &file, "--wait"]);
     assert!(said.contains(&ports[2].to_string()), "{said}");
     assert_eq!(server.serves().iter().filter(|(_, version)| !version.is_empty()).count(), 0);

@@ -1,8 +1,8 @@
 //! kill -9 of the coordinator and of the agent at eight points of a deployment and its rollback,
 //! under load: users notice nothing, it goes on by itself, and the end is the same.
 
-use crate::support::{Lockstep, PATIENCE, free_ports, shop};
-use lockstep_model::{deployment::Phase, view::EventsView};
+use crate::support::{Lockstep, free_ports, shop};
+use lockstep_model::deployment::Phase;
 use std::{
     sync::{
         Arc,
@@ -58,27 +58,6 @@ impl Load {
     }
 }
 
-async fn seq(server: &Lockstep, id: i64, after: i64, wait_ms: u64) -> Option<EventsView> {
-    let body = format!(r#"{{"id":{id},"after":{after},"wait_ms":{wait_ms}}}"#);
-    let (status, view) = server.call("/deployment/wait", Some(&server.token()), &body).await;
-    (status == 200).then(|| serde_json::from_value(view).expect("events"))
-}
-
-/// Waits until the journal has come to `point`, or the deployment has ended.
-async fn until(server: &Lockstep, id: i64, point: i64) -> i64 {
-    let end = Instant::now() + PATIENCE;
-    let mut last = 0;
-    while last < point {
-        let view = seq(server, id, last, 1_000).await.expect("an answer");
-        last = view.seq.0;
-        if view.phase.is_final() {
-            break;
-        }
-        assert!(Instant::now() < end, "deployment {id} stands at {last}");
-    }
-    last
-}
-
 async fn survives(crash: impl Fn(&mut Lockstep)) {
     let mut server = Lockstep::start();
     let ports = free_ports::<3>();
@@ -87,6 +66,7 @@ async fn survives(crash: impl Fn(&mut Lockstep)) {
     let load = Load::on(&ports);
     let mut slowest = Duration::ZERO;
     for point in POINTS {
+        server.release_holds();
         let started = server.ok(&[
             "deploy",
             "--set",
@@ -99,15 +79,15 @@ async fn survives(crash: impl Fn(&mut Lockstep)) {
         ]);
         let started: serde_json::Value = serde_json::from_str(&started).expect("JSON");
         let id = started["id"].as_i64().expect("a number");
-        let before = until(&server, id, point).await;
+        let before = server.until(id, point).await;
         crash(&mut server);
         let crashed = Instant::now();
         // Resumed when something new is in the journal.
-        let after = seq(&server, id, before, 20_000).await.expect("an answer");
+        let after = server.events(id, before, 20_000).await.expect("an answer");
         if !after.events.is_empty() {
             slowest = slowest.max(crashed.elapsed());
         }
-        until(&server, id, i64::MAX).await;
+        server.until(id, i64::MAX).await;
         assert_eq!(server.phase(id), Phase::RolledBack, "after a crash at event {point}");
         let old = |name: &str| (name.to_owned(), "1.0.0".to_owned());
         assert_eq!(server.serves(), [old("backend"), old("frontend"), old("web_portal")], "{point}");
@@ -119,6 +99,7 @@ async fn survives(crash: impl Fn(&mut Lockstep)) {
     }
     let (asked, failed) = load.end().await;
     println!("{asked} requests, {failed} failed; slowest to go on: {} ms", slowest.as_millis());
+    server.keeps_every_promise();
     assert_eq!(failed, 0, "of {asked} requests");
     assert!(asked > 500, "the load was there: {asked}");
 }

@@ -61,4 +61,5 @@ async fn on_a_full_disk_nothing_is_lost_and_with_room_again_it_goes_on() {
     server.ok(&["watch", "2"]);
     assert_eq!(server.phase(2), Phase::Succeeded);
     assert!(server.serves().contains(&("backend".to_owned(), "1.1.0".to_owned())));
+    server.keeps_every_promise();
 }

@@ -187,6 +187,36 @@ async fn a_session_that_ends_and_a_token_that_is_revoked_end_their_sockets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_asks_is_answered_and_made_up_deployments_take_no_room() {
+    let server = Lockstep::start();
+    let token = bearer(&server.token());
+    let mut socket = open(&server, &[("authorization", &token)]).await.expect("let in");
+    // The first two signs of life come by themselves.
+    for _ in 0..4 {
+        say(&mut socket, json!({"ping": {"active": true}})).await;
+    }
+    let mut pings = 0;
+    while pings < 5 {
+        let message = timeout(Duration::from_secs(5), socket.next()).await.expect("an answer comes at once");
+        let Some(Ok(Message::Text(text))) = message else { panic!("{message:?}") };
+        pings += usize::from(matches!(serde_json::from_str(&text), Ok(ServerFrame::Ping { .. })));
+    }
+    // Far more than there is room for: none of them keeps others from hearing.
+    for first in (1..=600).step_by(8) {
+        let ids: Vec<i64> = (first..first + 8).collect();
+        for id in &ids {
+            say(&mut socket, json!({"subscribe": {"topic": format!("deployment/{id}")}})).await;
+            assert!(matches!(hear(&mut socket).await, Ok(ServerFrame::Refused { .. })));
+        }
+        for id in &ids {
+            say(&mut socket, json!({"unsubscribe": {"topic": format!("deployment/{id}")}})).await;
+        }
+    }
+    say(&mut socket, json!({"subscribe": {"topic": "overview"}})).await;
+    assert!(matches!(hear(&mut socket).await, Ok(ServerFrame::Snapshot { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_frame_ends_the_socket_and_nothing_else() {
     let server = Lockstep::start();
     let token = bearer(&server.token());

@@ -1,7 +1,8 @@
-//! What people do when a deployment does not end by itself: cancel, take back, retry an undo, resolve.
+//! What people do when a deployment does not end by itself: pause, resume, skip, retry, cancel, keep,
+//! take back, retry an undo, resolve.
 
 use crate::support::{Lockstep, free_ports, shop};
-use lockstep_model::deployment::Phase;
+use lockstep_model::deployment::{Phase, StepState};
 
 /// `schema` is deployed by a command whose undo works only when the file `may-undo` is there; `web`
 /// needs it and breaks.
@@ -108,4 +109,124 @@ async fn what_needs_a_service_that_came_back_is_looked_at_and_never_changed() {
     let outside = server.detail(2).outside;
     assert_eq!(outside.len(), 1);
     assert!(outside[0].evidence.as_ref().map(|evidence| evidence.at) > before, "{outside:?}");
+    let answer = outside[0].evidence.as_ref().map(|evidence| evidence.answer.as_str());
+    assert!(answer.is_some_and(|answer| !answer.is_empty()), "the last look holds the answer: {outside:?}");
+}
+
+/// `first` is deployed at once; `second`'s deploy command hangs while `hang` is there and fails while
+/// `broken` is.
+fn steered(server: &Lockstep, auto: bool) -> String {
+    let dir = server.folder.path().display();
+    format!(
+        r#"version: 1
+project: shop
+default_environment: staging
+environments: {{staging: {{}}}}
+watch: 0s
+rollback: {{auto: {auto}}}
+services:
+  first:
+    version: "1"
+    target:
+      type: command
+      deploy: ["sh", "-c", "echo ${{VERSION}} > first"]
+      undo: ["sh", "-c", "echo $LOCKSTEP_CHECKPOINT_VERSION > first"]
+      workdir: "{dir}"
+  second:
+    depends_on: [first]
+    version: "1"
+    target:
+      type: command
+      deploy: ["sh", "-c", "echo try >> tries; while test -e hang; do sleep 0.05; done; test ! -e broken"]
+      undo: ["true"]
+      workdir: "{dir}"
+"#
+    )
+}
+
+fn first(server: &Lockstep) -> String {
+    std::fs::read_to_string(server.folder.path().join("first")).expect("deployed").trim().to_owned()
+}
+
+fn tries(server: &Lockstep) -> usize {
+    std::fs::read_to_string(server.folder.path().join("tries")).unwrap_or_default().lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_is_paused_and_goes_on_also_after_the_server_was_killed() {
+    let mut server = Lockstep::start();
+    let file = server.write("lockstep.yaml", &steered(&server, true));
+    server.write("hang", "");
+    server.ok(&["deploy", "-f", &file]);
+    server.wait("the second to run", |server| tries(server) == 1);
+    let said = server.fails(2, &["resume", "1"]);
+    assert!(said.contains("not paused"), "{said}");
+    server.ok(&["pause", "1", "--reason", "lunch"]);
+    assert_eq!(server.phase(1), Phase::Paused);
+    let said = server.fails(2, &["pause", "1"]);
+    assert!(said.contains("lockstep resume"), "{said}");
+    let said = server.ok(&["deploy", "--set", "first=2"]);
+    assert!(said.contains("deployment 2"), "{said}");
+    server.kill_server();
+    server.serve();
+    std::fs::remove_file(server.folder.path().join("hang")).expect("it hung");
+    server.wait("what ran to end", |server| {
+        server.detail(1).steps.iter().all(|step| step.state != StepState::Running)
+    });
+    assert_eq!((server.phase(1), server.phase(2)), (Phase::Paused, Phase::Queued));
+    server.ok(&["resume", "1", "--wait"]);
+    server.ok(&["watch", "2"]);
+    assert_eq!((server.phase(1), first(&server).as_str()), (Phase::Succeeded, "2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_step_is_stopped_and_tried_again() {
+    let server = Lockstep::start();
+    let file = server.write("lockstep.yaml", &steered(&server, true));
+    server.write("hang", "");
+    server.ok(&["deploy", "-f", &file]);
+    server.wait("the second to run", |server| tries(server) == 1);
+    let said = server.fails(2, &["retry", "1", "second.replce"]);
+    assert!(said.contains("did you mean 'second.replace'"), "{said}");
+    let said = server.fails(2, &["skip", "1", "second.replace", "--reason", "x"]);
+    assert!(said.contains("cannot be skipped"), "{said}");
+    std::fs::remove_file(server.folder.path().join("hang")).expect("it hung");
+    server.write("hang", "");
+    server.ok(&["retry", "1", "second.replace"]);
+    server.wait("the second try", |server| tries(server) == 2);
+    std::fs::remove_file(server.folder.path().join("hang")).expect("it hung");
+    server.ok(&["watch", "1"]);
+    let detail = server.detail(1);
+    let replaced = detail.steps.iter().find(|step| step.id.as_str() == "second.replace").expect("a step");
+    assert_eq!(replaced.tries.len(), 2);
+    assert_eq!(detail.summary.phase, Phase::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_rollback_is_off_a_failure_asks_and_is_steered() {
+    let server = Lockstep::start();
+    let file = server.write("lockstep.yaml", &steered(&server, false));
+    server.ok(&["deploy", "-f", &file, "--wait"]);
+    server.write("broken", "");
+    let release = ["deploy", "--set", "first=2", "--set", "second=2", "--wait"];
+    let said = server.fails(3, &release);
+    assert!(said.contains("lockstep retry") && said.contains("second.replace"), "{said}");
+    assert!(server.detail(2).summary.asks_forward);
+    assert_eq!(first(&server), "2", "nothing went back");
+    let said = server.fails(2, &["undo-retry", "2"]);
+    assert!(said.contains("nothing was taken back"), "{said}");
+    assert_eq!(server.run(&["retry", "2", "second.replace", "--wait"]).status.code(), Some(3));
+    std::fs::remove_file(server.folder.path().join("broken")).expect("it was broken");
+    server.ok(&["retry", "2", "second.replace", "--wait"]);
+    assert_eq!(server.phase(2), Phase::Succeeded);
+
+    server.write("broken", "");
+    server.fails(3, &["deploy", "--set", "first=3", "--set", "second=3", "--wait"]);
+    server.ok(&["cancel", "3", "--keep", "--wait"]);
+    assert_eq!((server.phase(3), first(&server).as_str()), (Phase::Cancelled, "3"));
+    assert!(server.serves().contains(&("first".to_owned(), "3".to_owned())));
+
+    server.fails(3, &["deploy", "--set", "first=4", "--set", "second=4", "--wait"]);
+    server.ok(&["rollback", "4", "--wait"]);
+    assert_eq!((server.phase(4), first(&server).as_str()), (Phase::RolledBack, "3"));
 }

@@ -1,6 +1,11 @@
 //! A server with a data folder of its own, started and ended by the test.
 
-use lockstep_model::{access::Role, api::*, deployment::Phase, view::DeploymentDetail};
+use lockstep_model::{
+    access::Role,
+    api::*,
+    deployment::Phase,
+    view::{DeploymentDetail, EventsView},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -18,25 +23,34 @@ use tempfile::TempDir;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
 /// Generous: these tests wait for conditions, and never judge by time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// A lease that a busy machine does not take: for tests that are about something else.
+pub const LONG_LEASE: [&str; 2] = ["--lease-ms", "120000"];
 
 pub struct Lockstep {
     pub folder: TempDir,
     server: Option<Child>,
     address: String,
+    /// More arguments of `serve`.
+    more: Vec<String>,
     pub http: reqwest::Client,
 }
 
 impl Lockstep {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub fn start_with(more: &[&str]) -> Self {
         // The second call finds it there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::new().expect("a folder");
+        let more = more.iter().map(ToString::to_string).collect();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
             .build()
             .expect("a client");
-        let mut started = Self { folder, server: None, address: "127.0.0.1:0".to_owned(), http };
+        let mut started = Self { folder, server: None, address: "127.0.0.1:0".to_owned(), more, http };
         started.serve();
         // After a kill it comes back where agents and commands look for it.
         started.address = started.url().trim_start_matches("http://").to_owned();
@@ -49,6 +63,11 @@ impl Lockstep {
 
     /// Starts the server, and waits until commands find it.
     pub fn serve(&mut self) {
+        self.serve_with(&[]);
+    }
+
+    /// The same with variables of its own.
+    pub fn serve_with(&mut self, variables: &[(&str, &str)]) {
         let log = File::options()
             .create(true)
             .append(true)
@@ -59,6 +78,8 @@ impl Lockstep {
             .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, PROGRAM, "serve", "--addr", &self.address])
             .arg("--data-dir")
             .arg(self.data())
+            .args(&self.more)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -163,6 +184,41 @@ impl Lockstep {
                 (service.service.to_string(), service.version.map(|v| v.to_string()).unwrap_or_default())
             })
             .collect()
+    }
+
+    /// A version that took a release back is held; here it is broken on purpose, again.
+    pub fn release_holds(&self) {
+        let held: Value = serde_json::from_str(&self.ok(&["hold", "list", "--json"])).expect("JSON");
+        for hold in held["restrictions"].as_array().expect("a list") {
+            self.ok(&["hold", "release", &hold["id"].to_string(), "--reason", "broken on purpose"]);
+        }
+    }
+
+    /// Events after a place in a journal; waits for one. None when the server has no answer.
+    pub async fn events(&self, id: i64, after: i64, wait_ms: u64) -> Option<EventsView> {
+        let body = format!(r#"{{"id":{id},"after":{after},"wait_ms":{wait_ms}}}"#);
+        let (status, view) = self.call("/deployment/wait", Some(&self.token()), &body).await;
+        (status == 200).then(|| serde_json::from_value(view).expect("events"))
+    }
+
+    /// Waits until a journal has come to `point`, or the deployment has ended.
+    pub async fn until(&self, id: i64, point: i64) -> i64 {
+        let end = Instant::now() + PATIENCE;
+        let mut last = 0;
+        while last < point {
+            let view = self.events(id, last, 1_000).await.expect("an answer");
+            last = view.seq.0;
+            if view.phase.is_final() {
+                break;
+            }
+            assert!(Instant::now() < end, "deployment {id} stands at {last}");
+        }
+        last
+    }
+
+    /// Whatever happened, the history keeps every promise.
+    pub fn keeps_every_promise(&self) {
+        self.ok(&["history", "verify", "--limit", "1000"]);
     }
 
     pub fn detail(&self, id: i64) -> DeploymentDetail {
@@ -314,6 +370,20 @@ pub fn make_token(server: &Lockstep, role: Role) -> String {
 }
 
 impl Lockstep {
+    /// Calls an endpoint as a page of somebody who is signed in.
+    pub async fn call_as(&self, cookie: &str, path: &str, body: &str) -> (u16, Value) {
+        let request = self
+            .http
+            .post(format!("{}{PREFIX}{path}", self.url()))
+            .header("content-type", "application/json")
+            .header("origin", self.url())
+            .header("cookie", cookie)
+            .body(body.to_owned());
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or(Value::Null))
+    }
+
     /// Makes a user who signs in in a browser; returns the cookie.
     pub async fn sign_in(&self, name: &str, role: Role) -> String {
         let made: Value =

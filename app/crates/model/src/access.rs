@@ -40,6 +40,8 @@ pub enum Permission {
     ApplyManifest,
     /// Manage users, roles and tokens of others.
     ManageUsers,
+    /// Read who did what in the whole installation.
+    ReadAudit,
 }
 
 impl Role {
@@ -49,7 +51,9 @@ impl Role {
             Permission::Public | Permission::SignedIn | Permission::View => true,
             Permission::Operate => matches!(self, Self::Operator | Self::Deployer | Self::Admin),
             Permission::Deploy => matches!(self, Self::Deployer | Self::Admin),
-            Permission::ApplyManifest | Permission::ManageUsers => matches!(self, Self::Admin),
+            Permission::ApplyManifest | Permission::ManageUsers | Permission::ReadAudit => {
+                matches!(self, Self::Admin)
+            }
         }
     }
 
@@ -69,9 +73,12 @@ impl Permission {
     pub fn least_role(self) -> Option<Role> {
         match self {
             Self::Public | Self::SignedIn => None,
-            Self::View | Self::Operate | Self::Deploy | Self::ApplyManifest | Self::ManageUsers => {
-                ROLES.into_iter().find(|role| role.allows(self))
-            }
+            Self::View
+            | Self::Operate
+            | Self::Deploy
+            | Self::ApplyManifest
+            | Self::ManageUsers
+            | Self::ReadAudit => ROLES.into_iter().find(|role| role.allows(self)),
         }
     }
 }
@@ -105,6 +112,7 @@ mod tests {
             Permission::Deploy,
             Permission::ApplyManifest,
             Permission::ManageUsers,
+            Permission::ReadAudit,
         ];
         for pair in ROLES.windows(2) {
             for permission in permissions {

@@ -2,14 +2,17 @@
 //! functions, the authorisation, the CLI's client and the permission matrix test come from here.
 
 use crate::{
-    DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, Timestamp, UserName, Version,
+    DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, StepId, Timestamp, UserName, Version,
     access::{Permission, Role},
-    deployment::{Phase, Resolution, Source},
+    deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
     live::{Place, ServerFrame, Topic},
+    restriction::{Restriction, RestrictionId, RestrictionKind},
+    script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     view::{
-        AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView, Facets, LogLine,
-        ManifestView, PlanView, ServiceDetail, ServiceVersions, ServiceView, TokenView, UserView,
+        AuditHead, AuditReport, AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView,
+        Facets, ForeseenView, LogLine, ManifestView, PlanView, PromotionView, ServiceDetail, ServiceVersions,
+        ServiceView, TokenView, UserView,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -23,6 +26,8 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// The most lines of output that one answer holds.
 pub const LOG_LINES_MAX: u32 = 5_000;
+/// The most deployments that `history/verify` looks at in one request.
+pub const VERIFY_DEPLOYMENTS_MAX: u32 = 1_000;
 /// The longest that `deployment/wait` holds a request open.
 pub const WAIT_MS_MAX: u64 = 25_000;
 
@@ -98,16 +103,48 @@ endpoints! {
     DeploymentMonitor "/deployment/monitor" View false MonitorRequest => MonitorView, [];
     /// Who did what to a deployment.
     DeploymentAudit "/deployment/audit" View false DeploymentRequest => AuditPage, [NotFound];
+    /// Whether journals, and what is kept beside them, keep every promise; only looks.
+    HistoryVerify "/history/verify" View false VerifyHistory => HistoryReport, [NotFound];
+    /// Who did what in the whole installation, the newest first.
+    AuditList "/audit/list" ReadAudit false FindAudit => AuditPage, [];
+    /// Whether nothing of the audit was edited, removed, reordered or cut off; only looks.
+    AuditVerify "/audit/verify" ReadAudit false VerifyAudit => AuditReport, [];
     /// Output of the steps.
     DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
-    /// Ends a deployment; what it changed is taken back.
+    /// Lets nothing more begin; what runs comes to its end.
+    DeploymentPause "/deployment/pause" Operate true PauseDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Lets a paused deployment go on.
+    DeploymentResume "/deployment/resume" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
+    /// Leaves a step out that only looks; the reason is recorded.
+    DeploymentStepSkip "/deployment/step_skip" Operate true SkipStep => DeploymentSummary, [NotFound, Conflict];
+    /// Tries a step again that failed, or that runs and seems to hang.
+    DeploymentStepRetry "/deployment/step_retry" Operate true RetryStep => DeploymentSummary, [NotFound, Conflict];
+    /// Ends a deployment; what it changed is taken back, or kept where that is the wish.
     DeploymentCancel "/deployment/cancel" Operate true EndDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Takes back: a live deployment at once, an ended one by a deployment of kind restore.
     DeploymentRollback "/deployment/rollback" Operate true RollbackDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// What could pass on to an environment, and what stands in its way; changes nothing.
+    DeploymentPromotionPlan "/deployment/promotion_plan" View false PromoteDeployment => PromotionView, [NotFound, Conflict];
+    /// Deploys what has soaked in one environment to the next; refuses what has not.
+    DeploymentPromote "/deployment/promote" Deploy true PromoteDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
+    /// What taking back a deployment that has ended would do, and what stays beside it; changes nothing.
+    DeploymentRollbackPlan "/deployment/rollback_plan" View false RollbackDeployment => PlanView, [NotFound, Conflict];
+    /// What something would do to a deployment, and who may; refused as the thing itself. Changes nothing.
+    DeploymentForesee "/deployment/foresee" View false ForeseeDeployment => ForeseenView, [NotFound, Conflict];
+    /// Tries every step of a service again that failed or is unknown.
+    DeploymentServiceRetry "/deployment/service_retry" Operate true RetryService => DeploymentSummary, [NotFound, Conflict];
+    /// Keeps the new version of a service as it is: leaves out its steps that only look.
+    DeploymentServiceKeep "/deployment/service_keep" Operate true KeepService => DeploymentSummary, [NotFound, Conflict];
     /// Tries again what could not be undone.
     DeploymentUndoRetry "/deployment/undo_retry" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
     /// Declares how a deployment that needs an operator ended.
     DeploymentResolve "/deployment/resolve" Operate true ResolveDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// What stands in the way of deployments, now or later: locks, holds, freezes.
+    RestrictionList "/restriction/list" View false ListRestrictions => RestrictionPage, [];
+    /// Locks or freezes an environment or a service, or holds a version. Taking back stays possible.
+    RestrictionAdd "/restriction/add" Operate true AddRestriction => Restriction, [NotFound, Conflict];
+    /// Ends a lock, a freeze or a hold; somebody else's lock only with the environment's name typed.
+    RestrictionEnd "/restriction/end" Operate true EndRestriction => Restriction, [NotFound, Conflict];
     /// What served before the deployments of an environment, the newest first.
     CheckpointList "/checkpoint/list" View false EnvironmentRequest => CheckpointPage, [NotFound];
     /// All services as they stand.
@@ -116,6 +153,12 @@ endpoints! {
     ServiceShow "/service/show" View false ServiceRequest => ServiceDetail, [NotFound];
     /// What can be deployed in an environment, and what was before.
     VersionList "/service/versions" View false EnvironmentRequest => VersionPage, [NotFound];
+    /// Takes in how a script goes on that `lockstep exec` runs elsewhere; the same report twice is one.
+    ScriptReport "/script/report" Deploy true ReportScript => ScriptRun, [Conflict];
+    /// Scripts that reported, the newest first.
+    ScriptList "/script/list" View false ListScripts => ScriptPage, [];
+    /// Output of a script.
+    ScriptLogs "/script/logs" View false ReadScript => LogPage, [NotFound];
     /// What the gateway does.
     GatewayShow "/gateway/show" View false Empty => GatewayPage, [];
     /// Users.
@@ -179,6 +222,9 @@ StartDeployment {
     /// the environment.
     #[serde(default)]
     services: BTreeMap<ServiceName, Option<Version>>,
+    /// In which order they are changed.
+    #[serde(default, skip_serializing_if = "ReleaseOrder::is_usual")]
+    order: ReleaseOrder,
     /// Where the release comes from.
     #[serde(default)]
     source: Source,
@@ -307,11 +353,50 @@ VersionPage {
     is_guarded: bool,
     /// The services that have a target there.
     services: Vec<ServiceVersions>,
+    /// What could be promoted to there; none = the manifest names no environment to promote from, or
+    /// nothing differs.
+    promotion: Option<PromotionView>,
 } }
 body! { /// Who did what.
 AuditPage {
     /// The newest first.
     entries: Vec<AuditView>,
+} }
+body! { /// Which lines of the audit.
+FindAudit {
+    /// Only of this user.
+    #[serde(default)]
+    user: Option<UserName>,
+    /// Only actions that begin with this: `/token`, `/deployment/start`, `system`.
+    #[serde(default)]
+    action: Option<String>,
+    /// Only on this: `deployment 12`, `user anna`.
+    #[serde(default)]
+    target: Option<String>,
+    /// Only with these words in what it was done to, how or why.
+    #[serde(default)]
+    words: Option<String>,
+    /// Only what was refused.
+    #[serde(default)]
+    only_denied: bool,
+    /// Not before.
+    #[serde(default)]
+    since: Option<Timestamp>,
+    /// Only before.
+    #[serde(default)]
+    until: Option<Timestamp>,
+    /// Only lines before this one: the last of the page before.
+    #[serde(default)]
+    before: Option<i64>,
+    /// How many, 1 to 200.
+    #[serde(default = "page_rows_default")]
+    limit: u32,
+} }
+body! { /// Whether the audit is whole.
+VerifyAudit {
+    /// A head that was noted down earlier: it must still be there.
+    #[serde(default)]
+    anchor: Option<AuditHead>,
 } }
 body! { /// Names a deployment.
 DeploymentRequest {
@@ -328,6 +413,35 @@ WaitDeployment {
     /// Answer after this long even when nothing happened; at most 25,000.
     #[serde(default)]
     wait_ms: u64,
+} }
+body! { /// Which journals are looked at.
+VerifyHistory {
+    /// Only of this deployment.
+    #[serde(default)]
+    id: Option<DeploymentId>,
+    /// Without one: of so many of the newest, 1 to 1,000.
+    #[serde(default = "verify_limit_default")]
+    limit: u32,
+} }
+body! { /// What was found in journals and beside them.
+HistoryReport {
+    /// Deployments that were looked at.
+    deployments: u64,
+    /// Their events.
+    events: u64,
+    /// Promises that are broken; none = every one is kept.
+    broken: Vec<BrokenPromise>,
+} }
+body! { /// A promise that something in the history breaks.
+BrokenPromise {
+    /// Of which deployment.
+    deployment: DeploymentId,
+    /// At which event; 0 = the journal as a whole.
+    seq: Seq,
+    /// What every history keeps.
+    promise: String,
+    /// What was found instead.
+    found: String,
 } }
 body! { /// Which lines.
 ReadLogs {
@@ -346,6 +460,30 @@ ReadLogs {
     #[serde(default = "page_rows_default")]
     limit: u32,
 } }
+body! { /// Lets nothing more begin.
+PauseDeployment {
+    /// Its number.
+    id: DeploymentId,
+    /// Why, in one's own words.
+    #[serde(default)]
+    reason: Option<String>,
+} }
+body! { /// Leaves a step out.
+SkipStep {
+    /// The deployment.
+    id: DeploymentId,
+    /// The step, as `backend.watch`.
+    step: StepId,
+    /// Why; it is recorded.
+    reason: String,
+} }
+body! { /// Tries a step again.
+RetryStep {
+    /// The deployment.
+    id: DeploymentId,
+    /// The step, as `backend.verify`.
+    step: StepId,
+} }
 body! { /// Ends a deployment.
 EndDeployment {
     /// Its number.
@@ -353,6 +491,9 @@ EndDeployment {
     /// Why, in one's own words.
     #[serde(default)]
     reason: Option<String>,
+    /// Services whose new version has all the traffic keep it.
+    #[serde(default)]
+    keep: bool,
 } }
 body! { /// What to take back.
 RollbackDeployment {
@@ -366,12 +507,99 @@ RollbackDeployment {
     /// The environment, when no id is given; none = the project's default.
     #[serde(default)]
     environment: Option<EnvironmentName>,
+    /// Only these services; of one that is live with what needs them, and the others go on. Empty = all
+    /// that it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    services: Vec<ServiceName>,
     /// Why, in one's own words.
     #[serde(default)]
     reason: Option<String>,
     /// The same key with the same body starts once.
     #[serde(default)]
     idempotency_key: Option<String>,
+} }
+body! { /// What passes on.
+PromoteDeployment {
+    /// The project; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Where it serves; none = as the manifest says.
+    #[serde(default)]
+    from: Option<EnvironmentName>,
+    /// Where it goes; none = the only environment that takes promotions.
+    #[serde(default)]
+    to: Option<EnvironmentName>,
+    /// Only these services; empty = all that differ.
+    #[serde(default)]
+    services: Vec<ServiceName>,
+    /// Why, in one's own words.
+    #[serde(default)]
+    reason: Option<String>,
+    /// Accept that something cannot be taken back.
+    #[serde(default)]
+    accept_no_rollback: bool,
+    /// The same key with the same body starts once.
+    #[serde(default)]
+    idempotency_key: Option<String>,
+} }
+body! { /// Names a service of a deployment.
+RetryService {
+    /// The deployment.
+    id: DeploymentId,
+    /// The service.
+    service: ServiceName,
+} }
+body! { /// A service whose new version is kept as it is.
+KeepService {
+    /// The deployment.
+    id: DeploymentId,
+    /// The service.
+    service: ServiceName,
+    /// Why; it is recorded.
+    reason: String,
+} }
+/// Something that is done to a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Act {
+    /// `pause`.
+    Pause,
+    /// `resume`.
+    Resume,
+    /// `skip`, of a step.
+    Skip,
+    /// `retry`, of a step or of a service.
+    Retry,
+    /// `keep`, of a service.
+    Keep,
+    /// `cancel`.
+    Cancel,
+    /// `rollback`, of all or of services.
+    Rollback,
+    /// `undo-retry`.
+    UndoRetry,
+    /// `resolve`.
+    Resolve,
+}
+body! { /// What is to be foreseen.
+ForeseeDeployment {
+    /// The deployment.
+    id: DeploymentId,
+    /// What would be done to it.
+    act: Act,
+    /// The step that it would be done to.
+    #[serde(default)]
+    step: Option<StepId>,
+    /// The services that it would be done to; one, but for a rollback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    services: Vec<ServiceName>,
+    /// Of a cancel: services whose new version has all the traffic keep it.
+    #[serde(default)]
+    keep: bool,
+    /// Of a resolve: how it ended.
+    #[serde(default)]
+    outcome: Option<Resolution>,
 } }
 body! { /// How it ended.
 ResolveDeployment {
@@ -381,6 +609,55 @@ ResolveDeployment {
     outcome: Resolution,
     /// Why; it is recorded.
     reason: String,
+} }
+body! { /// Which restrictions.
+ListRestrictions {
+    /// Only of this project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Only in this environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+} }
+body! { /// What stands in the way.
+RestrictionPage {
+    /// The oldest first.
+    restrictions: Vec<Restriction>,
+} }
+body! { /// A restriction to make.
+AddRestriction {
+    /// What it is.
+    kind: RestrictionKind,
+    /// The project; none = the only one.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// The environment; none = the project's default.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+    /// Only this service; none = the whole environment. A hold names one.
+    #[serde(default)]
+    service: Option<ServiceName>,
+    /// The version that is held.
+    #[serde(default)]
+    version: Option<Version>,
+    /// Why; it is recorded and shown.
+    reason: String,
+    /// From when on; none = now.
+    #[serde(default)]
+    since: Option<Timestamp>,
+    /// How long; none = until somebody ends it. A lock and a freeze need it.
+    #[serde(default)]
+    duration_ms: Option<u64>,
+} }
+body! { /// A restriction to end.
+EndRestriction {
+    /// Its number.
+    id: RestrictionId,
+    /// Why; it is recorded.
+    reason: String,
+    /// To end somebody else's lock: the name of its environment, typed.
+    #[serde(default)]
+    confirm: Option<EnvironmentName>,
 } }
 body! { /// Which services.
 ListServices {
@@ -521,6 +798,11 @@ impl Default for ListDeployments {
 /// Rows of a page when nobody says how many.
 fn page_rows_default() -> u32 {
     50
+}
+
+/// Deployments that `history/verify` looks at when nobody says how many.
+fn verify_limit_default() -> u32 {
+    200
 }
 
 /// Days of a token when nobody says how many.

@@ -4,6 +4,7 @@
 use crate::{
     Attempt, Seq, ServiceName, StepId, Timestamp, UserName, Version,
     health::Evidence,
+    part::Part,
     plan::{Checkpoint, Plan},
 };
 use serde::{Deserialize, Serialize};
@@ -18,18 +19,20 @@ pub enum Phase {
     Queued,
     /// Steps run.
     Running,
+    /// Running steps come to their end and nothing else begins until somebody resumes it.
+    Paused,
     /// Running steps are being stopped or finished ones taken back.
     RollingBack,
-    /// Something could not be taken back; an operator decides. Not final: the environment stays
-    /// closed to other deployments.
+    /// Something could not be taken back, or failed where rollback is switched off; an operator
+    /// decides. Not final: the environment stays closed to other deployments.
     NeedsOperator,
     /// All services passed; final.
     Succeeded,
     /// What it changed is taken back and probed; final.
     RolledBack,
-    /// It failed before it changed anything, or with rollback switched off; final.
+    /// It failed before it changed anything, or an operator said so; final.
     Failed,
-    /// Somebody ended it; what it changed is taken back; final.
+    /// Somebody ended it; what it changed is taken back, or kept if they said so; final.
     Cancelled,
     /// A newer one took its place in the queue; final.
     Superseded,
@@ -37,9 +40,10 @@ pub enum Phase {
 
 impl Phase {
     /// All phases.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Running,
+        Self::Paused,
         Self::RollingBack,
         Self::NeedsOperator,
         Self::Succeeded,
@@ -54,6 +58,7 @@ impl Phase {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::RollingBack => "rolling_back",
             Self::NeedsOperator => "needs_operator",
             Self::Succeeded => "succeeded",
@@ -67,8 +72,21 @@ impl Phase {
     /// Whether it never changes again.
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Queued | Self::Running | Self::RollingBack | Self::NeedsOperator => false,
+            Self::Queued | Self::Running | Self::Paused | Self::RollingBack | Self::NeedsOperator => false,
             Self::Succeeded | Self::RolledBack | Self::Failed | Self::Cancelled | Self::Superseded => true,
+        }
+    }
+
+    /// Whether it has begun and not ended: of those there is one in an environment.
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::RollingBack | Self::NeedsOperator => true,
+            Self::Queued
+            | Self::Succeeded
+            | Self::RolledBack
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Superseded => false,
         }
     }
 
@@ -77,6 +95,7 @@ impl Phase {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::RollingBack => "rolling back",
             Self::NeedsOperator => "needs an operator",
             Self::Succeeded => "succeeded",
@@ -108,7 +127,7 @@ pub enum StepState {
     Succeeded,
     /// Did not do it.
     Failed,
-    /// Was not needed any more and never ran.
+    /// Was not needed any more and never ran, or an operator left it out.
     Skipped,
     /// Was begun; nobody knows how far it came.
     Unknown,
@@ -166,6 +185,27 @@ pub struct Source {
     pub labels: BTreeMap<String, String>,
 }
 
+/// In which order the services of a release are changed. Whatever it is, they are one deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ReleaseOrder {
+    /// In the order in which they need each other, as many at a time as the manifest says.
+    #[default]
+    Dependencies,
+    /// In none: nothing waits for what it depends on, neither forward nor back.
+    Parallel,
+    /// In the order in which they need each other, one at a time.
+    Sequential,
+}
+
+impl ReleaseOrder {
+    /// Whether it is what holds when nobody says anything.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What was asked for, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -177,6 +217,9 @@ pub struct Request {
     pub source: Source,
     /// They accepted that something cannot be taken back.
     pub accept_no_rollback: bool,
+    /// What happened that somebody decides about before anything begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Failure>,
 }
 
 /// Why a deployment did not go on.
@@ -191,6 +234,9 @@ pub struct Failure {
     pub version: Option<Version>,
     /// What happened, in one sentence.
     pub reason: String,
+    /// Who ended it, when a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
 }
 
 /// When things happened. Durations for people; order comes from sequence numbers.
@@ -211,6 +257,34 @@ pub struct Clocks {
     pub finished_at: Option<Timestamp>,
 }
 
+/// Whether a target was asked how an attempt ended that nobody knows the end of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Probed {
+    /// It was not.
+    #[default]
+    Not,
+    /// It is being asked.
+    Asked,
+    /// It is not done, so it is carried out again.
+    NotDone {
+        /// What was seen.
+        reason: String,
+    },
+    /// It could not tell.
+    CannotTell {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Probed {
+    /// Whether it was not asked.
+    pub const fn is_not(&self) -> bool {
+        matches!(self, Self::Not)
+    }
+}
+
 /// What is known of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepStatus {
@@ -220,6 +294,15 @@ pub struct StepStatus {
     pub attempt: u32,
     /// The attempt of its undo, from 1; 0 = not begun.
     pub undo_attempt: u32,
+    /// Its attempt is being stopped so that it can be tried again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry_wanted: bool,
+    /// Its last attempt was to be stopped and nobody confirmed that: it may go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_run: bool,
+    /// Whether the target was asked how its attempt ended.
+    #[serde(default, skip_serializing_if = "Probed::is_not")]
+    pub probed: Probed,
     /// Every try, forward and back, in order.
     #[serde(default)]
     pub tries: Vec<Try>,
@@ -253,8 +336,10 @@ impl StepStatus {
 
     /// Notes that a try has begun.
     pub fn begin(&mut self, is_undo: bool, attempt: Attempt, at: Timestamp) {
+        self.may_run = false;
         let state = if is_undo { StepState::Undoing } else { StepState::Running };
         self.state = state;
+        self.probed = Probed::Not;
         if is_undo {
             self.undo_attempt = attempt.0;
         } else {
@@ -280,6 +365,16 @@ impl StepStatus {
             last.finished_at = Some(at);
             last.reason = reason.map(str::to_owned);
             last.evidence = evidence.to_vec();
+        }
+    }
+
+    /// Nothing more of it begins forward.
+    pub fn leave_out(&mut self) {
+        self.retry_wanted = false;
+        self.probed = Probed::Not;
+        if self.state == StepState::Pending {
+            // One that was to be tried again may have changed something before.
+            self.state = if self.attempt == 0 { StepState::Skipped } else { StepState::Unknown };
         }
     }
 
@@ -323,7 +418,33 @@ pub enum Ending {
         by: Actor,
         /// Why, in their words.
         reason: Option<String>,
+        /// Services whose new version has all the traffic keep it.
+        #[serde(default)]
+        keep: bool,
     },
+}
+
+/// Time in which the deployment waits for a person and its limit does not run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pauses {
+    /// Since when it waits; none = it does not.
+    pub since: Option<Timestamp>,
+    /// How long it waited before.
+    pub total_ms: u64,
+}
+
+impl Pauses {
+    /// It waits from now on.
+    pub fn begin(&mut self, at: Timestamp) {
+        self.since.get_or_insert(at);
+    }
+
+    /// It waits no longer.
+    pub fn end(&mut self, at: Timestamp) {
+        if let Some(since) = self.since.take() {
+            self.total_ms += at.since_ms(since);
+        }
+    }
 }
 
 /// A deployment as its journal tells it up to `seq`.
@@ -353,6 +474,42 @@ pub struct Deployment {
     pub operator_reason: Option<String>,
     /// When things happened.
     pub clocks: Clocks,
+    /// How long it waited for a person.
+    #[serde(default)]
+    pub pauses: Pauses,
+    /// Since when a service is in work, by place in [`Plan::services`].
+    #[serde(default)]
+    pub in_work: BTreeMap<u32, InWork>,
+    /// Services that somebody took back while the others go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// Since when a service is in work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InWork {
+    /// Its first change began.
+    pub since: Timestamp,
+    /// How long the deployment had waited for a person by then.
+    pub paused_ms: u64,
+}
+
+impl Deployment {
+    /// An operator is asked how to go on, before anything goes back.
+    pub const fn asks_forward(&self) -> bool {
+        matches!(self.phase, Phase::NeedsOperator) && self.ending.is_none()
+    }
+
+    /// An operator is asked about services that are taken back by themselves, and not about the release.
+    pub const fn asks_about_part(&self) -> bool {
+        self.asks_forward() && self.failure.is_none()
+    }
+
+    /// Whether a service, by place in [`Plan::services`], was taken back by itself: nothing more of it
+    /// begins.
+    pub fn is_in_part(&self, place: u32) -> bool {
+        self.part.as_ref().is_some_and(|part| part.services.contains(&place))
+    }
 }
 
 /// How an operator ends a deployment that needs one.

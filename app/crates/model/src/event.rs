@@ -21,6 +21,27 @@ pub struct Envelope {
     pub event: Event,
 }
 
+/// What a target says of an attempt that nobody knows the end of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Finding {
+    /// It is done.
+    Done {
+        /// What was seen.
+        evidence: Vec<Evidence>,
+    },
+    /// It is not done, so it is carried out again.
+    NotDone {
+        /// What was seen, in one sentence.
+        reason: String,
+    },
+    /// The target cannot tell; an operator is asked.
+    CannotTell {
+        /// Why, in one sentence.
+        reason: String,
+    },
+}
+
 /// What happened. Steps are named by their place in the plan.
 #[allow(
     clippy::large_enum_variant,
@@ -75,11 +96,59 @@ pub enum Event {
         attempt: Attempt,
         /// Why.
         reason: String,
+        /// It was to be stopped and nobody confirmed that, so it may go on; it is not tried again by
+        /// itself.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        may_run: bool,
+    },
+    /// The target is asked what became of an attempt that nobody knows the end of.
+    ProbeStarted {
+        /// Which step.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// What the target said of it.
+    ProbeFinished {
+        /// Which step.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// What is true.
+        finding: Finding,
     },
     /// The deployment does not go on. Steps that were waiting are skipped.
     FailureDetected {
         /// Why.
         failure: Failure,
+    },
+    /// Nothing more begins until it is resumed.
+    Paused {
+        /// By whom.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// It goes on.
+    Resumed {
+        /// By whom.
+        by: Actor,
+    },
+    /// An operator left a step out.
+    StepSkipped {
+        /// Which step.
+        step: u32,
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// An operator has a step tried again; a running attempt is stopped before.
+    StepRetried {
+        /// Which step.
+        step: u32,
+        /// Who.
+        by: Actor,
     },
     /// Somebody ended it. Steps that were waiting are skipped.
     CancelRequested {
@@ -87,7 +156,27 @@ pub enum Event {
         by: Actor,
         /// Why, in their words.
         reason: Option<String>,
+        /// Services whose new version has all the traffic keep it.
+        #[serde(default)]
+        keep: bool,
     },
+    /// Somebody takes single services of it back; the others go on. Steps of those that were waiting
+    /// are skipped.
+    TakeBackRequested {
+        /// Places in [`Plan::services`], dependants that cannot stay among them.
+        services: Vec<u32>,
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// No step of those services runs any more, and it is decided what goes back of them.
+    TakeBackPlanned {
+        /// What, in which order.
+        rollback: RollbackPlan,
+    },
+    /// All of those services are back.
+    TakenBack,
     /// No step runs any more, and it is decided what goes back.
     RollbackPlanned {
         /// What, in which order.
@@ -124,6 +213,9 @@ pub enum Event {
     OperatorNeeded {
         /// What for.
         reason: String,
+        /// The failure, when nothing goes back before the operator has decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// An operator had what failed tried again.
     UndoRetried {

@@ -1,7 +1,7 @@
 //! What the agent says to the gateway over its control socket, and what the gateway answers: one
 //! JSON object a line, one answer a request.
 
-use crate::{EnvironmentName, ProjectName, RevisionId, ServiceName};
+use crate::{EnvironmentName, ProjectName, RevisionId, ServiceName, manifest::Sticky};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,8 +31,12 @@ pub struct Route {
     pub listen: String,
     /// Only requests with this `Host`; none = all that no other route of this address takes.
     pub host: Option<String>,
-    /// Where it goes; empty = nobody serves, answered with 503.
+    /// Where it goes; empty = nobody serves, answered with 503. The newest stands last: who is
+    /// [`sticky`](Self::sticky) and met it keeps it while its weight grows.
     pub backends: Vec<Backend>,
+    /// Who stays with the revision that he met, while there are several.
+    #[serde(default)]
+    pub sticky: Option<Sticky>,
     /// Requests to a revision that lost its traffic may take this long to finish.
     pub drain_timeout_ms: u64,
 }
@@ -60,6 +64,14 @@ pub enum GatewayRequest {
         route: Route,
         /// Whether to wait for the drain.
         drain: bool,
+    },
+    /// Puts a second way in to a slot in place of the one it has, or closes it: people look at a
+    /// revision there that has no traffic. Answered as [`Route`](Self::Route) without drain.
+    Preview {
+        /// Of what.
+        slot: Slot,
+        /// The route, of the same slot; none = nothing is to be seen any more.
+        route: Option<Route>,
     },
     /// Forgets the route of a slot and closes its listener when nobody else uses it.
     Remove {
@@ -109,6 +121,9 @@ pub struct GatewayState {
     pub connections_refused: u64,
     /// The routes and what went through them.
     pub routes: Vec<RouteState>,
+    /// The second ways in, where people look at what has no traffic.
+    #[serde(default)]
+    pub previews: Vec<RouteState>,
 }
 
 /// A route and what went through it.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The longest excerpt of a body that is kept as evidence, in characters.
 pub const EXCERPT_CHARS_MAX: usize = 400;
 
+/// The longest answer that the last look at a service holds, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 4_096;
+
 /// How a service is, as far as its answers tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +50,10 @@ pub struct Evidence {
     pub code: Option<i32>,
     /// The beginning of the answer, control characters replaced.
     pub excerpt: String,
+    /// The answer with its lines, up to a bound: only in the last look at what serves, never in a
+    /// journal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
     /// How long the answer took.
     pub latency_ms: u64,
     /// The judgement.
@@ -56,6 +63,40 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A judgement; what was answered is not heard yet.
+    pub fn new(
+        at: Timestamp,
+        check: &str,
+        address: impl Into<String>,
+        health: Health,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            at,
+            check: check.to_owned(),
+            address: address.into(),
+            code: None,
+            excerpt: String::new(),
+            answer: String::new(),
+            latency_ms: 0,
+            health,
+            reason: reason.into(),
+        }
+    }
+
+    /// Takes in what was answered.
+    pub fn hear(&mut self, body: &str) {
+        self.excerpt = excerpt(body);
+        self.answer = answer(body);
+    }
+
+    /// What a journal keeps of it.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.answer = String::new();
+        self
+    }
+
     /// `healthy: 200 from 127.0.0.1:4101/health/ready: ready is true`
     pub fn sentence(&self) -> String {
         let code = self.code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
@@ -77,4 +118,35 @@ pub fn excerpt(body: &str) -> String {
         text.push('…');
     }
     text
+}
+
+/// As much of `body` as a look holds: its lines are kept, other control characters become spaces.
+fn answer(body: &str) -> String {
+    let body = body.trim_end();
+    let end = body.floor_char_boundary(ANSWER_BYTES_MAX);
+    let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c };
+    let mut text: String = body[..end].replace("\r\n", "\n").chars().map(shown).collect();
+    if end < body.len() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_keeps_its_lines_and_has_an_end_and_a_journal_keeps_only_an_excerpt() {
+        let mut evidence = Evidence::new(Timestamp(1), "ready", "127.0.0.1:1/", Health::Healthy, "");
+        evidence.hear("{\r\n\t\"ready\": \u{1b}true\n}\n");
+        assert_eq!(evidence.answer, "{\n\t\"ready\":  true\n}");
+        assert_eq!(evidence.excerpt, "{  \t\"ready\":  true }".replace('\t', " "));
+        evidence.hear(&"é".repeat(ANSWER_BYTES_MAX));
+        assert!(
+            evidence.answer.ends_with("é…") && evidence.answer.len() <= ANSWER_BYTES_MAX + '…'.len_utf8()
+        );
+        let written = serde_json::to_string(&evidence.kept()).expect("JSON");
+        assert!(!written.contains("answer"), "{written}");
+    }
 }

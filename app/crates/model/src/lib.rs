@@ -12,13 +12,16 @@ pub mod gateway;
 pub mod health;
 pub mod live;
 pub mod manifest;
+pub mod part;
 pub mod plan;
+pub mod restriction;
 pub mod scalar;
+pub mod script;
 pub mod template;
 pub mod view;
 pub mod wire;
 
 pub use scalar::{
-    AgentName, Attempt, DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, RevisionId, Seq,
-    ServiceName, StepId, TeamName, Timestamp, UserName, Version,
+    AgentName, Attempt, DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, RevisionId, RunId,
+    ScriptName, Seq, ServiceName, StepId, TeamName, Timestamp, UserName, Version,
 };

@@ -5,9 +5,10 @@
 use crate::{
     DeploymentId, Timestamp,
     error::ErrorBody,
+    restriction::Restriction,
     view::{
         CheckView, CheckpointView, DeploymentDetail, DeploymentSummary, EnvironmentView, LogLine,
-        OutsideView, ServiceView, StepView,
+        OutsideView, RollbackView, ServiceView, StepView,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -205,6 +206,9 @@ pub struct OverviewView {
     pub deployments: Vec<DeploymentCard>,
     /// Figures over all.
     pub figures: Figures,
+    /// Locks, holds and freezes, now and to come.
+    #[serde(default)]
+    pub restrictions: Vec<Restriction>,
 }
 
 /// A service in an environment, with its last looks.
@@ -228,6 +232,9 @@ pub struct OverviewPatch {
     /// Figures, when they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Figures>,
+    /// All restrictions, when one of them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Vec<Restriction>>,
 }
 
 /// What has changed of a cell.
@@ -286,6 +293,9 @@ pub struct DeploymentPatch {
     /// All services outside, when they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Vec<OutsideView>>,
+    /// How it goes back, when that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackView>,
 }
 
 /// The end of a log.
@@ -325,6 +335,9 @@ impl OverviewView {
         if let Some(figures) = patch.figures {
             self.figures = figures;
         }
+        if let Some(restrictions) = patch.restrictions {
+            self.restrictions = restrictions;
+        }
     }
 
     /// What leads from `before` to this; none = only a snapshot does.
@@ -339,6 +352,7 @@ impl OverviewView {
             cells: cells.filter_map(|(place, (now, before))| now.since(before, place)).collect(),
             deployments: (self.deployments != before.deployments).then(|| self.deployments.clone()),
             figures: (self.figures != before.figures).then(|| self.figures.clone()),
+            restrictions: (self.restrictions != before.restrictions).then(|| self.restrictions.clone()),
         })
     }
 }
@@ -346,7 +360,10 @@ impl OverviewView {
 impl OverviewPatch {
     /// Whether nothing has changed.
     pub const fn is_empty(&self) -> bool {
-        self.cells.is_empty() && self.deployments.is_none() && self.figures.is_none()
+        self.cells.is_empty()
+            && self.deployments.is_none()
+            && self.figures.is_none()
+            && self.restrictions.is_none()
     }
 }
 
@@ -390,6 +407,7 @@ impl DeploymentPatch {
         let same = before.steps.len() == now.steps.len()
             && before.manifest == now.manifest
             && before.warnings == now.warnings
+            && before.waits_for == now.waits_for
             && before.expected == now.expected;
         same.then(|| Self {
             summary: (before.summary != now.summary).then(|| now.summary.clone()),
@@ -400,6 +418,7 @@ impl DeploymentPatch {
                 .collect(),
             checkpoints: (before.checkpoints != now.checkpoints).then(|| now.checkpoints.clone()),
             outside: (before.outside != now.outside).then(|| now.outside.clone()),
+            rollback: if before.rollback == now.rollback { None } else { now.rollback.clone() },
         })
     }
 
@@ -409,6 +428,7 @@ impl DeploymentPatch {
             && self.steps.is_empty()
             && self.checkpoints.is_none()
             && self.outside.is_none()
+            && self.rollback.is_none()
     }
 }
 
@@ -428,6 +448,9 @@ impl DeploymentDetail {
         }
         if let Some(outside) = patch.outside {
             self.outside = outside;
+        }
+        if patch.rollback.is_some() {
+            self.rollback = patch.rollback;
         }
     }
 }

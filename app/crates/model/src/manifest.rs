@@ -1,13 +1,16 @@
 //! The manifest after it was read and checked: every default filled in, every environment's
 //! overrides applied. The crate `manifest` makes it from YAML; nothing else does.
 
-use crate::{Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version};
+use crate::{Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version, plan::StepKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most services a manifest may have: a service has at most four steps, and a graph has at
+/// The most services a manifest may have: most services have five steps, and a graph has at
 /// most 10,000 nodes counted in services.
 pub const SERVICES_MAX: usize = 10_000;
+
+/// The default of [`RollbackSpec::guard_ms`]: as long as an old revision is kept running.
+pub const GUARD_MS: u64 = 600_000;
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,65 @@ pub struct Environment {
     /// Whether this environment demands a rollback point for every service: a step that cannot be
     /// undone is then refused without `--accept-no-rollback`. True for `production`.
     pub require_rollback: bool,
+    /// When nobody deploys here; what serves can always be taken back.
+    #[serde(default)]
+    pub freeze: Vec<FreezeWindow>,
+    /// What may be promoted here; none = nothing, it is deployed to.
+    #[serde(default)]
+    pub promotion: Option<Promotion>,
+    /// What follows here when nobody knows how a step ended, where a service does not say; none =
+    /// [`PRODUCTION`] asks, elsewhere what is safe to repeat is repeated.
+    #[serde(default)]
+    pub on_unknown: Option<OnUnknown>,
+}
+
+/// The environment with the stricter defaults, whatever its case.
+pub const PRODUCTION: &str = "production";
+
+/// What follows when nobody knows how a step ended, because its agent was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum OnUnknown {
+    /// It is carried out again, so it has to bear that.
+    Rerun,
+    /// The target is asked what is true: done, or carried out again; an operator is asked where it
+    /// cannot tell.
+    Probe,
+    /// An operator is asked.
+    #[default]
+    Ask,
+}
+
+/// What a service says of its steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnUnknownSpec {
+    /// For every step.
+    pub every: Option<OnUnknown>,
+    /// For single kinds of steps; goes before `every`.
+    pub steps: BTreeMap<StepKind, OnUnknown>,
+}
+
+/// What may pass on to an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// Where it must have served.
+    pub from: EnvironmentName,
+    /// For how long.
+    pub soak_ms: u64,
+}
+
+/// A time that comes again and again, in which nobody deploys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeWindow {
+    /// What people call it.
+    pub name: String,
+    /// When it opens: a cron pattern of five fields.
+    pub cron: String,
+    /// How long it stays open.
+    pub duration_ms: u64,
+    /// The time zone of the pattern.
+    pub timezone: String,
 }
 
 /// What a degraded answer means to a gate.
@@ -107,6 +169,12 @@ pub struct ServiceSpec {
     pub watch_ms: u64,
     /// How it is taken back.
     pub rollback: RollbackSpec,
+    /// From its first change on, the service may take this long; none = no limit of its own.
+    #[serde(default)]
+    pub service_timeout_ms: Option<u64>,
+    /// What follows when nobody knows how a step ended.
+    #[serde(default)]
+    pub on_unknown: OnUnknownSpec,
 }
 
 /// What is deployed: a file or folder on the agent's host. `${VERSION}` may stand in the path.
@@ -117,14 +185,48 @@ pub struct Artifact {
 }
 
 /// How the new version takes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Strategy {
     /// The new revision starts beside the old one, is verified, then gets the traffic.
     BlueGreen,
     /// The old one stops before the new one starts.
     Recreate,
+    /// As blue-green, but the traffic moves in steps, and each is watched before the next.
+    Canary(Canary),
+}
+
+/// The steps of a canary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// What happens one after the other; weights rise, and the last is [`WEIGHT_ALL`].
+    pub steps: Vec<CanaryStep>,
+    /// Who stays with the version that he met; none = every request is drawn anew.
+    pub sticky: Option<Sticky>,
+}
+
+/// All of the traffic, in hundredths.
+pub const WEIGHT_ALL: u32 = 100;
+
+/// One step of a canary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryStep {
+    /// The new version's share of the traffic in hundredths; 0 = none yet.
+    pub weight: u32,
+    /// How long it is watched with that share; 0 = not at all.
+    pub bake_ms: u64,
+    /// Names of checks in `verify` that must pass with that share.
+    pub verify: Vec<String>,
+}
+
+/// By what users of a canary are told apart, so that each stays with the version that he met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sticky {
+    /// A cookie of this name, which the gateway sets and keeps from the service.
+    Cookie(String),
+    /// The value of this request header; requests without it are drawn anew.
+    Header(String),
 }
 
 /// Where a service runs.
@@ -182,6 +284,9 @@ pub struct GatewaySpec {
     pub listen: String,
     /// Only requests for this host name, when several services share one address.
     pub host: Option<String>,
+    /// Where the new revision can be looked at before it has all the traffic, as `127.0.0.1:8081`.
+    #[serde(default)]
+    pub preview: Option<String>,
     /// Requests to the old revision that are under way may take this long to finish.
     pub drain_timeout_ms: u64,
 }
@@ -202,7 +307,8 @@ pub struct RestartBudget {
 pub struct CommandTarget {
     /// Makes the version serve. Exit code 0 = done.
     pub deploy: Vec<String>,
-    /// Prints the version that serves, alone on its last line (nothing = not deployed).
+    /// Prints the version that serves on its last line (nothing = not deployed), alone or with its
+    /// share of the traffic: `VERSION` or `VERSION PERCENT%`.
     pub observe: Option<Vec<String>>,
     /// Makes the checkpoint serve again; `LOCKSTEP_CHECKPOINT_VERSION` names it, empty for "not
     /// deployed". None = `deploy` with the old version, or nothing that can be undone.
@@ -282,8 +388,15 @@ pub struct RollbackSpec {
     pub with: Vec<ServiceName>,
     /// The old version works with new neighbours, so order does not matter.
     pub compatible_with_previous: bool,
+    /// Whether a version whose failure took a release back is held until somebody releases it.
+    #[serde(default = "yes")]
+    pub hold_version: bool,
     /// Taking back may take this long before an operator is asked.
     pub max_duration_ms: u64,
+    /// So long after a release has committed, a process of it that used its restart budget up takes
+    /// it back; later an operator is asked.
+    #[serde(default = "guard_ms")]
+    pub guard_ms: u64,
 }
 
 /// How much of a release goes back when one service fails.
@@ -306,4 +419,12 @@ pub struct ManifestRevision {
     pub source: String,
     /// What was read from it.
     pub manifest: Manifest,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn guard_ms() -> u64 {
+    GUARD_MS
 }

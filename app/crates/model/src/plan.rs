@@ -3,7 +3,7 @@
 
 use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, ServiceName, StepId, TeamName, Version,
-    manifest::{Condition, DegradedPolicy, ServiceSpec},
+    manifest::{Condition, DegradedPolicy, OnUnknown, ServiceSpec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -140,12 +140,32 @@ pub struct PlannedStep {
     pub service: u32,
     /// What it does.
     pub kind: StepKind,
+    /// The new revision's share of the traffic, in hundredths, that a canary gives it in this step or
+    /// has given it before; none = all, or none yet.
+    #[serde(default)]
+    pub weight: Option<u32>,
     /// Steps that must have succeeded before.
     pub after: Vec<u32>,
     /// One attempt may take this long.
     pub timeout_ms: u64,
     /// How it is undone.
     pub undo: Undo,
+    /// What follows when nobody knows how it ended. Plans from before this was said ask.
+    #[serde(default)]
+    pub on_unknown: OnUnknown,
+}
+
+impl PlannedStep {
+    /// Whether the new version serves everybody once it has succeeded. One that gives a share only
+    /// leaves the old version serving.
+    pub const fn gives_all_traffic(&self) -> bool {
+        self.kind.gives_traffic() && self.weight.is_none()
+    }
+
+    /// What people call it: `shift 10 %`.
+    pub fn word(&self) -> String {
+        self.kind.word_at(self.weight)
+    }
 }
 
 /// What a step does.
@@ -183,11 +203,35 @@ impl StepKind {
         }
     }
 
+    /// The word, with the share of the traffic at which it takes place.
+    pub fn word_at(self, weight: Option<u32>) -> String {
+        match weight {
+            Some(weight) => format!("{} {weight} %", self.word()),
+            None => self.word().to_owned(),
+        }
+    }
+
+    /// Whether it only looks, so that an operator may leave it out.
+    pub const fn is_optional(self) -> bool {
+        match self {
+            Self::Precondition | Self::Verify | Self::Watch => true,
+            Self::Preflight | Self::Prepare | Self::Shift | Self::Replace => false,
+        }
+    }
+
     /// Whether it changes the outside world.
     pub const fn is_change(self) -> bool {
         match self {
             Self::Prepare | Self::Shift | Self::Replace => true,
             Self::Precondition | Self::Preflight | Self::Verify | Self::Watch => false,
+        }
+    }
+
+    /// Whether it decides which version users meet, or how many of them.
+    pub const fn gives_traffic(self) -> bool {
+        match self {
+            Self::Shift | Self::Replace => true,
+            Self::Precondition | Self::Preflight | Self::Prepare | Self::Verify | Self::Watch => false,
         }
     }
 }

@@ -178,6 +178,14 @@ text_type!(/// The version of a service as its team names it; compared exactly.
     Version, "version", VERSION_EXPECTED, is_version);
 exact_type!(Version);
 
+text_type!(/// The id under which CI runs the scripts of one release; given from outside, compared exactly.
+    RunId, "run id", VERSION_EXPECTED, is_version);
+exact_type!(RunId);
+
+text_type!(/// What a script that `lockstep exec` runs is called: its file's name.
+    ScriptName, "script name", VERSION_EXPECTED, is_version);
+exact_type!(ScriptName);
+
 text_type!(
     /// A SHA-256 digest, written `sha256:` and 64 lower-case hexadecimal digits.
     Digest, "digest", "use 'sha256:' and 64 lower-case hexadecimal digits",

@@ -1,9 +1,17 @@
 //! What people and programs are shown. Views are made from rows; they never decide anything.
 
+mod audit;
+mod going_back;
+mod promotion;
+
+pub use audit::{AuditFault, AuditHead, AuditReport, AuditView};
+pub use going_back::{RollbackServiceView, RollbackTrigger, RollbackView, StaysView};
+pub use promotion::{PromotedView, PromotionView};
+
 use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, TeamName,
     Timestamp, UserName, Version,
-    access::Role,
+    access::{Permission, Role},
     deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
     health::{Evidence, Health},
@@ -37,6 +45,9 @@ pub struct DeploymentSummary {
     pub failure: Option<Failure>,
     /// What an operator is needed for.
     pub operator_reason: Option<String>,
+    /// An operator is asked how it goes on, before anything goes back.
+    #[serde(default)]
+    pub asks_forward: bool,
     /// When things happened.
     pub clocks: Clocks,
     /// Steps that are done, and all steps.
@@ -80,6 +91,8 @@ pub enum ServiceProgress {
     Back,
     /// It could not be taken back.
     Stuck,
+    /// Its new version serves and stays, though the deployment was ended before its last step.
+    Kept,
     /// It was not touched.
     Untouched,
 }
@@ -102,6 +115,122 @@ pub struct DeploymentDetail {
     pub expected: Expected,
     /// Services that need one of these and are not part of it: looked at, never changed.
     pub outside: Vec<OutsideView>,
+    /// How it goes back, or went back; none while nothing was to.
+    #[serde(default)]
+    pub rollback: Option<RollbackView>,
+    /// Why it still waits in the queue; none = it does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}
+
+/// What something would do to a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ForeseenView {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Who may do it.
+    pub permission: Permission,
+    /// What it does, in the order in which it happens, one sentence each.
+    pub does: Vec<String>,
+}
+
+/// An answer that an operator can give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The command, as it is typed.
+    pub command: String,
+    /// What it does.
+    pub does: &'static str,
+}
+
+/// What an operator is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// How the release goes on; nothing has gone back yet.
+    Forward(&'a Failure),
+    /// Services that somebody took back by themselves and that do not come back.
+    Part,
+    /// All of it goes back and does not come back.
+    Back,
+}
+
+impl DeploymentSummary {
+    /// What it asks an operator; of no meaning when it needs none.
+    pub const fn asked(&self) -> Asked<'_> {
+        match (self.asks_forward, &self.failure) {
+            (true, Some(failure)) => Asked::Forward(failure),
+            (true, None) => Asked::Part,
+            (false, _) => Asked::Back,
+        }
+    }
+
+    /// Whether it succeeded without services that somebody took back, or left out, while it ran.
+    pub fn is_partly_back(&self) -> bool {
+        let is_out =
+            |one: &ServiceChange| matches!(one.state, ServiceProgress::Back | ServiceProgress::Untouched);
+        self.phase == Phase::Succeeded && self.services.iter().any(is_out)
+    }
+
+    /// Where it stands, for people.
+    pub fn standing(&self) -> &'static str {
+        if self.is_partly_back() { "succeeded, partly taken back" } else { self.phase.word() }
+    }
+}
+
+/// What an operator can answer to deployment `id`, when one is needed.
+pub fn answers(id: DeploymentId, asked: Asked<'_>, is_restore: bool) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    let mut add = |command: String, does| answers.push(Answer { command, does });
+    if asked == Asked::Part {
+        add(
+            format!("lockstep undo-retry {id}"),
+            "tries again what could not be taken back; then the others go on",
+        );
+    }
+    if let Asked::Back = asked {
+        add(format!("lockstep undo-retry {id}"), "tries again what could not be taken back");
+    } else {
+        let step = match asked {
+            Asked::Forward(failure) => failure.step.as_ref(),
+            Asked::Part | Asked::Back => None,
+        };
+        if let Some(step) = step {
+            add(format!("lockstep retry {id} {step}"), "carries the step out again, from its beginning");
+            let kind = step.as_str().rsplit_once('.').map(|(_, kind)| kind);
+            if [StepKind::Precondition, StepKind::Verify, StepKind::Watch]
+                .iter()
+                .any(|only_looks| kind == Some(only_looks.word()))
+            {
+                add(format!("lockstep skip {id} {step} --reason …"), "goes on without that look");
+            }
+        }
+        if is_restore {
+            if step.is_none() {
+                add(format!("lockstep resume {id}"), "begins: what served before serves again");
+            }
+            add(format!("lockstep cancel {id}"), "ends it; nothing more is restored");
+        } else {
+            if let Asked::Forward(Failure { service: Some(service), .. }) = asked {
+                add(
+                    format!("lockstep rollback {id} --service {service}"),
+                    "takes back that service and what needs it; the release goes on with the others",
+                );
+            }
+            add(format!("lockstep rollback {id}"), "takes back all that this release changed, and probes it");
+            add(
+                format!("lockstep cancel {id} --keep"),
+                "ends it; services whose new version has all the traffic keep it, the others go back",
+            );
+        }
+    }
+    add(
+        format!("lockstep resolve {id} --outcome … --reason …"),
+        "says how it ended, after you have set it right by hand; changes nothing outside",
+    );
+    answers
 }
 
 /// How long earlier deployments of the environment took that succeeded.
@@ -134,6 +263,10 @@ pub struct StepView {
     pub service: ServiceName,
     /// What it does.
     pub kind: StepKind,
+    /// The share of the traffic, in hundredths, that a canary's step gives the new version or follows;
+    /// none = all, or none yet.
+    #[serde(default)]
+    pub weight: Option<u32>,
     /// Ids of the steps before it.
     pub after: Vec<StepId>,
     /// Where it stands.
@@ -177,6 +310,9 @@ pub struct CheckpointView {
     pub revision: Option<RevisionId>,
     /// When it was taken.
     pub at: Timestamp,
+    /// When its deployment went back to it; none = it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_at: Option<Timestamp>,
 }
 
 /// A plan as it is shown before it is started.
@@ -195,6 +331,9 @@ pub struct PlanView {
     pub steps: Vec<PlannedStepView>,
     /// What should be known before the start.
     pub warnings: Vec<PlanWarning>,
+    /// How long it takes, going by earlier ones.
+    #[serde(default)]
+    pub expected: Expected,
 }
 
 /// What a plan changes of a service.
@@ -229,6 +368,10 @@ pub struct PlannedStepView {
     pub id: StepId,
     /// What it does.
     pub kind: StepKind,
+    /// The share of the traffic, in hundredths, that a canary's step gives the new version or follows;
+    /// none = all, or none yet.
+    #[serde(default)]
+    pub weight: Option<u32>,
     /// Ids of the steps before it.
     pub after: Vec<StepId>,
     /// How it is undone.
@@ -377,24 +520,6 @@ pub struct Facets {
     pub phases: Vec<Facet>,
     /// Who asked.
     pub users: Vec<Facet>,
-}
-
-/// Something that somebody did, or was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AuditView {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub user: UserName,
-    /// How: `browser`, `token NAME`, `local`, `system`.
-    pub via: String,
-    /// What: the endpoint's path.
-    pub action: String,
-    /// Why, in their words.
-    pub reason: Option<String>,
-    /// Whether it was done.
-    pub allowed: bool,
 }
 
 /// A line of output.

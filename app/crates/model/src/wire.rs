@@ -6,13 +6,14 @@ use crate::{
     AgentName, DeploymentId, Digest, Epoch, RevisionId, Timestamp, Version,
     gateway::{GatewayState, Route, Slot},
     health::Evidence,
-    manifest::{CheckKind, HealthCheck, ProcessTarget},
+    manifest::{CheckKind, HealthCheck, ProcessTarget, Sticky},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// Version of this protocol. A coordinator speaks with agents of this one and the one before.
-pub const PROTOCOL: u32 = 1;
+/// Version of this protocol. A coordinator replaces an agent of the one before without touching what
+/// it keeps, and refuses others.
+pub const PROTOCOL: u32 = 2;
 /// The largest frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// What is kept of the output of one step, in bytes; the middle is dropped beyond it.
@@ -63,6 +64,14 @@ pub enum AgentFrame {
         /// The text; bytes that are not UTF-8 are replaced.
         text: String,
     },
+    /// Nothing below a prefix is carried out any more, and nothing below it ever will be.
+    CancelledBelow {
+        /// The prefix.
+        prefix: String,
+        /// The cancel itself was refused: its epoch is lower than this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stale: Option<Epoch>,
+    },
     /// A kept process ended without being told to.
     Exited {
         /// Which revision.
@@ -98,10 +107,17 @@ pub enum CoordinatorFrame {
     },
     /// Carry this out.
     Order(OrderFrame),
-    /// Stop carrying this out: a running command's tree is ended, a probe is dropped.
-    CancelOrder {
-        /// Which order.
-        key: OrderKey,
+    /// Stop carrying out every order whose key begins with `prefix`: a running command's tree is
+    /// ended, also one that an agent before this one began, a probe is dropped, what cannot be
+    /// stopped comes to its end. Answered with [`AgentFrame::CancelledBelow`] when nothing of it is
+    /// left; an order below it that comes late is refused, also by the next agent.
+    CancelBelow {
+        /// What the keys begin with; it ends with a slash.
+        prefix: String,
+        /// On whose behalf.
+        deployment: DeploymentId,
+        /// The owner's epoch; a lower one than was seen stops nothing.
+        epoch: Epoch,
     },
     /// The outcome of `key` is durable here and need not be kept to be sent again.
     Ack {
@@ -172,6 +188,19 @@ pub enum Order {
         weights: Vec<Weight>,
         /// Whether to wait until the revisions that lost their traffic are idle.
         drain: bool,
+        /// Who stays with the revision that he met, while there are several.
+        #[serde(default)]
+        sticky: Option<Sticky>,
+    },
+    /// Lets people look at a revision at an address of its own, before it has traffic; with none the
+    /// address is closed.
+    Preview {
+        /// Of what.
+        slot: Slot,
+        /// Where the gateway listens for it, as `127.0.0.1:8081`.
+        listen: String,
+        /// At which revision.
+        revision: Option<RevisionId>,
     },
     /// Tells what runs and serves for a slot. Changes nothing.
     Observe {
@@ -186,7 +215,11 @@ impl Order {
     /// Whether it changes something and so belongs into the ledger.
     pub const fn is_change(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Stop { .. } | Self::Exec { .. } | Self::Route { .. } => true,
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Exec { .. }
+            | Self::Route { .. }
+            | Self::Preview { .. } => true,
             Self::Digest { .. } | Self::Probe { .. } | Self::Observe { .. } | Self::Gateway => false,
         }
     }
@@ -332,7 +365,7 @@ pub enum Outcome {
     /// What runs and serves.
     Observed {
         /// The observation.
-        observed: Observed,
+        observed: Box<Observed>,
     },
     /// The gateway's state.
     Gateway {
@@ -401,6 +434,9 @@ pub struct Observed {
     pub revisions: Vec<ObservedRevision>,
     /// The route in the gateway; none = no route.
     pub route: Option<Route>,
+    /// The second way in, where people look at what has no traffic; none = there is none.
+    #[serde(default)]
+    pub preview: Option<Route>,
 }
 
 /// A revision on a host.
@@ -416,4 +452,10 @@ pub struct ObservedRevision {
     pub pid: Option<u32>,
     /// How it ended last, when it does not run.
     pub exit: Option<Exit>,
+    /// How often it was started again by itself.
+    #[serde(default)]
+    pub restarts: u32,
+    /// It ended more often than its restart budget allows, and is not started again.
+    #[serde(default)]
+    pub given_up: bool,
 }

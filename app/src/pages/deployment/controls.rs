@@ -1,19 +1,23 @@
 //! What can be done about a deployment, by its state. Each says what it will do before it does it.
 
+use super::{
+    steer::{KeepButton, PauseButton, ResumeButton, StepsButton},
+    takeback::{TakeBackButton, going_back},
+};
 use crate::{
     AppError,
-    api::{deployment_cancel, deployment_resolve, deployment_rollback, deployment_undo_retry},
-    live::Live,
-    ui::{Ask, Dialog, Glyph, Guarded, Icon, Questions, Reason, Toasts},
+    api::{deployment_cancel, deployment_resolve, deployment_undo_retry},
+    live::DeploymentStore,
+    ui::{Ask, Dialog, Glyph, Guarded, Icon, Questions, Reason, Then, Toasts},
 };
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_navigate;
 use lockstep_model::{
     access::Permission,
-    api::{DeploymentRequest, EndDeployment, ResolveDeployment, RollbackDeployment},
+    api::{DeploymentRequest, EndDeployment, ResolveDeployment},
     deployment::{Phase, Resolution},
-    view::{DeploymentSummary, ServiceChange, ServiceProgress},
+    view::{Asked, DeploymentSummary, ServiceProgress},
 };
+use std::pin::Pin;
 
 /// A key that makes a request act once, however often it is sent.
 pub(crate) fn fresh_key() -> String {
@@ -21,35 +25,31 @@ pub(crate) fn fresh_key() -> String {
     format!("web-{}{}{}", part(), part(), part())
 }
 
-/// What goes back, a line each.
-fn going_back(row: &DeploymentSummary) -> Vec<String> {
-    let touched = |change: &&ServiceChange| {
-        !matches!(change.state, ServiceProgress::Pending | ServiceProgress::Untouched | ServiceProgress::Back)
-    };
-    let line = |change: &ServiceChange| match (&change.from, &change.to) {
-        (Some(from), Some(to)) => format!("{}: {to} → {from}", change.service),
-        (None, _) => format!("{}: ended; nothing served before", change.service),
-        (Some(from), None) => format!("{}: {from} serves again", change.service),
-    };
-    row.services.iter().filter(touched).map(line).collect()
-}
-
 #[derive(Clone, Copy)]
-struct Doing {
-    toasts: Toasts,
-    questions: Questions,
+pub(super) struct Doing {
+    pub(super) toasts: Toasts,
+    pub(super) questions: Questions,
 }
 
 impl Doing {
-    fn here() -> Self {
+    pub(super) fn here() -> Self {
         Self { toasts: Toasts::here(), questions: Questions::here() }
     }
 
     /// Says that it is asked for, then what came of it.
-    fn run<F>(self, what: &'static str, work: F)
+    pub(super) fn run<F>(self, what: &'static str, work: F)
     where
         F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
     {
+        self.run_boxed(what, Box::pin(work));
+    }
+
+    /// One piece of code for all of them.
+    fn run_boxed(
+        self,
+        what: &'static str,
+        work: Pin<Box<dyn Future<Output = Result<DeploymentSummary, AppError>>>>,
+    ) {
         spawn_local(async move {
             match work.await {
                 Ok(row) => self.toasts.done(format!("{what}: #{} is {}", row.id, row.phase)),
@@ -61,16 +61,38 @@ impl Doing {
 
 /// Buttons for what can be done now.
 #[component]
-pub(super) fn Controls(row: RwSignal<DeploymentSummary>) -> impl IntoView {
-    let phase = Memo::new(move |_| row.with(|row| row.phase));
-    move || match phase.get() {
+pub(super) fn Controls(row: RwSignal<DeploymentSummary>, store: DeploymentStore) -> impl IntoView {
+    let stands =
+        Memo::new(move |_| row.with(|row| (row.phase, row.asks_forward, row.asked() == Asked::Part)));
+    let steps = move || store.clone();
+    move || {
+        match stands.get().0 {
         Phase::Queued => view! { <CancelButton row/> }.into_any(),
-        Phase::Running => view! { <CancelButton row/><TakeBackButton row/> }.into_any(),
+        Phase::Running => view! {
+            <PauseButton row/><StepsButton row store=steps()/><KeepButton row/><CancelButton row/><TakeBackButton row/>
+        }
+        .into_any(),
+        Phase::Paused => view! {
+            <ResumeButton row/><StepsButton row store=steps()/><KeepButton row/><CancelButton row/><TakeBackButton row/>
+        }
+        .into_any(),
+        // Services that go back by themselves, and do not.
+        Phase::NeedsOperator if stands.get().2 => view! { <RetryButton row/><TakeBackButton row/><ResolveButton row/> }.into_any(),
+        // One that waits for a word before it takes anything back.
+        Phase::NeedsOperator if stands.get().1 && row.with_untracked(|row| row.restore_of.is_some()) => view! {
+            <ResumeButton row/><StepsButton row store=steps()/><CancelButton row/><ResolveButton row/>
+        }
+        .into_any(),
+        Phase::NeedsOperator if stands.get().1 => view! {
+            <StepsButton row store=steps() is_first=true/><KeepButton row/><TakeBackButton row/><ResolveButton row/>
+        }
+        .into_any(),
         Phase::NeedsOperator => view! { <RetryButton row/><ResolveButton row/> }.into_any(),
         Phase::Succeeded => view! { <TakeBackButton row/> }.into_any(),
         Phase::RollingBack | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
             ().into_any()
         }
+    }
     }
 }
 
@@ -93,113 +115,14 @@ fn CancelButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             reason: Reason::Optional,
             verb: "Cancel the deployment",
             is_risky: true,
-            then: Callback::new(move |reason: String| {
+            then: Then::new(move |reason: String| {
                 let reason = Some(reason).filter(|reason| !reason.is_empty());
-                doing.run("Asked to cancel", deployment_cancel(EndDeployment { id, reason }));
+                doing.run("Asked to cancel", deployment_cancel(EndDeployment { id, reason, keep: false }));
             }),
         });
     });
     view! {
         <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Close/>"Cancel"</Guarded>
-    }
-}
-
-#[component]
-fn TakeBackButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
-    let doing = Doing::here();
-    let navigate = use_navigate();
-    let ask = Callback::new(move |()| {
-        let now = row.get_untracked();
-        let navigate = navigate.clone();
-        doing.questions.ask(take_back(&now, None, doing, move |path| navigate(path, Default::default())));
-    });
-    view! {
-        <Guarded permission=Permission::Operate class="btn btn-risky" on_click=ask><Icon glyph=Glyph::Back/>"Take back"</Guarded>
-    }
-}
-
-/// Restores what served before an ended deployment, also one from long ago.
-#[component]
-pub(super) fn RestoreButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
-    let doing = Doing::here();
-    let live = Live::here();
-    let navigate = use_navigate();
-    let refusal = Signal::derive(move || {
-        let (phase, is_restore) = row.with(|row| (row.phase, row.restore_of.is_some()));
-        if !phase.is_final() {
-            return Some("It runs still; take it back instead.".to_owned());
-        }
-        is_restore.then(|| "This deployment took another one back; restore from that one.".to_owned())
-    });
-    let ask = Callback::new(move |()| {
-        let now = row.get_untracked();
-        // An environment that nothing is known of yet counts as guarded.
-        let is_known = live.overview.is_known.get_untracked();
-        let is_guarded = !is_known
-            || live.overview.environments.with_untracked(|all| {
-                all.iter()
-                    .any(|one| one.project == now.project && one.name == now.environment && one.is_guarded)
-            });
-        let typed = is_guarded.then(|| now.environment.to_string());
-        let navigate = navigate.clone();
-        doing.questions.ask(take_back(&now, typed, doing, move |path| navigate(path, Default::default())));
-    });
-    view! {
-        <Guarded permission=Permission::Operate refusal class="btn btn-risky" on_click=ask><Icon glyph=Glyph::Back/>"Restore these"</Guarded>
-    }
-}
-
-fn take_back(
-    row: &DeploymentSummary,
-    must_type: Option<String>,
-    doing: Doing,
-    go: impl Fn(&str) + Clone + Send + Sync + 'static,
-) -> Ask {
-    let id = row.id;
-    let is_live = !row.phase.is_final();
-    let mut impact = going_back(row);
-    if impact.is_empty() {
-        impact = row
-            .services
-            .iter()
-            .map(|change| match &change.from {
-                Some(from) => format!("{}: {from} serves again", change.service),
-                None => format!("{}: ended; nothing served before", change.service),
-            })
-            .collect();
-    }
-    impact.push("Dependants go back first; each service is probed before it counts as back.".to_owned());
-    if !is_live {
-        impact.push("This is a deployment of its own, and can be followed as one.".to_owned());
-    }
-    let key = fresh_key();
-    Ask {
-        title: format!("Take back #{id} in {}", row.environment),
-        impact,
-        must_type,
-        reason: Reason::Optional,
-        verb: "Take back",
-        is_risky: true,
-        then: Callback::new(move |reason: String| {
-            let request = RollbackDeployment {
-                id: Some(id),
-                project: None,
-                environment: None,
-                reason: Some(reason).filter(|reason| !reason.is_empty()),
-                idempotency_key: (!is_live).then(|| key.clone()),
-            };
-            let go = go.clone();
-            spawn_local(async move {
-                match deployment_rollback(request).await {
-                    Ok(row) if row.id == id => doing.toasts.done(format!("#{id} is {}", row.phase)),
-                    Ok(row) => {
-                        doing.toasts.done(format!("#{} takes #{id} back", row.id));
-                        go(&format!("/deployments/{}", row.id));
-                    }
-                    Err(error) => doing.toasts.failed(error.to_string()),
-                }
-            });
-        }),
     }
 }
 
@@ -223,7 +146,7 @@ fn RetryButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             reason: Reason::Optional,
             verb: "Try again",
             is_risky: false,
-            then: Callback::new(move |_| {
+            then: Then::new(move |_| {
                 doing.run("Trying again", deployment_undo_retry(DeploymentRequest { id }));
             }),
         });
@@ -257,7 +180,7 @@ fn ResolveButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
                 reason: Reason::Needed,
                 verb: "Resolve",
                 is_risky: true,
-                then: Callback::new(move |reason: String| {
+                then: Then::new(move |reason: String| {
                     doing.run("Resolved", deployment_resolve(ResolveDeployment { id, outcome, reason }));
                 }),
             });

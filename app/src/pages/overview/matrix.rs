@@ -2,9 +2,11 @@
 
 use crate::{
     live::{Cell, Live},
+    prefs::Preferences,
     query::Query,
-    time::{When, duration},
-    ui::{Nothing, Pill, State, service_path},
+    time::{When, clock_time, duration},
+    ui::boxed::{at_times, flag, part, text, value},
+    ui::{AsOf, Nothing, Pill, State, health_look, service_path},
 };
 use leptos::{either::Either, prelude::*};
 use lockstep_model::{
@@ -96,10 +98,16 @@ fn rows(
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
+/// What was told last of a cell: which, the place of the look, and the words.
+#[derive(Clone, Copy)]
+struct Told(RwSignal<(String, usize, String)>);
+
 #[component]
 pub(super) fn Matrix() -> impl IntoView {
     let live = Live::here();
     let query = Query::here();
+    let told = RwSignal::new((String::new(), 0, String::new()));
+    provide_context(Told(told));
     let filter =
         Memo::new(move |_| Filter { q: query.get("q"), env: query.get("env"), status: query.get("status") });
     let is_filtered = Memo::new(move |_| query.has(&["q", "env", "status"]));
@@ -113,8 +121,8 @@ pub(super) fn Matrix() -> impl IntoView {
     let chip = move |state: State| {
         let is_on = move || filter.with(|filter| filter.status == state.key());
         view! {
-            <a class="chip" href=move || query.with(&[("status", if is_on() { "" } else { state.key() })])
-                aria-current=move || is_on().then_some("true")>{state.look().word}</a>
+            <a class="chip" href=value(move || query.with(&[("status", if is_on() { "" } else { state.key() })]))
+                aria-current=at_times("true", is_on)>{state.look().word}</a>
         }
     };
     let environments = move || {
@@ -122,32 +130,43 @@ pub(super) fn Matrix() -> impl IntoView {
             live.overview.environments.with(|all| all.iter().map(|one| one.name.to_string()).collect());
         names.sort();
         names.dedup();
-        names.into_iter().map(|name| {
-            let label = name.clone();
-            let is_on = { let name = name.clone(); move || filter.with(|filter| filter.env == name) };
-            let toggle = { let is_on = is_on.clone(); move || query.with(&[("env", if is_on() { "" } else { &name })]) };
-            view! { <a class="chip" href=toggle aria-current=move || is_on().then_some("true")>{label}</a> }
-        }).collect_view()
+        names
+            .into_iter()
+            .map(|name| {
+                let label = name.clone();
+                let is_on = {
+                    let name = name.clone();
+                    move || filter.with(|filter| filter.env == name)
+                };
+                let toggle = {
+                    let is_on = is_on.clone();
+                    move || query.with(&[("env", if is_on() { "" } else { &name })])
+                };
+                view! { <a class="chip" href=value(toggle) aria-current=at_times("true", is_on)>{label}</a> }
+            })
+            .collect_view()
     };
     view! {
         <section class="card" aria-labelledby="services-title">
             <div class="card-head">
                 <h2 id="services-title" class="font-semibold">"Services"</h2>
+                <AsOf/>
                 <form method="get" role="search" aria-label="Filter services" class="filter" on:submit=|event| event.prevent_default()>
                     <input class="input input-small" type="search" name="q" placeholder="Filter services" aria-label="Filter services" data-key="/"
                         prop:value=move || filter.with(|filter| filter.q.clone())
                         on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
                 </form>
                 <div class="chips" role="group" aria-label="Show only">
-                    {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing].map(chip)}
+                    {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing, State::Healthy].map(chip)}
                     {environments}
                 </div>
-                {move || is_filtered.get().then(|| view! { <a class="link text-meta" href="/">"Clear filters"</a> })}
+                {part(move || is_filtered.get().then(|| view! { <a class="link text-meta" href="/">"Clear filters"</a> }))}
                 <span class="ml-auto flex gap-2 text-meta">
                     <a class="link" href="/services.csv" rel="external" download="">"CSV"</a>
                     <a class="link" href="/services.json" rel="external" download="">"JSON"</a>
                 </span>
             </div>
+            <p role="status" class:cell-told=flag(move || told.with(|(key, ..)| !key.is_empty()))>{text(move || told.with(|(.., words)| words.clone()))}</p>
             <For each=move || projects.get() key=|project| project.clone() let(project)>
                 <ProjectTable project filter several=Signal::derive(move || projects.with(|all| all.len() > 1))/>
             </For>
@@ -203,17 +222,17 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
         }
     };
     view! {
-        {move || several.get().then(|| view! { <h3 class="group-title">{name.clone()}</h3> })}
+        {part(move || several.get().then(|| view! { <h3 class="group-title">{name.clone()}</h3> }))}
         <Show when=move || !shown.with(Vec::is_empty) fallback=|| view! {
             <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
         }>
-            <div class="table-scroll">
-            <table class="matrix">
+            <div class="table-scroll matrix-scroll">
+            <table class="matrix" data-columns=move || columns.with(Vec::len).min(8)>
                 <caption class="sr-only">"Services by environment; those that need somebody first"</caption>
                 <thead>
                     <tr>
                         <th scope="col">"Service"</th>
-                        {move || columns.get().into_iter().map(|one| view! { <th scope="col">{one.name.to_string()}</th> }).collect_view()}
+                        {part(move || columns.get().into_iter().map(|one| view! { <th scope="col">{one.name.to_string()}</th> }).collect_view())}
                     </tr>
                 </thead>
                 <tbody>
@@ -272,15 +291,44 @@ fn CellShown(cell: Cell) -> impl IntoView {
         }
     };
     let name = service.with_untracked(|service| format!("{} in {}", service.service, service.environment));
+    // The bars one by one, in words, without a stop of the Tab key for each.
+    let Told(told) = expect_context();
+    let prefs = Preferences::here();
+    let on_key = {
+        let (cell, name) = (cell.clone(), name.clone());
+        move |event: leptos::ev::KeyboardEvent| {
+            let step: isize = match event.key().as_str() {
+                "ArrowLeft" => -1,
+                "ArrowRight" => 1,
+                _ => return,
+            };
+            event.prevent_default();
+            cell.view_now(|view| {
+                let count = view.checks.len();
+                let place = told.with_untracked(|(key, place, _)| (*key == cell.key).then_some(*place));
+                let place = place.map_or(count.saturating_sub(1), |place| place.saturating_add_signed(step));
+                let place = place.min(count.saturating_sub(1));
+                let words = view.checks.get(place).map_or_else(
+                    || format!("{name}: not looked at yet"),
+                    |check| {
+                        let at = prefs.with(|prefs| clock_time(check.at, &prefs.zone));
+                        let (word, took) = (health_look(check.health).word, duration(check.latency_ms));
+                        format!("{name}, look {} of {count}: {word} at {at}, {took}", place + 1)
+                    },
+                );
+                told.set((cell.key.clone(), place, words));
+            });
+        }
+    };
     view! {
-        <div class="cell" class:is-stale=move || live.is_stale.get() on:contentvisibilityautostatechange=follow>
+        <div class="cell" class:is-stale=flag(move || live.is_stale.get()) on:contentvisibilityautostatechange=follow>
             <span class="cell-line">
-                <a class="cell-state" href=path aria-label=move || format!("{name}: {}", look.get().word) data-entry=""><Pill look/></a>
-                <span class="mono">{version}</span>
+                <a class="cell-state" href=path aria-label=value(move || format!("{name}: {}", look.get().word)) data-entry="" on:keydown=on_key><Pill look/></a>
+                <span class="mono">{text(version)}</span>
             </span>
             <Checks cell/>
-            <span class="cell-line text-meta text-subtle">{below}<span class="mono">{p95}</span></span>
-            {seen}
+            <span class="cell-line text-meta text-subtle">{part(below)}<span class="mono">{text(p95)}</span></span>
+            {part(seen)}
         </div>
     }
 }
@@ -318,8 +366,8 @@ fn Checks(cell: Cell) -> impl IntoView {
         })
     };
     view! {
-        <svg class="checks" viewBox="0 0 178 14" preserveAspectRatio="none" role="img" aria-label=move || paths.with(|(_, words)| words.clone())>
-            {drawn}
+        <svg class="checks" viewBox="0 0 178 14" preserveAspectRatio="none" role="img" aria-label=value(move || paths.with(|(_, words)| words.clone()))>
+            {part(drawn)}
         </svg>
     }
 }

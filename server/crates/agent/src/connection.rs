@@ -120,7 +120,9 @@ async fn once(dir: &Path, dispatch: &Dispatch) -> Result<Option<Told>, String> {
         while let Ok(Some(frame)) = next(&mut reader).await {
             match frame {
                 CoordinatorFrame::Order(order) => dispatch.order(order),
-                CoordinatorFrame::CancelOrder { key } => dispatch.cancel(&key),
+                CoordinatorFrame::CancelBelow { prefix, deployment, epoch } => {
+                    dispatch.cancel_below(prefix, deployment, epoch);
+                }
                 CoordinatorFrame::Ack { key } => dispatch.acknowledged(key).await,
                 CoordinatorFrame::Shutdown { services } => return Some(Told { services }),
                 CoordinatorFrame::Welcome { .. } | CoordinatorFrame::Rejected { .. } => {}

@@ -8,6 +8,7 @@ use crate::{
     outbox::Outbox,
     run_dir::{HoldSpec, OutputRule, RunDir, RunState},
 };
+use futures_util::future::join_all;
 use lockstep_model::{
     template::{Vars, render},
     wire::{AgentFrame, ExecSpec, OrderKey, Outcome},
@@ -71,7 +72,10 @@ impl Runner {
             |error: io::Error| format!("the folder {} cannot be used: {error}", dir.path().display());
         let mut hold_ended = None;
         if dir.state().map_err(failed)? == RunState::Waiting {
-            dir.prepare(&self.hold_spec(spec)?).map_err(failed)?;
+            if *cancel.borrow() {
+                return Ok(Outcome::Cancelled);
+            }
+            dir.prepare(&self.hold_spec(key, spec)?).map_err(failed)?;
             hold_ended = Some(self.launcher.launch(&dir).map_err(failed)?);
         }
         let mut cancelled = false;
@@ -82,9 +86,8 @@ impl Runner {
                     let tail = tail(&dir.output_path()).await;
                     return Ok(Outcome::Exited { exit: ended.exit, tail });
                 }
-                RunState::Waiting if hold_ended.is_none() => {
-                    return Err("its hold ended before it began; nothing was run".to_owned());
-                }
+                // It may have died between the start of the command and its note of it.
+                RunState::Waiting if hold_ended.is_none() => dir.lose().map_err(failed)?,
                 RunState::Waiting | RunState::Running { .. } => {}
             }
             if !cancelled && *cancel.borrow_and_update() {
@@ -99,7 +102,7 @@ impl Runner {
         }
     }
 
-    fn hold_spec(&self, spec: &ExecSpec) -> Result<HoldSpec, String> {
+    fn hold_spec(&self, key: &OrderKey, spec: &ExecSpec) -> Result<HoldSpec, String> {
         let port = match &spec.port_of {
             Some(revision) => Some(
                 self.keeper.port(revision).ok_or_else(|| format!("{revision} is not kept here any more"))?,
@@ -123,7 +126,30 @@ impl Runner {
             timeout_ms: Some(spec.timeout_ms),
             output: OutputRule::HeadAndTail,
             end_tree: false,
+            key: Some(key.0.clone()),
         })
+    }
+
+    /// Ends commands whose keys `is_meant` and that an agent before this one began; returns their keys
+    /// once nothing of them runs.
+    pub(crate) async fn end_orphans(&self, is_meant: impl Fn(&str) -> bool) -> Vec<OrderKey> {
+        let commands = self.dir.clone();
+        let listed = tokio::task::spawn_blocking(move || {
+            let folders = std::fs::read_dir(commands).into_iter().flatten().flatten();
+            let keyed = folders.filter_map(|folder| {
+                let dir = RunDir::new(folder.path());
+                let key = dir.spec().ok()?.key?;
+                Some((key, dir))
+            });
+            keyed.collect::<Vec<_>>()
+        });
+        let meant: Vec<_> =
+            listed.await.unwrap_or_default().into_iter().filter(|(key, _)| is_meant(key)).collect();
+        let ended = meant.into_iter().map(|(key, dir)| async move {
+            end_orphan(&key, &dir).await;
+            OrderKey(key)
+        });
+        join_all(ended).await
     }
 
     /// Sends a command's output on, from its beginning on each new connection, until `done` says
@@ -151,9 +177,15 @@ impl Runner {
                 continue;
             }
             if let Some(outcome) = outcome {
-                // Not sent: it is in the ledger, and the next connection begins with it.
-                line.send(AgentFrame::Outcome { key, outcome }).await;
-                return;
+                if line.send(AgentFrame::Outcome { key: key.clone(), outcome }).await {
+                    return;
+                }
+                // It is in the ledger, and a connection that is yet to come begins with it; one that came
+                // while the command said nothing began without.
+                let Some(newer) = self.outbox.newer(line.number) else { return };
+                line = newer;
+                offset = 0;
+                continue;
             }
             tokio::select! {
                 changed = done.changed() => if changed.is_err() { return },
@@ -176,6 +208,32 @@ impl Runner {
         let hex: String =
             Sha256::digest(key.0.as_bytes()).iter().take(16).map(|b| format!("{b:02x}")).collect();
         RunDir::new(self.dir.join(hex))
+    }
+}
+
+/// Returns when it has ended; until then it is told, and looked at.
+async fn end_orphan(key: &str, dir: &RunDir) {
+    let mut is_told = false;
+    let mut said = String::new();
+    loop {
+        let looked = match dir.state() {
+            Ok(RunState::Ended(_)) => return,
+            // Nobody has taken it up, and from now on nobody will.
+            Ok(RunState::Waiting) => dir.give_up().map(drop),
+            Ok(RunState::Running { .. }) if is_told => Ok(()),
+            Ok(RunState::Running { .. }) => {
+                tracing::info!("ending {key}, which was begun before this agent");
+                dir.request_stop(CANCEL_GRACE_MS).map(|()| is_told = true)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = looked.map_err(|error| error.to_string())
+            && error != said
+        {
+            tracing::warn!("{key} cannot be ended, trying again: {error}");
+            said = error;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

@@ -132,9 +132,9 @@ impl Gateway {
             arguments.extend(more.iter().map(OsStr::new));
             spawn_detached(&self.program, &arguments, &self.dir.join("gateway.log"))
         });
-        let pid = started.map_err(|error| {
-            format!("the gateway could not be started in {}: {error}", self.dir.display())
-        })?;
+        let pid = started
+            .map_err(|error| format!("the gateway could not be started in {}: {error}", self.dir.display()))?
+            .pid;
         tracing::info!("started the gateway, process {pid}");
         Ok(())
     }

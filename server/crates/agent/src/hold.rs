@@ -32,6 +32,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
+pub use tree::end as end_descendants;
 
 /// What a program writes after its end is read this long; a descendant may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -90,13 +91,14 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     };
     drop(writer);
     let started = dir.write_started(&Started { pid: pid.as_raw(), at: now() });
-    let mut program = Held { pid, spec: &spec, dir, deadline: None, timed_out: false, killed: false };
+    let mut program =
+        Held { pid, spec: &spec, dir, deadline: None, stopped: false, timed_out: false, killed: false };
     program.deadline = spec.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit));
     if started.is_err() || dir.stop_request().is_some() {
         program.stop();
     }
     let exit = program.wait(&signals, &reader, &mut output)?;
-    if spec.end_tree || program.timed_out || program.killed {
+    if spec.end_tree || program.stopped || program.timed_out || program.killed {
         tree::end();
     }
     drain(&reader, &mut output);
@@ -142,6 +144,8 @@ struct Held<'a> {
     dir: &'a RunDir,
     /// What is due then: the stop signal first, then the end of the tree.
     deadline: Option<Instant>,
+    /// It was told to end: what it leaves running is not wanted either.
+    stopped: bool,
     timed_out: bool,
     killed: bool,
 }
@@ -153,6 +157,7 @@ impl Held<'_> {
         let _ = kill(Pid::from_raw(-self.pid.as_raw()), Signal::SIGTERM);
         self.deadline = Some(Instant::now() + Duration::from_millis(grace_ms));
         self.timed_out = false;
+        self.stopped = true;
     }
 
     fn wait(&mut self, signals: &SignalFd, reader: &io::PipeReader, output: &mut Output) -> io::Result<Exit> {

@@ -169,6 +169,7 @@ impl Keeper {
             timeout_ms: None,
             output: OutputRule::Rotate,
             end_tree: true,
+            key: None,
         })
     }
 
@@ -248,6 +249,8 @@ impl Keeper {
                 port: wanted.port,
                 pid: pid.filter(|_| exit.is_none()),
                 exit,
+                restarts: wanted.restarts,
+                given_up: wanted.given_up.is_some(),
                 spec: wanted.spec,
             }
         };

@@ -1,5 +1,5 @@
-//! What must survive the agent's own end: the highest epoch of each deployment, and the outcome of
-//! every order that changed something. Appended and synced, many entries with one sync, before
+//! What must survive the agent's own end: the highest epoch of each deployment, what was cancelled,
+//! and the outcome of every order that changed something. Appended and synced, many entries with one sync, before
 //! anybody hears of them.
 
 use crate::{AgentError, folder, lock};
@@ -9,7 +9,7 @@ use lockstep_model::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Outcomes that the coordinator has are kept for repeated keys, so many.
 const ACKNOWLEDGED_MAX: usize = 50_000;
+/// Cancelled prefixes are kept for orders that come late, so many.
+const CANCELLED_MAX: usize = 50_000;
 /// How many entries may wait for the next sync.
 const QUEUE_MAX: usize = 4_096;
 
@@ -30,11 +32,17 @@ enum Entry {
     Epoch { deployment: DeploymentId, epoch: Epoch },
     Done { key: OrderKey, outcome: Outcome },
     Acknowledged { key: OrderKey },
+    CancelledBelow { prefix: String },
 }
 
 #[derive(Debug, Default)]
 struct Known {
+    /// What is durable.
     epochs: HashMap<DeploymentId, Epoch>,
+    /// What was seen, on its way to the disk perhaps: from now on a lower one is refused.
+    seen: HashMap<DeploymentId, Epoch>,
+    cancelled: HashSet<String>,
+    cancelled_in_order: VecDeque<String>,
     done: HashMap<OrderKey, Outcome>,
     acknowledged: VecDeque<OrderKey>,
     unacknowledged: Vec<OrderKey>,
@@ -44,12 +52,24 @@ impl Known {
     fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Epoch { deployment, epoch } => {
-                let known = self.epochs.entry(deployment).or_default();
-                *known = epoch.max(*known);
+                for epochs in [&mut self.epochs, &mut self.seen] {
+                    let known = epochs.entry(deployment).or_default();
+                    *known = epoch.max(*known);
+                }
             }
             Entry::Done { key, outcome } => {
                 if self.done.insert(key.clone(), outcome).is_none() {
                     self.unacknowledged.push(key);
+                }
+            }
+            Entry::CancelledBelow { prefix } => {
+                if self.cancelled.insert(prefix.clone()) {
+                    self.cancelled_in_order.push_back(prefix);
+                }
+                while self.cancelled_in_order.len() > CANCELLED_MAX {
+                    if let Some(oldest) = self.cancelled_in_order.pop_front() {
+                        self.cancelled.remove(&oldest);
+                    }
                 }
             }
             Entry::Acknowledged { key } => {
@@ -76,7 +96,9 @@ impl Known {
             self.done.get(key).map(|outcome| Entry::Done { key: key.clone(), outcome: outcome.clone() })
         });
         let acknowledged = self.acknowledged.iter().map(|key| Entry::Acknowledged { key: key.clone() });
-        epochs.chain(done).chain(acknowledged).collect()
+        let cancelled =
+            self.cancelled_in_order.iter().map(|prefix| Entry::CancelledBelow { prefix: prefix.clone() });
+        epochs.chain(done).chain(acknowledged).chain(cancelled).collect()
     }
 }
 
@@ -130,17 +152,42 @@ impl Ledger {
         known.unacknowledged.iter().filter_map(with_outcome).collect()
     }
 
-    /// Lets an epoch in, durably when it is a new one; the highest that was seen when it is lower.
-    pub(crate) async fn admit(&self, deployment: DeploymentId, epoch: Epoch) -> Result<(), Epoch> {
-        let seen = lock(&self.known).epochs.get(&deployment).copied().unwrap_or_default();
-        match epoch.cmp(&seen) {
-            std::cmp::Ordering::Less => Err(seen),
-            std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => {
-                self.append(Entry::Epoch { deployment, epoch }).await;
-                Ok(())
-            }
+    /// Sees an epoch: from now on lower ones are refused. True when it is durable already; the
+    /// highest that was seen when it is lower.
+    pub(crate) fn see(&self, deployment: DeploymentId, epoch: Epoch) -> Result<bool, Epoch> {
+        let mut known = lock(&self.known);
+        let is_durable = known.epochs.get(&deployment).is_some_and(|durable| *durable >= epoch);
+        let seen = known.seen.entry(deployment).or_default();
+        if epoch < *seen {
+            return Err(*seen);
         }
+        *seen = epoch;
+        Ok(is_durable || epoch == Epoch(0))
+    }
+
+    /// Lets an epoch in, and returns when that is durable; the highest that was seen when it is lower,
+    /// also when a higher one came meanwhile.
+    pub(crate) async fn admit(&self, deployment: DeploymentId, epoch: Epoch) -> Result<(), Epoch> {
+        while !self.see(deployment, epoch)? {
+            self.append(Entry::Epoch { deployment, epoch }).await;
+        }
+        Ok(())
+    }
+
+    /// Refuses orders below a prefix from now on; durable after [`Ledger::cancelled_below`].
+    pub(crate) fn refuse_below(&self, prefix: &str) {
+        lock(&self.known).apply(Entry::CancelledBelow { prefix: prefix.to_owned() });
+    }
+
+    /// Keeps that everything below a prefix is cancelled; durable when this returns.
+    pub(crate) async fn cancelled_below(&self, prefix: String) {
+        self.append(Entry::CancelledBelow { prefix }).await;
+    }
+
+    /// Whether an order is below something that was cancelled.
+    pub(crate) fn is_cancelled(&self, key: &OrderKey) -> bool {
+        let known = lock(&self.known);
+        key.0.match_indices('/').any(|(place, _)| known.cancelled.contains(&key.0[..=place]))
     }
 
     /// Keeps an outcome; durable when this returns.
@@ -226,6 +273,41 @@ mod tests {
         assert_eq!(again.outcome(&key("d")), None);
         let open: Vec<OrderKey> = again.unacknowledged().into_iter().map(|(key, _)| key).collect();
         assert_eq!(open, [key("b"), key("c")]);
+    }
+
+    #[tokio::test]
+    async fn of_two_epochs_that_race_only_the_higher_one_gets_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = Ledger::open(&path).expect("opens");
+        for round in 0..50 {
+            let (one, lower, higher) = (DeploymentId(round), Epoch(1), Epoch(2));
+            // The first half of the lower one is done before the higher one comes, its second after.
+            let (first, second) = tokio::join!(ledger.admit(one, lower), ledger.admit(one, higher));
+            // Unless it was in altogether before the higher one came.
+            assert!(first == Err(higher) || first == Ok(()), "round {round}: {first:?}");
+            assert_eq!(second, Ok(()), "round {round}");
+            assert_eq!(ledger.admit(one, lower).await, Err(higher), "round {round}");
+        }
+        drop(ledger);
+        let again = Ledger::open(&path).expect("opens again");
+        assert_eq!(again.admit(DeploymentId(7), Epoch(1)).await, Err(Epoch(2)));
+    }
+
+    #[tokio::test]
+    async fn what_was_cancelled_stays_so_for_the_next_agent_and_is_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = Ledger::open(&path).expect("opens");
+        ledger.cancelled_below("d1/shop.replace/1/".to_owned()).await;
+        drop(ledger);
+        for again in 0..2 {
+            let ledger = Ledger::open(&path).expect("opens again");
+            assert!(ledger.is_cancelled(&key("d1/shop.replace/1/deploy")), "{again}");
+            assert!(!ledger.is_cancelled(&key("d1/shop.replace/2/deploy")), "{again}");
+            assert!(!ledger.is_cancelled(&key("d1/shop.replace/1")), "{again}");
+            assert!(!ledger.is_cancelled(&key("d11/shop.replace/1/deploy")), "{again}");
+        }
     }
 
     #[tokio::test]

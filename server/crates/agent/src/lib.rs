@@ -27,8 +27,8 @@ mod spawn;
 pub use agent::{AgentOptions, run};
 pub use connection::Connect;
 pub use error::AgentError;
-pub use hold::serve_holds;
-pub use spawn::spawn_detached;
+pub use hold::{end_descendants, serve_holds};
+pub use spawn::{Detached, spawn_detached};
 
 use lockstep_model::Timestamp;
 use std::{

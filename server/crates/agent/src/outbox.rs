@@ -44,16 +44,19 @@ impl Outbox {
     pub(crate) async fn line(&self, after: u64) -> Line {
         let mut lines = self.0.subscribe();
         loop {
-            if let Some(line) = lines.borrow_and_update().clone()
-                && line.number > after
-                && !line.frames.is_closed()
-            {
+            lines.mark_unchanged();
+            if let Some(line) = self.newer(after).filter(|line| !line.frames.is_closed()) {
                 return line;
             }
             if lines.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// The present connection, if its number is above `after`.
+    pub(crate) fn newer(&self, after: u64) -> Option<Line> {
+        self.0.borrow().clone().filter(|line| line.number > after)
     }
 
     /// Sends a frame now if there is a connection; otherwise it is dropped, and whoever needs it

@@ -40,14 +40,5 @@ pub(crate) async fn probe(spec: &ProbeSpec, keeper: &Keeper) -> Outcome {
 }
 
 fn process(address: &str, health: Health, reason: &str) -> Evidence {
-    Evidence {
-        at: now(),
-        check: "process".to_owned(),
-        address: address.trim_start_matches("http://").to_owned(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health,
-        reason: reason.to_owned(),
-    }
+    Evidence::new(now(), "process", address.trim_start_matches("http://"), health, reason)
 }

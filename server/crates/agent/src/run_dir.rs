@@ -26,6 +26,9 @@ pub(crate) struct HoldSpec {
     pub(crate) output: OutputRule,
     /// Whether what the program leaves running is ended with it.
     pub(crate) end_tree: bool,
+    /// The order that it carries out, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
 }
 
 /// How output is bounded.
@@ -164,6 +167,16 @@ impl RunDir {
         Ok(true)
     }
 
+    /// Notes that its hold has ended and left no word: whether anything was run, nobody knows. A hold
+    /// that works all the same is left alone.
+    pub(crate) fn lose(&self) -> io::Result<()> {
+        let Some(_lock) = folder::take_lock(&self.lock_path())? else { return Ok(()) };
+        if self.started()?.is_none() && !self.0.join("exit.json").exists() {
+            self.write_ended(&Ended { exit: Exit::Lost, killed: false, at: crate::now() })?;
+        }
+        Ok(())
+    }
+
     /// Tells the hold to end the program.
     pub(crate) fn request_stop(&self, grace_ms: u64) -> io::Result<()> {
         folder::replace(&self.0.join("stop.json"), &to_json(&StopRequest { grace_ms }), false)?;
@@ -210,6 +223,7 @@ mod tests {
             timeout_ms: None,
             output: OutputRule::Rotate,
             end_tree: true,
+            key: None,
         }
     }
 
@@ -223,6 +237,16 @@ mod tests {
         assert!(matches!(dir.state().expect("readable"), RunState::Ended(_)));
         // What a hold looks at before it begins.
         assert!(dir.path().join("exit.json").exists());
+    }
+
+    #[test]
+    fn one_whose_hold_left_no_word_is_lost_and_not_told_as_never_run() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let dir = RunDir::new(folder.path().join("1"));
+        dir.prepare(&spec()).expect("prepared");
+        dir.lose().expect("lost");
+        let RunState::Ended(ended) = dir.state().expect("readable") else { panic!("it has ended") };
+        assert_eq!(ended.exit, Exit::Lost);
     }
 
     #[test]

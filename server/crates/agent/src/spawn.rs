@@ -8,21 +8,39 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
+use tokio::task::JoinHandle;
+
+/// A process that was started to outlive this one. Letting go of it ends nothing.
+#[derive(Debug)]
+pub struct Detached {
+    /// Its process id.
+    pub pid: u32,
+    reaped: JoinHandle<()>,
+}
+
+impl Detached {
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.reaped.is_finished()
+    }
+}
 
 /// Starts `program` apart from this process: in a process group of its own, so that a ^C at the
-/// terminal does not reach it, without standard input, its output appended to `log`. Returns its
-/// process id. It is reaped in the background when it ends first. Called within a runtime.
+/// terminal does not reach it, without standard input, its output appended to `log`. It is reaped
+/// in the background when it ends first. Called within a runtime.
 ///
 /// # Errors
 /// When the log cannot be opened or the program cannot be started.
-pub fn spawn_detached<A: AsRef<OsStr>>(program: &Path, arguments: &[A], log: &Path) -> io::Result<u32> {
+pub fn spawn_detached<A: AsRef<OsStr>>(program: &Path, arguments: &[A], log: &Path) -> io::Result<Detached> {
     let mut command = prepared(program, arguments, log)?;
     command.process_group(0);
     let mut child = tokio::process::Command::from(command).spawn()?;
     let pid = child.id().unwrap_or_default();
-    // Whether it could be waited for changes nothing: it only must not stay a zombie.
-    tokio::spawn(async move { child.wait().await });
-    Ok(pid)
+    let reaped = tokio::spawn(async move {
+        // Whether it could be waited for changes nothing: it only must not stay a zombie.
+        let _ = child.wait().await;
+    });
+    Ok(Detached { pid, reaped })
 }
 
 /// `program` without standard input, its output appended to `log`.

@@ -57,6 +57,7 @@ fn vary(template: &DeploymentSummary, number: i64, at: Timestamp) -> DeploymentS
         service: None,
         version: None,
         reason: format!("error ratio {}.{} % against 0.2 %", number % 9, number % 10),
+        by: None,
     });
     row.clocks.requested_at = at;
     row.clocks.started_at = Some(at);

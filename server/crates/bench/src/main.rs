@@ -12,8 +12,9 @@ const TIMES: usize = 5;
 
 mod history;
 mod sockets;
+mod steps;
 
-/// `lockstep-bench plans`, `lockstep-bench sockets URL TOKEN COUNT TOPIC SECONDS`,
+/// `lockstep-bench plans`, `lockstep-bench steps`, `lockstep-bench sockets URL TOKEN COUNT TOPIC SECONDS`,
 /// `lockstep-bench history FOLDER COUNT`; each prints a line of JSON.
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,9 +28,10 @@ fn main() -> anyhow::Result<()> {
         ["sockets", url, token, count, topic, seconds] => {
             sockets::listen(url, token, count.parse()?, topic, seconds.parse()?)
         }
+        ["steps"] => steps::measure(),
         ["history", folder, count] => history::fill(folder, count.parse()?),
         _ => anyhow::bail!(
-            "usage: lockstep-bench plans | sockets URL TOKEN COUNT TOPIC SECONDS | history FOLDER COUNT"
+            "usage: lockstep-bench plans | steps | sockets URL TOKEN COUNT TOPIC SECONDS | history FOLDER COUNT"
         ),
     }
 }

@@ -20,6 +20,10 @@ pub(crate) async fn repeatedly(inner: Arc<Inner>) {
 
 async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
     let dependencies = &inner.dependencies;
+    if !inner.lease.is_held() {
+        return Ok(());
+    }
+    let elsewhere = inner.elsewhere().await?;
     for row in dependencies.store.serving_list(None, None).await? {
         let (slot, Some(serving)) = (row.slot, row.serving) else { continue };
         let _no_new_deployment = inner.making.lock().await;
@@ -27,13 +31,15 @@ async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
             .workers()
             .iter()
             .any(|(_, handle)| handle.project == slot.project && handle.environment == slot.environment);
+        let is_changing =
+            is_changing || elsewhere.contains(&(slot.project.clone(), slot.environment.clone()));
         // What served may have changed since the list was read.
         if is_changing || dependencies.store.serving_show(&slot).await?.as_ref() != Some(&serving) {
             continue;
         }
         let key = inner.question("bring-back");
         let version = &serving.version;
-        match dependencies.target.bring_back(&slot, &serving, &key, &*dependencies.host).await {
+        match dependencies.target.bring_back(&slot, &serving, &key, &inner.host).await {
             Ok(true) => {
                 tracing::info!(service.name = %slot.service, "started {version} of {slot} again: it should serve and was not there");
             }

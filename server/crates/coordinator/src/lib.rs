@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod bring_back;
+mod guard;
+mod lease;
 mod perform;
 mod queue;
 mod queue_rule;
@@ -11,17 +13,21 @@ mod recover;
 mod refused;
 mod request;
 mod restore;
+mod restriction;
 mod retire;
+pub mod verify;
 mod worker;
 
+pub use lease::Lease;
+use lease::{Guarded, Holding};
 use lockstep_engine::{
     Command,
     port::{Clock, Host, Store, StoreError, Target, store::AuditEntry},
     replay,
 };
 use lockstep_model::{
-    DeploymentId, EnvironmentName, ProjectName, Seq,
-    deployment::{Actor, Deployment},
+    DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName,
+    deployment::{Actor, Deployment, Phase},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,8 +51,10 @@ pub struct Dependencies {
     pub target: Arc<dyn Target>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// The name under which this coordinator owns deployments.
+    /// The name under which this coordinator owns deployments, new at each start.
     pub owner: String,
+    /// For how long it owns them, unless it says so again.
+    pub lease: Lease,
 }
 
 /// Owns deployments and brings them to their end. Cheap to clone.
@@ -55,9 +63,12 @@ pub struct Coordinator(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) dependencies: Dependencies,
+    pub(crate) lease: Arc<Holding>,
+    /// The way to the agents while the lease is held.
+    pub(crate) host: Guarded,
     workers: Mutex<BTreeMap<DeploymentId, WorkerHandle>>,
     /// Deployments that could not be recovered; they are tried again, and do not stop the others.
-    quarantined: Mutex<BTreeSet<DeploymentId>>,
+    quarantined: Mutex<BTreeMap<DeploymentId, SetAside>>,
     /// Held while a deployment is made, so that the queue's rule is looked at by one at a time.
     making: tokio::sync::Mutex<()>,
     changes: watch::Sender<i64>,
@@ -65,6 +76,23 @@ pub(crate) struct Inner {
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
     questions: AtomicU64,
+}
+
+/// A deployment that cannot be read or decided about.
+#[derive(Debug, Clone)]
+pub(crate) struct SetAside {
+    pub(crate) project: ProjectName,
+    pub(crate) environment: EnvironmentName,
+    /// Where it stood last; none = not even that is known.
+    pub(crate) phase: Option<Phase>,
+    pub(crate) problem: String,
+}
+
+impl SetAside {
+    /// What is not known does not pass for ended or waiting.
+    fn may_be_live(&self) -> bool {
+        self.phase.is_none_or(Phase::is_live)
+    }
 }
 
 #[derive(Clone)]
@@ -82,8 +110,12 @@ impl Coordinator {
     /// # Errors
     /// [`StoreError`] when the store cannot even be asked what there is.
     pub async fn start(dependencies: Dependencies) -> Result<Self, StoreError> {
+        let lease = Arc::new(Holding::new(dependencies.lease));
+        let host = Guarded { host: dependencies.host.clone(), lease: lease.clone() };
         let inner = Arc::new(Inner {
             dependencies,
+            lease,
+            host,
             workers: Mutex::default(),
             quarantined: Mutex::default(),
             making: tokio::sync::Mutex::new(()),
@@ -93,7 +125,10 @@ impl Coordinator {
             tasks: Mutex::new(JoinSet::new()),
             questions: AtomicU64::new(0),
         });
-        recover::once(&inner).await?;
+        lease::begin(&inner).await;
+        recover::once(&inner, false).await?;
+        inner.spawn(lease::renew_repeatedly(inner.clone()));
+        inner.spawn(lease::watch(inner.clone()));
         inner.spawn(recover::repeatedly(inner.clone()));
         inner.spawn(queue::repeatedly(inner.clone()));
         inner.spawn(retire::repeatedly(inner.clone()));
@@ -114,11 +149,7 @@ impl Coordinator {
         action: &'static str,
     ) -> Result<(), Refused> {
         let Some(handle) = self.0.worker(id) else {
-            let finished = self.0.dependencies.store.deployment_fetch(id).await?;
-            return Err(finished.map_or_else(
-                || Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`")),
-                |row| Refused::Conflict(format!("deployment {id} has ended already: it is {}", row.phase)),
-            ));
+            return Err(self.0.without_worker(id).await?);
         };
         let audit = actor_of(&command).map(|(actor, reason)| AuditEntry {
             at: self.0.dependencies.clock.now(),
@@ -163,7 +194,7 @@ impl Coordinator {
 
     /// Deployments that could not be recovered.
     pub fn quarantined(&self) -> Vec<DeploymentId> {
-        lock(&self.0.quarantined).iter().copied().collect()
+        lock(&self.0.quarantined).keys().copied().collect()
     }
 
     /// Deployments that are not finished and owned here.
@@ -177,6 +208,11 @@ impl Coordinator {
         !*self.0.stopping.borrow()
     }
 
+    /// Whether it may decide and order at this moment: its lease is fresh.
+    pub fn holds_lease(&self) -> bool {
+        self.0.lease.is_held()
+    }
+
     /// Stops deciding. What is under way outside goes on there, and is taken up again by the next
     /// coordinator.
     pub async fn shutdown(&self) {
@@ -184,6 +220,7 @@ impl Coordinator {
         let mut tasks = std::mem::take(&mut *lock(&self.0.tasks));
         tasks.shutdown().await;
         lock(&self.0.workers).clear();
+        lease::end(&self.0).await;
     }
 }
 
@@ -210,17 +247,59 @@ impl Inner {
         lock(&self.workers).remove(&id);
     }
 
-    pub(crate) fn quarantine(&self, id: DeploymentId, is_in: bool) {
-        let mut quarantined = lock(&self.quarantined);
-        if is_in {
-            quarantined.insert(id);
-        } else {
-            quarantined.remove(&id);
-        }
+    /// Environments in which something is under way that nobody looks after here: it may be another
+    /// coordinator's.
+    pub(crate) async fn elsewhere(&self) -> Result<BTreeSet<(ProjectName, EnvironmentName)>, StoreError> {
+        let unfinished = self.dependencies.store.deployment_unfinished().await?;
+        let foreign = unfinished
+            .into_iter()
+            .filter(|one| self.worker(one.id).is_none() && !self.is_quarantined(one.id));
+        Ok(foreign.map(|one| (one.project, one.environment)).collect())
+    }
+
+    pub(crate) fn quarantine(&self, id: DeploymentId, set_aside: SetAside) {
+        lock(&self.quarantined).insert(id, set_aside);
+    }
+
+    pub(crate) fn quarantine_end(&self, id: DeploymentId) {
+        lock(&self.quarantined).remove(&id);
     }
 
     pub(crate) fn is_quarantined(&self, id: DeploymentId) -> bool {
-        lock(&self.quarantined).contains(&id)
+        lock(&self.quarantined).contains_key(&id)
+    }
+
+    /// A deployment that cannot be read and may be live in an environment.
+    pub(crate) fn set_aside_in(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+    ) -> Option<DeploymentId> {
+        let quarantined = lock(&self.quarantined);
+        let mut all = quarantined.iter();
+        all.find(|(_, one)| one.project == *project && one.environment == *environment && one.may_be_live())
+            .map(|(id, _)| *id)
+    }
+
+    /// Why a deployment that nobody looks after takes no command.
+    async fn without_worker(&self, id: DeploymentId) -> Result<Refused, Refused> {
+        let Some(row) = self.dependencies.store.deployment_fetch(id).await? else {
+            return Ok(Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`")));
+        };
+        if row.phase.is_final() {
+            return Ok(Refused::Conflict(format!("deployment {id} has ended already: it is {}", row.phase)));
+        }
+        let set_aside = lock(&self.quarantined).get(&id).map(|one| one.problem.clone());
+        Ok(match set_aside {
+            Some(problem) => Refused::Conflict(format!(
+                "deployment {id} ({}) cannot be read and is set aside, so it takes no command: {problem}; it is tried again every minute; see `lockstep history verify {id}`",
+                row.phase
+            )),
+            None => Refused::Unavailable(format!(
+                "deployment {id} ({}) is just being taken up again; try again in a few seconds",
+                row.phase
+            )),
+        })
     }
 
     pub(crate) fn changed(&self, position: i64) {
@@ -241,15 +320,29 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
     match command {
-        Command::Cancel { by, reason } | Command::TakeBack { by, reason } => {
-            Some((by.clone(), reason.clone()))
+        Command::Pause { by, reason }
+        | Command::Cancel { by, reason, .. }
+        | Command::TakeBack { by, reason } => Some((by.clone(), reason.clone())),
+        Command::TakeBackServices { services, by, reason } => {
+            let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+            let because = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            Some((by.clone(), Some(format!("{}{because}", names.join(", ")))))
         }
-        Command::RetryUndo { by } => Some((by.clone(), None)),
+        Command::Resume { by } | Command::RetryUndo { by } => Some((by.clone(), None)),
+        // Which step it was belongs to what is recorded.
+        Command::SkipStep { step, by, reason } => Some((by.clone(), Some(format!("{step}: {reason}")))),
+        Command::RetryStep { step, by } => Some((by.clone(), Some(step.to_string()))),
+        Command::RetryService { service, by } => Some((by.clone(), Some(service.to_string()))),
+        Command::KeepService { service, by, reason } => {
+            Some((by.clone(), Some(format!("{service}: {reason}"))))
+        }
         Command::Resolve { by, reason, .. } => Some((by.clone(), Some(reason.clone()))),
         Command::Start
         | Command::Supersede { .. }
         | Command::FinishStep { .. }
+        | Command::FinishProbe { .. }
         | Command::FinishUndo { .. }
+        | Command::Fail { .. }
         | Command::Proceed => None,
     }
 }

@@ -1,13 +1,19 @@
 //! Performs the effects of one deployment, each in a task of its own, and feeds what came of them
 //! back as commands. An effect may be performed again after a crash: the keys of its orders are
-//! the same, so nothing is done twice.
+//! the same, so nothing is done twice. An undo and another try of a step begin only when the agent
+//! has confirmed that nothing of what was tried before is carried out any more.
 
 use crate::{Inner, worker::Message};
 use lockstep_engine::{
     Command, Effect, EffectKey, StepOutcome, UndoOutcome,
-    port::{Job, Target},
+    port::{Host, HostCancel, Job, Stopped, Target},
 };
-use lockstep_model::{Attempt, DeploymentId, Epoch, deployment::Deployment, plan::Plan};
+use lockstep_model::{
+    Attempt, DeploymentId, Epoch,
+    deployment::{Deployment, StepState},
+    event::Finding,
+    plan::{Plan, StepKind},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,8 +25,15 @@ use tokio::{
     time::timeout,
 };
 
+/// Why something may still be carried out.
+const NOT_CONFIRMED: &str = "the agent did not confirm its end; see that the agent runs and what it does";
 /// An undo gets this long beside the step's own limit: it also probes.
 const UNDO_SLACK: Duration = Duration::from_secs(30);
+/// A step that is taken up again has this long at least: what has ended meanwhile is told at once.
+const LEFT_MIN: Duration = Duration::from_secs(5);
+/// A target has this long to tell what became of a step. With the time after which an agent counts as
+/// lost, somebody knows within a minute.
+const PROBE_LIMIT: Duration = Duration::from_secs(12);
 
 /// Performs effects.
 pub(crate) struct Performer {
@@ -60,7 +73,7 @@ impl Performer {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::StopStep { step, attempt } => Some((*step, *attempt)),
-                Effect::RunStep { .. } | Effect::UndoStep { .. } => None,
+                Effect::RunStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => None,
             })
             .collect();
         let pending = pending
@@ -80,7 +93,10 @@ impl Performer {
             match effect {
                 Effect::RunStep { step, attempt } => {
                     let job = self.job(state, step, attempt);
-                    let task = run(self.inner.clone(), job, self.messages.clone(), effect.key());
+                    let left = self.left(state, step, Duration::ZERO);
+                    let before = before(attempt).map(|attempt| job.run_prefix_of(attempt));
+                    let before = Before { prefixes: before.into_iter().collect(), left };
+                    let task = run(self.inner.clone(), job, before, self.messages.clone(), effect.key());
                     self.running.insert(step, self.tasks.spawn(task));
                 }
                 Effect::StopStep { step, attempt } => {
@@ -91,9 +107,18 @@ impl Performer {
                     let done = vec![effect.key(), Effect::RunStep { step, attempt }.key()];
                     self.tasks.spawn(stop(self.inner.clone(), job, self.messages.clone(), done));
                 }
+                Effect::ProbeStep { step, attempt } => {
+                    let job = self.job(state, step, attempt);
+                    self.tasks.spawn(probe(self.inner.clone(), job, self.messages.clone(), effect.key()));
+                }
                 Effect::UndoStep { step, attempt } => {
                     let job = self.job(state, step, attempt);
-                    self.tasks.spawn(undo(self.inner.clone(), job, self.messages.clone(), effect.key()));
+                    let left = self.left(state, step, UNDO_SLACK);
+                    let undone = before(attempt).map(|attempt| job.undo_prefix_of(attempt));
+                    let run = may_run(state, step).map(|attempt| job.run_prefix_of(attempt));
+                    let before = Before { prefixes: undone.into_iter().chain(run).collect(), left };
+                    let undo = undo(self.inner.clone(), job, before, self.messages.clone(), effect.key());
+                    self.tasks.spawn(undo);
                 }
             }
         }
@@ -104,10 +129,36 @@ impl Performer {
         self.outstanding.iter().cloned().collect()
     }
 
+    /// Has steps that are left out at the very end of a deployment stopped all the same; nobody waits
+    /// for it.
+    pub(crate) fn stop_late(&self, state: &Deployment, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::StopStep { step, attempt } = effect {
+                let (inner, job) = (self.inner.clone(), self.job(state, *step, *attempt));
+                self.inner.spawn(async move {
+                    let _ = cancel(&inner, &job, job.run_prefix()).await;
+                });
+            }
+        }
+    }
+
     /// Ends all tasks. Orders that an agent carries out are not cancelled: a finished deployment
     /// has none but late ones, and a given-up one belongs to somebody else.
     pub(crate) async fn stop(&mut self) {
         self.tasks.shutdown().await;
+    }
+
+    /// How long a step's last try may still take: what a coordinator before this one let it run counts.
+    fn left(&self, state: &Deployment, step: u32, slack: Duration) -> Duration {
+        let planned = &state.plan.steps[step as usize];
+        let whole = Duration::from_millis(planned.timeout_ms) + slack;
+        // It goes on from where it began, and looks a few times more: nobody looked in between.
+        if planned.kind == StepKind::Watch {
+            return whole;
+        }
+        let now = self.inner.dependencies.clock.now();
+        let since = state.steps[step as usize].last().map_or(now, |last| last.started_at);
+        whole.saturating_sub(Duration::from_millis(now.since_ms(since))).max(LEFT_MIN)
     }
 
     fn job(&self, state: &Deployment, step: u32, attempt: Attempt) -> Job {
@@ -120,22 +171,74 @@ impl Performer {
             plan,
             step,
             checkpoint: state.checkpoints.get(&service).cloned(),
+            begun_ms: state.steps[step as usize]
+                .last()
+                .map_or(0, |last| self.inner.dependencies.clock.now().since_ms(last.started_at)),
         }
     }
 }
 
-async fn run(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, key: EffectKey) {
+/// What must be over before something begins, and how long it may take then.
+struct Before {
+    prefixes: Vec<String>,
+    left: Duration,
+}
+
+/// The attempt before one, if any.
+fn before(attempt: Attempt) -> Option<Attempt> {
+    attempt.0.checked_sub(1).filter(|before| *before > 0).map(Attempt)
+}
+
+/// The last try of a step, unless it came to a good end: all that it ordered is answered then.
+fn may_run(state: &Deployment, step: u32) -> Option<Attempt> {
+    let status = state.steps.get(step as usize)?;
+    let last = status.tries.iter().rev().find(|one| !one.is_undo)?;
+    (last.state != StepState::Succeeded).then_some(Attempt(last.attempt))
+}
+
+async fn cancel(inner: &Inner, job: &Job, prefix: String) -> Stopped {
+    let cancel = HostCancel { prefix, deployment: job.deployment, epoch: job.epoch };
+    inner.host.cancel(cancel).await
+}
+
+/// Has the agent confirm that nothing below the prefixes is carried out any more.
+///
+/// # Errors
+/// Why nothing may begin, in one sentence.
+async fn nothing_runs(inner: &Inner, job: &Job, prefixes: Vec<String>) -> Result<(), String> {
+    for prefix in prefixes {
+        match cancel(inner, job, prefix).await {
+            Stopped::Confirmed => {}
+            Stopped::Unconfirmed => {
+                return Err(format!(
+                    "nothing was begun, for what was tried before may still be carried out: {NOT_CONFIRMED}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn run(inner: Arc<Inner>, job: Job, before: Before, messages: mpsc::Sender<Message>, key: EffectKey) {
     let (step, attempt) = (job.step, job.attempt);
     let limit_ms = job.planned_step().timeout_ms;
     let target: &dyn Target = &*inner.dependencies.target;
-    let host = &*inner.dependencies.host;
-    let outcome = match timeout(Duration::from_millis(limit_ms), target.run(&job, host)).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            host.cancel(&job.run_prefix()).await;
-            let reason = format!("{} took longer than its limit of {} ms", job.planned_step().id, limit_ms);
-            StepOutcome::Failed { reason, evidence: Vec::new() }
-        }
+    let host: &dyn Host = &inner.host;
+    let work = async { timeout(before.left, target.run(&job, host)).await };
+    let outcome = match nothing_runs(&inner, &job, before.prefixes).await {
+        Err(reason) => StepOutcome::NotStopped { reason },
+        Ok(()) => match work.await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let reason = format!("{} took longer than its limit of {limit_ms} ms", job.planned_step().id);
+                match cancel(&inner, &job, job.run_prefix()).await {
+                    Stopped::Confirmed => StepOutcome::Failed { reason, evidence: Vec::new() },
+                    Stopped::Unconfirmed => {
+                        StepOutcome::NotStopped { reason: format!("{reason}, and {NOT_CONFIRMED}") }
+                    }
+                }
+            }
+        },
     };
     let command = Command::FinishStep { step, attempt, outcome };
     // The worker is gone only when the deployment is over or no longer ours.
@@ -143,25 +246,60 @@ async fn run(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, key: 
 }
 
 async fn stop(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, done: Vec<EffectKey>) {
-    inner.dependencies.host.cancel(&job.run_prefix()).await;
-    let reason = "it was told to stop".to_owned();
-    let outcome = StepOutcome::Unknown { reason };
+    let outcome = match cancel(&inner, &job, job.run_prefix()).await {
+        Stopped::Confirmed => StepOutcome::Unknown { reason: "it was told to stop".to_owned() },
+        Stopped::Unconfirmed => {
+            StepOutcome::NotStopped { reason: format!("it was told to stop, and {NOT_CONFIRMED}") }
+        }
+    };
     let command = Command::FinishStep { step: job.step, attempt: job.attempt, outcome };
     let _ = messages.send(Message::outcome(command, done)).await;
 }
 
-async fn undo(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, key: EffectKey) {
+/// Ends what may be left of the attempt and asks what became of it.
+async fn probe(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, key: EffectKey) {
+    let (step, attempt) = (job.step, job.attempt);
+    let target: &dyn Target = &*inner.dependencies.target;
+    let host: &dyn Host = &inner.host;
+    let asked = async {
+        // What is found must not change afterwards.
+        match cancel(&inner, &job, job.run_prefix()).await {
+            Stopped::Confirmed => target.probe(&job, host).await,
+            Stopped::Unconfirmed => Finding::CannotTell { reason: NOT_CONFIRMED.to_owned() },
+        }
+    };
+    let finding = match timeout(PROBE_LIMIT, asked).await {
+        Ok(finding) => finding,
+        Err(_) => {
+            // Nobody waits for it: an operator is to hear of the step now.
+            let (late, asked) = (inner.clone(), job.clone());
+            inner.spawn(async move {
+                let _ = cancel(&late, &asked, asked.probe_prefix()).await;
+            });
+            Finding::CannotTell { reason: format!("no answer within {} s", PROBE_LIMIT.as_secs()) }
+        }
+    };
+    let command = Command::FinishProbe { step, attempt, finding };
+    let _ = messages.send(Message::outcome(command, vec![key])).await;
+}
+
+async fn undo(inner: Arc<Inner>, job: Job, before: Before, messages: mpsc::Sender<Message>, key: EffectKey) {
     let (step, attempt) = (job.step, job.attempt);
     let limit = Duration::from_millis(job.planned_step().timeout_ms) + UNDO_SLACK;
     let target: &dyn Target = &*inner.dependencies.target;
-    let host = &*inner.dependencies.host;
-    let outcome = match timeout(limit, target.undo(&job, host)).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            host.cancel(&job.undo_prefix()).await;
-            let reason = format!("the undo took longer than its limit of {} s", limit.as_secs());
-            UndoOutcome::Failed { reason, evidence: Vec::new() }
-        }
+    let host: &dyn Host = &inner.host;
+    let work = async { timeout(before.left, target.undo(&job, host)).await };
+    let outcome = match nothing_runs(&inner, &job, before.prefixes).await {
+        Err(reason) => UndoOutcome::Failed { reason, evidence: Vec::new() },
+        Ok(()) => match work.await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // What it leaves is stopped before it is tried again.
+                let _ = cancel(&inner, &job, job.undo_prefix()).await;
+                let reason = format!("the undo took longer than its limit of {} s", limit.as_secs());
+                UndoOutcome::Failed { reason, evidence: Vec::new() }
+            }
+        },
     };
     let command = Command::FinishUndo { step, attempt, outcome };
     let _ = messages.send(Message::outcome(command, vec![key])).await;

@@ -1,11 +1,8 @@
-//! What the manifest's `queue` means for a new deployment: it waits, takes the place of those that
-//! wait, or is refused.
+//! What the manifest's `queue` means for a new deployment: it waits or is refused. Whose place it
+//! takes, or who takes its own, is looked at by the queue itself.
 
-use crate::{Inner, Refused, WorkerHandle};
-use lockstep_model::{
-    DeploymentId, EnvironmentName, ProjectName, deployment::Phase, manifest::QueuePolicy,
-    plan::DeploymentKind,
-};
+use crate::{Inner, Refused};
+use lockstep_model::{DeploymentId, EnvironmentName, ProjectName, deployment::Phase, manifest::QueuePolicy};
 
 /// Deployments that may wait for one environment.
 const WAITING_MAX: usize = 100;
@@ -13,20 +10,23 @@ const WAITING_MAX: usize = 100;
 /// What is there already.
 pub(crate) struct Line {
     live: Option<(DeploymentId, Phase)>,
-    waiting: Vec<(DeploymentId, WorkerHandle)>,
+    /// One that cannot be read and may be live.
+    set_aside: Option<DeploymentId>,
+    waiting: Vec<DeploymentId>,
 }
 
 pub(crate) fn look(inner: &Inner, project: &ProjectName, environment: &EnvironmentName) -> Line {
-    let mut line = Line { live: None, waiting: Vec::new() };
+    let set_aside = inner.set_aside_in(project, environment);
+    let mut line = Line { live: None, set_aside, waiting: Vec::new() };
     for (id, handle) in inner.workers() {
         if handle.project != *project || handle.environment != *environment {
             continue;
         }
         let phase = handle.state.borrow().phase;
-        match phase {
-            Phase::Running | Phase::RollingBack | Phase::NeedsOperator => line.live = Some((id, phase)),
-            Phase::Queued => line.waiting.push((id, handle)),
-            Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {}
+        if phase.is_live() {
+            line.live = Some((id, phase));
+        } else if phase == Phase::Queued {
+            line.waiting.push(id);
         }
     }
     line
@@ -37,10 +37,13 @@ impl Line {
     pub(crate) fn allows(&self, policy: Option<QueuePolicy>) -> Result<(), Refused> {
         if let Some((id, Phase::NeedsOperator)) = self.live {
             return Err(Refused::Conflict(format!(
-                "deployment {id} needs an operator, and until then nothing else is deployed here; see `lockstep status`, then `lockstep undo-retry {id}` or `lockstep resolve {id}`"
+                "deployment {id} needs an operator, and until then nothing else is deployed here; `lockstep status {id}` says what for; then `lockstep undo-retry`, `retry` or `resolve {id}`"
             )));
         }
-        let first = self.live.map(|(id, _)| id).or_else(|| self.waiting.first().map(|(id, _)| *id));
+        if let Some(id) = self.set_aside {
+            return Err(Refused::Conflict(set_aside(id)));
+        }
+        let first = self.live.map(|(id, _)| id).or_else(|| self.waiting.first().copied());
         match (policy, first) {
             (Some(QueuePolicy::Reject), Some(id)) => Err(Refused::Conflict(format!(
                 "deployment {id} is live here and the manifest refuses a second one (queue: reject); wait for it with `lockstep watch {id}`"
@@ -51,15 +54,11 @@ impl Line {
             _ => Ok(()),
         }
     }
+}
 
-    /// Those whose place the new one takes.
-    pub(crate) fn superseded_by(self, policy: Option<QueuePolicy>) -> impl Iterator<Item = WorkerHandle> {
-        let supersedes = policy == Some(QueuePolicy::Supersede);
-        self.waiting
-            .into_iter()
-            .filter(move |(_, handle)| {
-                supersedes && handle.state.borrow().plan.kind == DeploymentKind::Deploy
-            })
-            .map(|(_, handle)| handle)
-    }
+/// Why nothing begins beside a deployment that cannot be read.
+pub(crate) fn set_aside(id: DeploymentId) -> String {
+    format!(
+        "deployment {id} cannot be read and may be half done, so nothing else is deployed here; it is tried again every minute; see `lockstep history verify {id}` and the server's log"
+    )
 }

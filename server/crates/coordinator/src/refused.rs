@@ -55,11 +55,21 @@ impl From<Refusal> for Refused {
         let text = refusal.to_string();
         match refusal {
             Refusal::NoReason => Self::Invalid(text),
+            Refusal::NoSuchStep { .. } | Refusal::NoSuchService { .. } => Self::NotFound(text),
             Refusal::AlreadyFinished { .. }
             | Refusal::AlreadyStarted { .. }
             | Refusal::AlreadyRollingBack
             | Refusal::WaitsForOperator
             | Refusal::NoOperatorNeeded { .. }
+            | Refusal::AlreadyPaused
+            | Refusal::NotPaused { .. }
+            | Refusal::NothingWentBack
+            | Refusal::StepsRun { .. }
+            | Refusal::StepIsNeeded { .. }
+            | Refusal::StepState { .. }
+            | Refusal::TakenBackAlready
+            | Refusal::TakenBack { .. }
+            | Refusal::NothingOfService { .. }
             | Refusal::IsRestore
             | Refusal::StillQueued => Self::Conflict(text),
         }

@@ -1,10 +1,9 @@
 //! A wish becomes a deployment: names are resolved, artifacts looked at, the plan made, the
 //! queue's rule applied, and the first event committed.
 
-use crate::{Coordinator, Inner, Refused, queue_rule, worker, worker::Message};
+use crate::{Coordinator, Inner, Refused, queue_rule, worker};
 use futures_util::{StreamExt, stream};
 use lockstep_engine::{
-    Command,
     plan::{PlanInput, Wish, artifacts, nearest, plan},
     port::{
         Commit, CommitError, CommitTo, HostOrder, store::AuditEntry, store::Idempotency, store::ManifestRow,
@@ -14,9 +13,10 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName,
-    api::StartDeployment,
-    deployment::{Actor, Request},
+    api::{PromoteDeployment, StartDeployment},
+    deployment::{Actor, ReleaseOrder, Request},
     event::{Envelope, Event},
+    manifest::Manifest,
     plan::Plan,
     wire::{Order, OrderKey, Outcome},
 };
@@ -25,6 +25,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Artifacts that are looked at at the same time.
 const LOOKS_MAX: usize = 16;
+const PROMOTE: &str = "/deployment/promote";
 
 /// A plan with what a deployment keeps of its request.
 pub(crate) struct Wanted {
@@ -49,7 +50,17 @@ impl Coordinator {
     /// # Errors
     /// [`Refused`] with what is wrong and what to do.
     pub async fn plan(&self, request: &StartDeployment) -> Result<Plan, Refused> {
-        Ok(self.0.wanted(request).await?.plan)
+        let mut plan = self.0.wanted(request).await?.plan;
+        self.0.warn(&mut plan).await?;
+        Ok(plan)
+    }
+
+    /// The manifest of the project that is meant: the one that is named, or the only one.
+    ///
+    /// # Errors
+    /// [`Refused`] when that cannot be told, or there is no such project.
+    pub async fn project_of(&self, project: Option<&ProjectName>) -> Result<ManifestRow, Refused> {
+        self.0.project(project).await
     }
 
     /// The project and environment that are meant when names may be left out.
@@ -75,20 +86,70 @@ impl Coordinator {
         by: Actor,
         request: StartDeployment,
     ) -> Result<DeploymentId, Refused> {
-        let idempotency =
-            idempotency(&by, "/deployment/start", request.idempotency_key.as_deref(), &request)?;
+        let action = "/deployment/start";
+        let idempotency = idempotency(&by, action, request.idempotency_key.as_deref(), &request)?;
         if let Some(made) = self.0.answered_before(idempotency.as_ref()).await? {
             return Ok(made);
         }
+        self.started(by, request, action, idempotency).await
+    }
+
+    /// The deployment that the same promotion made before; what stands in its way now plays no part.
+    ///
+    /// # Errors
+    /// [`Refused`] when the key was used for another request.
+    pub async fn promoted_before(
+        &self,
+        by: &Actor,
+        request: &PromoteDeployment,
+    ) -> Result<Option<DeploymentId>, Refused> {
+        let key = idempotency(by, PROMOTE, request.idempotency_key.as_deref(), request)?;
+        self.0.answered_before(key.as_ref()).await
+    }
+
+    /// As [`Coordinator::deployment_start`], for what was found ready to pass on.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn deployment_promote(
+        &self,
+        by: Actor,
+        request: &PromoteDeployment,
+        found: StartDeployment,
+    ) -> Result<DeploymentId, Refused> {
+        let key = idempotency(&by, PROMOTE, request.idempotency_key.as_deref(), request)?;
+        self.started(by, found, PROMOTE, key).await
+    }
+
+    async fn started(
+        &self,
+        by: Actor,
+        request: StartDeployment,
+        action: &'static str,
+        idempotency: Option<Idempotency>,
+    ) -> Result<DeploymentId, Refused> {
         let wanted = self.0.wanted(&request).await?;
         let request = Request {
             by,
             reason: request.reason,
             source: request.source,
             accept_no_rollback: request.accept_no_rollback,
+            asks: None,
         };
-        let action = "/deployment/start";
         self.0.make(Making { request, wanted, action, idempotency, restores: false }).await
+    }
+}
+
+/// What an order changes of the manifest for one deployment; the stored revision stays as it is.
+fn reorder(manifest: &mut Manifest, order: ReleaseOrder) {
+    match order {
+        ReleaseOrder::Dependencies => {}
+        ReleaseOrder::Parallel => {
+            manifest.services.values_mut().for_each(|service| service.depends_on.clear());
+        }
+        ReleaseOrder::Sequential => {
+            manifest.environments.values_mut().for_each(|environment| environment.max_parallel = 1);
+        }
     }
 }
 
@@ -171,8 +232,9 @@ impl Inner {
     }
 
     async fn wanted(&self, request: &StartDeployment) -> Result<Wanted, Refused> {
-        let manifest = self.project(request.project.as_ref()).await?;
+        let mut manifest = self.project(request.project.as_ref()).await?;
         let environment = Self::environment(&manifest, request.environment.as_ref())?;
+        reorder(&mut manifest.revision.manifest, request.order);
         let wish = Wish::Release(request.services.clone());
         self.planned(manifest, environment, wish, request.accept_no_rollback).await
     }
@@ -250,9 +312,15 @@ impl Inner {
         let _one_at_a_time = self.making.lock().await;
         let now = self.dependencies.clock.now();
         let Making { request, wanted, action, idempotency, restores } = making;
+        if !self.lease.is_held() {
+            return Err(Refused::Unavailable(
+                "nothing is begun: this coordinator could not renew its lease on the database; it goes on by itself when it can, try again in a few seconds".to_owned(),
+            ));
+        }
         let policy = wanted.manifest.revision.manifest.environments.get(&wanted.environment).map(|e| e.queue);
         let waiting = queue_rule::look(self, &wanted.plan.project, &wanted.environment);
         if !restores {
+            self.is_free(&wanted.plan, &request.by.user).await?;
             waiting.allows(policy)?;
         }
         let actor = request.by.clone();
@@ -289,12 +357,6 @@ impl Inner {
         };
         worker::spawn(self, committed.id, committed.epoch, state, Vec::new());
         self.changed(committed.position);
-        if !restores {
-            for handle in waiting.superseded_by(policy) {
-                let command = Command::Supersede { by: committed.id };
-                let _ = handle.messages.send(Message::silent(command)).await;
-            }
-        }
         self.queue_nudge.notify_one();
         Ok(committed.id)
     }

@@ -1,15 +1,23 @@
 //! Taking back by hand: a live deployment at once, an ended one by a deployment of kind restore,
 //! which makes its checkpoints serve again.
 
-use crate::{Coordinator, Inner, Refused, request::Making, request::idempotency};
-use lockstep_engine::{Command, plan::Wish, search::Search};
+use crate::{
+    Coordinator, Inner, Refused,
+    request::{Making, Wanted, idempotency},
+};
+use lockstep_engine::{
+    Command, foresee,
+    plan::{Wish, nearest},
+    search::Search,
+};
 use lockstep_model::{
-    DeploymentId,
+    DeploymentId, ServiceName,
     api::RollbackDeployment,
     deployment::{Actor, Phase, Request, Source},
+    plan::{Checkpoint, Plan},
     view::DeploymentSummary,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ACTION: &str = "/deployment/rollback";
 
@@ -27,27 +35,72 @@ impl Coordinator {
         if let Some(made) = self.0.answered_before(key.as_ref()).await? {
             return Ok(made);
         }
-        let row = match request.id {
-            Some(id) => self.0.dependencies.store.deployment_fetch(id).await?.ok_or_else(|| {
-                Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`"))
-            })?,
-            None => self.0.last_change(&request).await?,
-        };
+        let row = self.0.meant(&request).await?;
         match row.phase {
-            Phase::Queued | Phase::Running | Phase::RollingBack | Phase::NeedsOperator => {
-                let command = Command::TakeBack { by, reason: request.reason };
+            Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack | Phase::NeedsOperator => {
+                let (services, reason) = (request.services, request.reason);
+                let command = if services.is_empty() {
+                    Command::TakeBack { by, reason }
+                } else {
+                    Command::TakeBackServices { services, by, reason }
+                };
                 self.deployment_command(row.id, command, ACTION).await?;
                 Ok(row.id)
             }
             Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
-                let making = self.0.restore(by, request.reason, &row).await?;
+                let making = self.0.restore(by, request.reason, &row, &request.services).await?;
                 self.0.make(Making { idempotency: key, ..making }).await
             }
         }
     }
+
+    /// What [`Coordinator::deployment_rollback`] would do with a deployment that has ended. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// As there; [`Refused::Conflict`] for one that has not ended.
+    pub async fn rollback_plan(&self, request: &RollbackDeployment) -> Result<Plan, Refused> {
+        let row = self.0.meant(request).await?;
+        if !row.phase.is_final() {
+            return Err(Refused::Conflict(format!(
+                "deployment {} is {}, and is taken back at once and not by a plan of its own; \
+                 `lockstep rollback {} --dry-run` says what that does",
+                row.id, row.phase, row.id
+            )));
+        }
+        Ok(self.0.restored(&row, &request.services).await?.plan)
+    }
+}
+
+impl Coordinator {
+    /// What a command would do to a deployment, a sentence each. Changes nothing.
+    ///
+    /// # Errors
+    /// As the command itself.
+    pub async fn deployment_foresee(
+        &self,
+        id: DeploymentId,
+        command: &Command,
+    ) -> Result<Vec<String>, Refused> {
+        let Some(handle) = self.0.worker(id) else {
+            return Err(self.0.without_worker(id).await?);
+        };
+        let state = handle.state.borrow().clone();
+        Ok(foresee(&state, command, self.0.dependencies.clock.now())?)
+    }
 }
 
 impl Inner {
+    /// The deployment that is meant.
+    async fn meant(&self, request: &RollbackDeployment) -> Result<DeploymentSummary, Refused> {
+        match request.id {
+            Some(id) => self.dependencies.store.deployment_fetch(id).await?.ok_or_else(|| {
+                Refused::NotFound(format!("there is no deployment {id}; see `lockstep history`"))
+            }),
+            None => self.last_change(request).await,
+        }
+    }
+
     /// The deployment that a rollback without a number means: the live one, else the last release
     /// that succeeded and was not restored away since.
     async fn last_change(&self, request: &RollbackDeployment) -> Result<DeploymentSummary, Refused> {
@@ -78,21 +131,41 @@ impl Inner {
         })
     }
 
-    async fn restore(
+    pub(crate) async fn restore(
         &self,
         by: Actor,
         reason: Option<String>,
         row: &DeploymentSummary,
+        services: &[ServiceName],
     ) -> Result<Making, Refused> {
-        let checkpoints = self.dependencies.store.checkpoint_of(row.id).await?;
-        if checkpoints.is_empty() {
+        let wanted = self.restored(row, services).await?;
+        let request = Request { by, reason, source: Source::default(), accept_no_rollback: true, asks: None };
+        Ok(Making { request, wanted, action: ACTION, idempotency: None, restores: true })
+    }
+
+    /// What served before `row` changed `services`, to serve again; all of them when none is named.
+    async fn restored(&self, row: &DeploymentSummary, services: &[ServiceName]) -> Result<Wanted, Refused> {
+        let taken = self.dependencies.store.checkpoint_of(row.id).await?;
+        let mut taken: BTreeMap<ServiceName, Checkpoint> =
+            taken.into_iter().map(|row| (row.slot.service, row.checkpoint)).collect();
+        if taken.is_empty() {
             return Err(Refused::Conflict(format!("deployment {} changed nothing", row.id)));
         }
-        let checkpoints = checkpoints.into_iter().map(|row| (row.slot.service, row.checkpoint)).collect();
+        for wanted in services {
+            if !taken.contains_key(wanted) {
+                let near = nearest(wanted.as_str(), taken.keys().map(ServiceName::as_str))
+                    .map_or_else(String::new, |near| format!("; did you mean '{near}'"));
+                let known: Vec<&str> = taken.keys().map(ServiceName::as_str).collect();
+                return Err(Refused::NotFound(format!(
+                    "deployment {} took no checkpoint of '{wanted}'{near}; it has: {}",
+                    row.id,
+                    known.join(", ")
+                )));
+            }
+        }
+        taken.retain(|service, _| services.is_empty() || services.contains(service));
         let manifest = self.project(Some(&row.project)).await?;
-        let wish = Wish::Restore { of: row.id, checkpoints };
-        let wanted = self.planned(manifest, row.environment.clone(), wish, true).await?;
-        let request = Request { by, reason, source: Source::default(), accept_no_rollback: true };
-        Ok(Making { request, wanted, action: ACTION, idempotency: None, restores: true })
+        let wish = Wish::Restore { of: row.id, checkpoints: taken };
+        self.planned(manifest, row.environment.clone(), wish, true).await
     }
 }

@@ -20,6 +20,10 @@ pub(crate) async fn repeatedly(inner: Arc<Inner>) {
 
 async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
     let dependencies = &inner.dependencies;
+    if !inner.lease.is_held() {
+        return Ok(());
+    }
+    let elsewhere = inner.elsewhere().await?;
     for (slot, serving, since) in dependencies.store.retirement_list().await? {
         let now = dependencies.clock.now();
         let keep_ms = match &serving.spec.target {
@@ -31,11 +35,12 @@ async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
             .workers()
             .iter()
             .any(|(_, handle)| handle.project == slot.project && handle.environment == slot.environment);
-        if live || now.since_ms(since) < keep_ms {
+        let place = (slot.project.clone(), slot.environment.clone());
+        if live || elsewhere.contains(&place) || now.since_ms(since) < keep_ms {
             continue;
         }
         let key = inner.question("retire");
-        match dependencies.target.retire(&slot, &serving, &key, &*dependencies.host).await {
+        match dependencies.target.retire(&slot, &serving, &key, &inner.host).await {
             Ok(()) => {
                 dependencies.store.retirement_done(&slot, &serving, now).await?;
                 tracing::info!(

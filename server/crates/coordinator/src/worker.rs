@@ -2,7 +2,7 @@
 //! effects of that transaction performed once it is durable. A worker that lost its ownership
 //! stops without another word.
 
-use crate::{Inner, Refused, WorkerHandle, perform::Performer};
+use crate::{Inner, Refused, SetAside, WorkerHandle, perform::Performer};
 use lockstep_engine::{
     Command, Decision, Effect, EffectKey, IllegalEvent, advance, decide,
     port::{Commit, CommitError, CommitTo, StoreError, store::AuditEntry},
@@ -113,6 +113,7 @@ pub(crate) fn spawn(
 
 impl Worker {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>, pending: Vec<Effect>) {
+        let mut lost = self.inner.lease.losses();
         self.performer.resume(&self.state, pending);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -132,6 +133,11 @@ impl Worker {
                     if received == 0 {
                         break;
                     }
+                }
+                _ = lost.changed() => {
+                    let id = self.id;
+                    tracing::warn!(deployment.id = %id, "deployment {id} is let go of: the lease is lost");
+                    break;
                 }
                 _ = ticks.tick(), if retry_at.is_none() => batch.push(Message::silent(Command::Proceed)),
                 () = retry => {}
@@ -162,7 +168,13 @@ impl Worker {
             Err(illegal) => {
                 let id = self.id;
                 tracing::error!(deployment.id = %id, "deployment {id} is set aside: decided what cannot be: {illegal}");
-                self.inner.quarantine(id, true);
+                let set_aside = SetAside {
+                    project: self.state.plan.project.clone(),
+                    environment: self.state.plan.environment.clone(),
+                    phase: Some(self.state.phase),
+                    problem: illegal.to_string(),
+                };
+                self.inner.quarantine(id, set_aside);
                 return Next::End;
             }
         };
@@ -195,6 +207,7 @@ impl Worker {
                     let _ = reply.send(Ok(()));
                 }
                 if finished {
+                    self.performer.stop_late(&self.state, &draft.effects);
                     self.log_end();
                     return Next::End;
                 }

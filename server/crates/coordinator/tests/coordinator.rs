@@ -1,10 +1,10 @@
 //! The coordinator over a store in memory and a target that does as told: queue, rollback, crash
 //! at every commit, lost answers, a full disk, a row that cannot be read.
 
-use lockstep_coordinator::{Coordinator, Dependencies, Refused};
+use lockstep_coordinator::{Coordinator, Dependencies, Lease, Refused, verify};
 use lockstep_engine::{
     Command,
-    port::{Store, store::AuditEntry, store::ManifestRow},
+    port::{Store, store::AuditEntry, store::Claim, store::ManifestRow},
     testing::{actor, digest, manifest, process_spec, service_name},
 };
 use lockstep_model::{
@@ -79,6 +79,12 @@ impl App {
         self.until(id, |state| state.phase.is_final()).await
     }
 
+    async fn keeps_every_promise(&self) {
+        let all = verify::newest(&*self.store, u32::MAX).await.expect("readable");
+        let report = verify::check(&*self.store, &all).await.expect("readable");
+        assert_eq!(report.broken, [], "of {} deployments", report.deployments);
+    }
+
     async fn serves(&self) -> BTreeMap<String, Option<String>> {
         let rows = self.store.serving_list(None, None).await.expect("readable");
         rows.into_iter()
@@ -99,6 +105,7 @@ async fn start(
         target: target.clone(),
         clock: clock.clone(),
         owner: format!("coordinator-{owner}"),
+        lease: Lease { ttl: Lease::TTL, alone: true },
     })
     .await
     .expect("started")
@@ -110,6 +117,7 @@ fn wish(version: &str) -> StartDeployment {
         project: None,
         environment: None,
         services: (0..3).map(|number| (service_name(number), Some(version.clone()))).collect(),
+        order: lockstep_model::deployment::ReleaseOrder::default(),
         source: Source::default(),
         reason: None,
         accept_no_rollback: false,
@@ -165,6 +173,7 @@ async fn an_ended_release_is_restored_by_a_deployment_of_its_own() {
         id,
         project: None,
         environment: None,
+        services: Vec::new(),
         reason: Some("slow".to_owned()),
         idempotency_key: None,
     };
@@ -192,6 +201,7 @@ async fn a_live_release_is_taken_back_by_hand() {
         id: Some(id),
         project: None,
         environment: None,
+        services: Vec::new(),
         reason: None,
         idempotency_key: None,
     };
@@ -244,7 +254,7 @@ async fn the_second_deployment_of_an_environment_waits_supersedes_or_is_refused(
         let third = app.deploy("1.2.0").await.expect("waits");
         assert_eq!(app.load(third).await.phase, Phase::Queued);
         app.target.act("s0000.prepare", Act::Succeed);
-        let cancel = Command::Cancel { by: actor(), reason: None };
+        let cancel = Command::Cancel { by: actor(), reason: None, keep: false };
         app.coordinator.deployment_command(first, cancel, "/deployment/cancel").await.expect("accepted");
         assert_eq!([app.end(second).await.phase, app.end(third).await.phase], expected, "{policy:?}");
     }
@@ -297,6 +307,7 @@ async fn run_with_fault(
         }
     }
     let phase = app.end(second).await.phase;
+    app.keeps_every_promise().await;
     let mut ledger = app.target.ledger();
     ledger.retain(|entry| entry.starts_with("d2/"));
     let journal = app.store.journal(second);
@@ -339,9 +350,11 @@ async fn a_coordinator_that_lost_its_deployment_changes_nothing_any_more() {
     app.target.act("s0000.prepare", Act::Hang);
     let id = app.deploy("1.0.0").await.expect("accepted");
     app.until(id, |state| state.phase == Phase::Running).await;
-    app.store.deployment_claim(id, "somebody else").await.expect("claimed");
+    let late = Timestamp(i64::MAX);
+    let claim = app.store.deployment_claim(id, "somebody else", late).await.expect("answered");
+    assert!(matches!(claim, Claim::Owned(_)), "{claim:?}");
     let before = app.store.journal(id);
-    let cancel = Command::Cancel { by: actor(), reason: None };
+    let cancel = Command::Cancel { by: actor(), reason: None, keep: false };
     let refused = app.coordinator.deployment_command(id, cancel, "/deployment/cancel").await;
     assert!(matches!(refused, Err(Refused::Conflict(_))), "{refused:?}");
     assert_eq!(app.store.journal(id), before);
@@ -368,6 +381,8 @@ async fn one_deployment_that_cannot_be_read_does_not_stop_the_others() {
     app.crash().await;
     assert_eq!(app.end(healthy).await.phase, Phase::Succeeded);
     assert_eq!(app.coordinator.quarantined(), [poisoned]);
+    let report = verify::check(&*app.store, &[poisoned, healthy]).await.expect("readable");
+    assert!(!report.broken.is_empty() && report.broken.iter().all(|(id, _)| *id == poisoned), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,4 +403,211 @@ async fn old_revisions_are_retired_after_their_time_and_not_before() {
     }
     let retired = app.target.ledger().iter().filter(|entry| entry.starts_with("retire")).count();
     assert_eq!(retired, 3);
+}
+
+fn with_queue(policy: QueuePolicy) -> Manifest {
+    let mut shape = manifest(3, &[], &process_spec());
+    for environment in shape.environments.values_mut() {
+        environment.queue = policy;
+    }
+    shape
+}
+
+fn committed_at(version: &str, commit_time: i64) -> StartDeployment {
+    let source = Source { commit_time: Some(Timestamp(commit_time)), ..Source::default() };
+    StartDeployment { source, ..wish(version) }
+}
+
+/// A first deployment that is live until `free` is called.
+async fn occupied(app: &App) -> DeploymentId {
+    app.target.act("s0000.prepare", Act::Hang);
+    let live = app.deploy("1.0.0").await.expect("accepted");
+    app.until(live, |state| state.phase == Phase::Running).await;
+    live
+}
+
+async fn free(app: &App, live: DeploymentId) {
+    app.target.act("s0000.prepare", Act::Succeed);
+    let cancel = Command::Cancel { by: actor(), reason: None, keep: false };
+    app.coordinator.deployment_command(live, cancel, "/deployment/cancel").await.expect("accepted");
+    app.end(live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_commit_begins_first_whoever_asked_first() {
+    let app = App::with(with_queue(QueuePolicy::Fifo)).await;
+    let live = occupied(&app).await;
+    let newer = app.coordinator.deployment_start(actor(), committed_at("1.2.0", 20)).await.expect("waits");
+    let older = app.coordinator.deployment_start(actor(), committed_at("1.1.0", 10)).await.expect("waits");
+    let why = app.coordinator.waits_for(newer).await.expect("it waits");
+    assert!(why.contains(&format!("deployment {live} is live here (running)")), "{why}");
+    free(&app, live).await;
+    let (newer, older) = (app.end(newer).await, app.end(older).await);
+    assert_eq!((newer.phase, older.phase), (Phase::Succeeded, Phase::Succeeded));
+    assert_eq!(app.serves().await, all_serve(Some("1.2.0")), "the newest is what serves in the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_commit_that_comes_late_gives_its_place_to_the_newer_one() {
+    let app = App::with(with_queue(QueuePolicy::Supersede)).await;
+    let live = occupied(&app).await;
+    let newer = app.coordinator.deployment_start(actor(), committed_at("1.2.0", 20)).await.expect("waits");
+    let older = app.coordinator.deployment_start(actor(), committed_at("1.1.0", 10)).await.expect("waits");
+    assert_eq!(app.end(older).await.phase, Phase::Superseded);
+    let by = app.store.journal(older).pop().map(|last| last.event);
+    assert_eq!(by, Some(Event::Superseded { by: newer }));
+    free(&app, live).await;
+    assert_eq!(app.end(newer).await.phase, Phase::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_superseded_stays_so_when_the_coordinator_dies_right_after_the_newer_was_made() {
+    let mut app = App::with(with_queue(QueuePolicy::Supersede)).await;
+    let live = occupied(&app).await;
+    let older = app.deploy("1.1.0").await.expect("waits");
+    app.until(older, |state| state.phase == Phase::Queued).await;
+    let newer = app.deploy("1.2.0").await.expect("waits");
+    app.crash().await;
+    free(&app, live).await;
+    assert_eq!(app.end(older).await.phase, Phase::Superseded);
+    assert_eq!(app.end(newer).await.phase, Phase::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_begins_also_where_restrictions_cannot_be_read() {
+    let app = App::demo().await;
+    let first = app.deploy("1.0.0").await.expect("accepted");
+    app.end(first).await;
+    let live = occupied(&app).await;
+    let waiting = app.deploy("1.1.0").await.expect("waits");
+    let request = RollbackDeployment {
+        services: Vec::new(),
+        id: Some(first),
+        project: None,
+        environment: None,
+        reason: None,
+        idempotency_key: None,
+    };
+    let restore = app.coordinator.deployment_rollback(actor(), request).await.expect("waits");
+    app.store.restrictions_unreadable(true);
+    free(&app, live).await;
+    assert_eq!(app.end(restore).await.phase, Phase::Succeeded);
+    assert_eq!(app.load(waiting).await.phase, Phase::Queued, "nothing fails open");
+    let why = app.coordinator.waits_for(waiting).await.expect("it waits");
+    assert!(why.contains("cannot be read"), "{why}");
+    app.store.restrictions_unreadable(false);
+    assert_eq!(app.end(waiting).await.phase, Phase::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_keeps_its_environment_closed_and_everybody_is_told_why() {
+    let mut app = App::demo().await;
+    let live = occupied(&app).await;
+    let waiting = app.deploy("1.1.0").await.expect("waits");
+    app.store.damage(live);
+    app.target.act("s0000.prepare", Act::Succeed);
+    app.crash().await;
+    // Longer than it takes until it is tried again.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(app.load(waiting).await.phase, Phase::Queued);
+    let why = app.coordinator.waits_for(waiting).await.expect("it waits");
+    let refused = app.deploy("1.2.0").await.expect_err("closed").to_string();
+    for said in [why, refused] {
+        assert!(said.contains(&format!("deployment {live} cannot be read")), "{said}");
+    }
+    let cancel = Command::Cancel { by: actor(), reason: None, keep: false };
+    let refused = app.coordinator.deployment_command(live, cancel, "/deployment/cancel").await;
+    let said = refused.expect_err("it cannot be read").to_string();
+    assert!(said.contains("set aside") && !said.contains("has ended"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_lost_again_and_again_is_begun_three_times_and_then_taken_back() {
+    let app = App::demo().await;
+    app.target.act("s0000.shift", Act::Lose);
+    let id = app.deploy("1.0.0").await.expect("accepted");
+    let state = app.end(id).await;
+    assert_eq!(state.phase, Phase::RolledBack);
+    assert!(state.failure.is_some_and(|failure| failure.reason.contains("begun 3 times")));
+    let of_shift = format!("d{id}/s0000.shift/");
+    let ledger = app.target.ledger();
+    let tries: Vec<&String> = ledger.iter().filter(|entry| entry.starts_with(&of_shift)).collect();
+    assert_eq!(tries, [&format!("{of_shift}1/"), &format!("{of_shift}2/"), &format!("{of_shift}3/")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_asked_what_became_of_a_lost_step_and_an_operator_where_it_cannot_tell() {
+    let mut shape = manifest(1, &[], &process_spec());
+    for environment in shape.environments.values_mut() {
+        environment.on_unknown = Some(lockstep_model::manifest::OnUnknown::Probe);
+    }
+    let one = |version: &str| StartDeployment {
+        services: BTreeMap::from([(service_name(0), Some(version.parse().expect("valid")))]),
+        ..wish(version)
+    };
+    let mut app = App::with(shape).await;
+    app.target.act("s0000.shift", Act::Lose);
+    let found = app.coordinator.deployment_start(actor(), one("1.0.0")).await.expect("accepted");
+    assert_eq!(app.end(found).await.phase, Phase::Succeeded, "the target says that it is done");
+    assert_eq!(app.serves().await.remove("s0000"), Some(Some("1.0.0".to_owned())));
+
+    app.target.act("probe s0000.shift", Act::Lose);
+    let asked = app.coordinator.deployment_start(actor(), one("1.1.0")).await.expect("accepted");
+    let state = app.until(asked, |state| state.phase == Phase::NeedsOperator).await;
+    assert!(state.asks_forward());
+    app.crash().await;
+    let state = app.load(asked).await;
+    assert!(state.operator_reason.is_some_and(|reason| reason.contains("nobody knows how it ended")));
+    app.target.act("s0000.shift", Act::Succeed);
+    let step = "s0000.shift".parse().expect("valid");
+    let retry = Command::RetryStep { step, by: actor() };
+    app.coordinator.deployment_command(asked, retry, "/deployment/retry").await.expect("accepted");
+    assert_eq!(app.end(asked).await.phase, Phase::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_hangs_is_not_given_its_whole_limit_again_by_the_next_coordinator() {
+    let mut app = App::demo().await;
+    app.target.act("s0000.prepare", Act::Hang);
+    let id = app.deploy("1.0.0").await.expect("accepted");
+    app.until(id, |state| state.steps.iter().any(|step| step.attempt > 0)).await;
+    app.until(id, |state| state.phase == Phase::Running).await;
+    // The limit of a step is 60 s.
+    app.clock.advance_ms(55_000);
+    app.crash().await;
+    let taken_up = tokio::time::Instant::now();
+    app.until(id, |state| state.failure.is_some()).await;
+    assert!(taken_up.elapsed() < Duration::from_secs(10), "{:?}", taken_up.elapsed());
+    assert_eq!(app.end(id).await.phase, Phase::RolledBack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_says_no_and_has_it_all_the_same_is_believed_by_what_it_has() {
+    for fails in [false, true] {
+        let undisturbed = run_with_fault(None, fails).await;
+        for number in 1..16 {
+            let app = App::demo().await;
+            let first = app.deploy("1.0.0").await.expect("accepted");
+            app.end(first).await;
+            if fails {
+                app.target.act("s0001.verify", Act::Fail);
+            }
+            let at = app.store.commits() + number;
+            app.store.fail(at, Fault::LostAnswer);
+            let keyed = StartDeployment { idempotency_key: Some("once".to_owned()), ..wish("1.1.0") };
+            let second = match app.coordinator.deployment_start(actor(), keyed.clone()).await {
+                Ok(id) => id,
+                // It is there all the same: asking again with the same key finds it.
+                Err(Refused::Store(_)) if number == 1 => {
+                    app.coordinator.deployment_start(actor(), keyed).await.expect("found")
+                }
+                Err(refused) => panic!("{refused}"),
+            };
+            app.until(second, |state| state.phase != Phase::Queued).await;
+            let phase = app.end(second).await.phase;
+            assert_eq!((phase, app.serves().await), undisturbed, "commit {number}, failing: {fails}");
+            let broken = lockstep_engine::verify::verify(&app.store.journal(second));
+            assert_eq!(broken, [], "commit {number}, failing: {fails}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Commands: everything that can be asked of a deployment, and what came of its effects.
 
 use lockstep_model::{
-    Attempt, DeploymentId,
-    deployment::{Actor, Resolution},
+    Attempt, DeploymentId, ServiceName, StepId,
+    deployment::{Actor, Failure, Resolution},
+    event::Finding,
     health::Evidence,
     plan::Checkpoint,
 };
@@ -39,15 +40,84 @@ pub enum Command {
         /// What came of it.
         outcome: UndoOutcome,
     },
+    /// Something outside its steps shows that the release is broken.
+    Fail {
+        /// What.
+        failure: Failure,
+    },
+    /// What a target says of an attempt that nobody knows the end of.
+    FinishProbe {
+        /// Which step.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// What it says.
+        finding: Finding,
+    },
+    /// Somebody has nothing more begun until they say so.
+    Pause {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Somebody lets a paused one go on.
+    Resume {
+        /// Who.
+        by: Actor,
+    },
+    /// Somebody leaves a step out.
+    SkipStep {
+        /// Which, as people call it.
+        step: StepId,
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// Somebody has a step tried again that failed, or that runs and seems to hang.
+    RetryStep {
+        /// Which, as people call it.
+        step: StepId,
+        /// Who.
+        by: Actor,
+    },
+    /// Somebody has every step of a service tried again that failed or is unknown.
+    RetryService {
+        /// Which service.
+        service: ServiceName,
+        /// Who.
+        by: Actor,
+    },
+    /// Somebody keeps the new version of a service as it is: what only looks is left out.
+    KeepService {
+        /// Which service.
+        service: ServiceName,
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: String,
+    },
     /// Somebody ends it; what it changed goes back and it counts as cancelled.
     Cancel {
         /// Who.
         by: Actor,
         /// Why, in their words.
         reason: Option<String>,
+        /// Services whose new version has all the traffic keep it.
+        keep: bool,
     },
     /// Somebody takes it back; it counts as rolled back.
     TakeBack {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Somebody takes single services of it back, with what needs them; the others go on.
+    TakeBackServices {
+        /// Which.
+        services: Vec<ServiceName>,
         /// Who.
         by: Actor,
         /// Why, in their words.
@@ -96,6 +166,11 @@ pub enum StepOutcome {
     },
     /// It was stopped or lost, and nobody knows how far it came.
     Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// It was to be stopped and nobody confirms that: it may go on. It is not tried again by itself.
+    NotStopped {
         /// Why.
         reason: String,
     },

@@ -2,17 +2,23 @@
 //! next state from an event, live and on recovery alike. One file per transition.
 
 mod apply;
+mod by_service;
 mod cancel;
+mod fail;
 mod finish;
+mod part;
+mod pause;
 mod proceed;
 mod resolve;
 mod retry_undo;
 mod start;
+mod steer;
+mod unknown;
 
 use crate::{command::Command, effect::Effect};
 use lockstep_model::{
-    Timestamp,
-    deployment::{Deployment, Phase},
+    ServiceName, StepId, Timestamp,
+    deployment::{Deployment, Phase, StepState},
     event::Event,
 };
 
@@ -69,6 +75,78 @@ pub enum Refusal {
         /// Where it stands.
         phase: Phase,
     },
+    /// It is paused.
+    #[error("the deployment is paused already; `lockstep resume` lets it go on")]
+    AlreadyPaused,
+    /// It is not paused.
+    #[error("the deployment is not paused: it is {phase}")]
+    NotPaused {
+        /// Where it stands.
+        phase: Phase,
+    },
+    /// There is no undo to try again.
+    #[error(
+        "nothing was taken back yet, so there is no undo to try again; \
+         use `lockstep retry`, `skip`, `rollback`, `cancel` or `resolve`"
+    )]
+    NothingWentBack,
+    /// Steps still run.
+    #[error("steps are still running ({running}); say how it ended once they have come to their end")]
+    StepsRun {
+        /// Which.
+        running: String,
+    },
+    /// There is no such step.
+    #[error("the deployment has no step '{step}'{hint}")]
+    NoSuchStep {
+        /// What was given.
+        step: StepId,
+        /// The nearest, when there is one.
+        hint: String,
+    },
+    /// There is no such service.
+    #[error("the deployment does not change '{service}'{hint}")]
+    NoSuchService {
+        /// What was given.
+        service: ServiceName,
+        /// The nearest, when there is one.
+        hint: String,
+    },
+    /// No step of the service is where this is possible.
+    #[error("{service}: {what}")]
+    NothingOfService {
+        /// Which.
+        service: ServiceName,
+        /// Why.
+        what: &'static str,
+    },
+    /// All of the services go back, or are back.
+    #[error("what was named is being taken back already, or is back; `lockstep status` shows how far it is")]
+    TakenBackAlready,
+    /// The service was taken back by itself.
+    #[error("{service} was taken back out of this release; deploy it again when the release has ended")]
+    TakenBack {
+        /// Which.
+        service: ServiceName,
+    },
+    /// The step cannot be left out.
+    #[error("{step} cannot be skipped: {why}")]
+    StepIsNeeded {
+        /// Which.
+        step: StepId,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The step is not where this is possible.
+    #[error("{step} is {}; {what}", .state.word())]
+    StepState {
+        /// Which.
+        step: StepId,
+        /// Where it stands.
+        state: StepState,
+        /// Where it would be possible.
+        what: &'static str,
+    },
     /// A restore cannot itself be taken back.
     #[error("a rollback is never rolled back; deploy the version that you want instead")]
     IsRestore,
@@ -90,8 +168,19 @@ pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<De
         Command::Supersede { by } => start::supersede(state, by),
         Command::FinishStep { step, attempt, outcome } => Ok(finish::step(state, step, attempt, outcome)),
         Command::FinishUndo { step, attempt, outcome } => Ok(finish::undo(state, step, attempt, outcome)),
-        Command::Cancel { by, reason } => cancel::cancel(state, by, reason),
+        Command::Fail { failure } => fail::fail(state, failure),
+        Command::FinishProbe { step, attempt, finding } => Ok(finish::probe(state, step, attempt, finding)),
+        Command::Pause { by, reason } => pause::pause(state, by, reason),
+        Command::Resume { by } => pause::resume(state, by),
+        Command::SkipStep { step, by, reason } => steer::skip(state, step, by, reason),
+        Command::RetryStep { step, by } => steer::retry(state, step, by),
+        Command::RetryService { service, by } => by_service::retry(state, &service, &by),
+        Command::KeepService { service, by, reason } => by_service::keep(state, &service, &by, &reason),
+        Command::Cancel { by, reason, keep } => cancel::cancel(state, by, reason, keep),
         Command::TakeBack { by, reason } => cancel::take_back(state, &by, reason.as_deref()),
+        Command::TakeBackServices { services, by, reason } => {
+            part::take_back(state, &services, &by, reason.as_deref())
+        }
         Command::RetryUndo { by } => retry_undo::retry_undo(state, by),
         Command::Resolve { by, outcome, reason } => resolve::resolve(state, by, outcome, reason),
         Command::Proceed => Ok(proceed::proceed(state, now)),

@@ -23,6 +23,13 @@ pub enum Effect {
         /// Which try.
         attempt: Attempt,
     },
+    /// Ask the target what became of an attempt that nobody knows the end of.
+    ProbeStep {
+        /// Which.
+        step: u32,
+        /// Which try.
+        attempt: Attempt,
+    },
     /// Make the checkpoint serve again, as far as this step changed it.
     UndoStep {
         /// Which.
@@ -43,6 +50,7 @@ impl Effect {
         EffectKey(match self {
             Self::RunStep { step, attempt } => format!("run/{step}/{attempt}"),
             Self::StopStep { step, attempt } => format!("stop/{step}/{attempt}"),
+            Self::ProbeStep { step, attempt } => format!("probe/{step}/{attempt}"),
             Self::UndoStep { step, attempt } => format!("undo/{step}/{attempt}"),
         })
     }

@@ -8,15 +8,21 @@
 pub mod command;
 pub mod deployment;
 pub mod effect;
+pub mod foresee;
 pub mod plan;
 pub mod port;
+pub mod promotion;
+pub mod queue;
+pub mod restriction;
 pub mod rollback;
 pub mod rows;
 pub mod search;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod verify;
 pub mod view;
 
 pub use command::{Command, StepOutcome, UndoOutcome};
 pub use deployment::{Decision, IllegalEvent, Refusal, advance, apply, decide, replay};
 pub use effect::{Effect, EffectKey};
+pub use foresee::foresee;

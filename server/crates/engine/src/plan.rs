@@ -2,12 +2,16 @@
 //! trouble. Never looks at the world itself: what it must know comes in [`PlanInput`].
 
 mod graph;
+mod restoring;
 mod steps;
+mod warnings;
+
+pub use steps::{canary_step, watch_ms};
 
 use lockstep_model::{
     Digest, EnvironmentName, ProjectName, ServiceName, Version,
-    manifest::{Condition, Manifest, SERVICES_MAX, Service, ServiceSpec, Strategy, Target},
-    plan::{Checkpoint, DeploymentKind, Goal, Plan, PlanWarning, PlannedService, Serving, StepKind, Undo},
+    manifest::{Manifest, OnUnknown, PRODUCTION, SERVICES_MAX, Service, ServiceSpec, Target},
+    plan::{Checkpoint, DeploymentKind, Goal, Plan, PlanWarning, PlannedService, Serving},
     template::{self, Vars},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -198,7 +202,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
     let environment = environment(input)?;
     let mut services = match &input.wish {
         Wish::Release(_) => release_services(input)?,
-        Wish::Restore { checkpoints, .. } => restore_services(input, checkpoints)?,
+        Wish::Restore { checkpoints, .. } => restoring::services(input, checkpoints)?,
     };
     if services.is_empty() {
         return Err(PlanRefusal::Nothing { environment: input.environment.clone() });
@@ -208,11 +212,16 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
     }
     let outside = outside_dependants(input, &services);
     let mut warnings = Vec::new();
+    if matches!(input.wish, Wish::Restore { .. }) {
+        warnings.extend(restoring::beside(input, &services));
+    }
     connect(input, &mut services, &mut warnings)?;
     let services = graph::order(services)?;
     let restoring = matches!(input.wish, Wish::Restore { .. });
-    let steps = steps::steps(&services, restoring);
-    warnings.extend(step_warnings(input, &services, &steps, environment.require_rollback)?);
+    let strict = input.environment.as_str().eq_ignore_ascii_case(PRODUCTION);
+    let on_unknown = environment.on_unknown.or(strict.then_some(OnUnknown::Ask));
+    let steps = steps::steps(&services, restoring, on_unknown);
+    warnings.extend(warnings::warnings(input, &services, &steps, environment.require_rollback)?);
     Ok(Plan {
         project: input.manifest.project.clone(),
         environment: input.environment.clone(),
@@ -317,37 +326,6 @@ fn release_services(input: &PlanInput<'_>) -> Result<Vec<PlannedService>, PlanRe
     Ok(services)
 }
 
-fn restore_services(
-    input: &PlanInput<'_>,
-    checkpoints: &BTreeMap<ServiceName, Checkpoint>,
-) -> Result<Vec<PlannedService>, PlanRefusal> {
-    let mut services = Vec::with_capacity(checkpoints.len());
-    for (name, checkpoint) in checkpoints {
-        let from = input.serving.get(name).cloned();
-        let declared = input.manifest.services.get(name);
-        let spec = checkpoint
-            .serving
-            .as_ref()
-            .map(|serving| serving.spec.clone())
-            .or_else(|| from.as_ref().map(|serving| serving.spec.clone()))
-            .or_else(|| declared.and_then(|service| service.environments.get(input.environment)).cloned())
-            .ok_or_else(|| PlanRefusal::NoTarget {
-                service: name.clone(),
-                environment: input.environment.clone(),
-            })?;
-        services.push(PlannedService {
-            service: name.clone(),
-            team: declared.and_then(|service| service.team.clone()),
-            from,
-            artifact: checkpoint.serving.as_ref().and_then(|serving| serving.artifact.clone()),
-            goal: Goal::Checkpoint { checkpoint: checkpoint.clone() },
-            spec,
-            depends_on: Vec::new(),
-        });
-    }
-    Ok(services)
-}
-
 /// Fills in `depends_on`, and appends dependencies that stand outside the release.
 fn connect(
     input: &PlanInput<'_>,
@@ -429,60 +407,6 @@ fn outside_dependants(input: &PlanInput<'_>, services: &[PlannedService]) -> Vec
         })
         .map(|(name, _)| name.clone())
         .collect()
-}
-
-fn step_warnings(
-    input: &PlanInput<'_>,
-    services: &[PlannedService],
-    steps: &[lockstep_model::plan::PlannedStep],
-    require_rollback: bool,
-) -> Result<Vec<PlanWarning>, PlanRefusal> {
-    let mut warnings = Vec::new();
-    if matches!(input.wish, Wish::Restore { .. }) {
-        return Ok(warnings);
-    }
-    for step in steps {
-        let service = &services[step.service as usize];
-        let mut warn = |message: String| {
-            warnings.push(PlanWarning { service: Some(service.service.clone()), message });
-        };
-        match (&step.undo, step.kind) {
-            (Undo::Impossible { why }, _) if require_rollback && !input.accept_no_rollback => {
-                return Err(PlanRefusal::NoRollback {
-                    service: service.service.clone(),
-                    environment: input.environment.clone(),
-                    why: why.clone(),
-                });
-            }
-            (Undo::Impossible { why }, _) => {
-                warn(format!("{} cannot be taken back: {why}", service.service));
-            }
-            (_, StepKind::Shift | StepKind::Replace) if service.from.is_none() => {
-                warn(format!("first deployment of {}: taken back means not deployed", service.service));
-            }
-            (_, StepKind::Replace) if matches!(service.spec.target, Target::Process(_)) => {
-                warn(format!(
-                    "{} is replaced in place: nobody serves between the end of {} and the start of the new version",
-                    service.service,
-                    service.from.as_ref().map_or("nothing", |serving| serving.version.as_str()),
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(warnings)
-}
-
-/// Whether `condition` of a dependency is met by its step of kind `kind` under `strategy`.
-pub(crate) const fn gate_kind(strategy: Strategy, condition: Condition, verified: bool) -> StepKind {
-    match (strategy, condition, verified) {
-        (Strategy::BlueGreen, Condition::Started, _) => StepKind::Prepare,
-        (Strategy::BlueGreen, Condition::Healthy, _) => StepKind::Shift,
-        (Strategy::Recreate, Condition::Started, _) | (Strategy::Recreate, Condition::Healthy, false) => {
-            StepKind::Replace
-        }
-        (Strategy::Recreate, Condition::Healthy, true) => StepKind::Verify,
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@ pub mod clock;
 pub mod host;
 pub mod identity;
 pub mod logs;
+pub mod script;
 pub mod store;
 pub mod target;
 
 pub use clock::Clock;
-pub use host::{Host, HostError, HostOrder};
+pub use host::{Host, HostCancel, HostError, HostOrder, Stopped};
 pub use identity::IdentityStore;
 pub use logs::{CheckRow, LogPart, LogRow, LogStore};
+pub use script::{Reported, ScriptStore};
 pub use store::{Commit, CommitError, CommitTo, Committed, Rows, Store, StoreError};
 pub use target::{Job, Observation, Target};

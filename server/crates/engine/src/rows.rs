@@ -3,14 +3,15 @@
 
 use crate::{
     port::store::{CheckpointRow, Rows, ServingRow, StepRow},
-    view,
+    restriction, view,
 };
 use lockstep_model::{
     Attempt, DeploymentId, RevisionId, Timestamp,
     deployment::{Deployment, Resolution, StepState},
-    event::{Envelope, Event},
+    event::{Envelope, Event, Finding},
     gateway::Slot,
-    plan::{Goal, PlannedService, Serving, StepKind},
+    plan::{Goal, PlannedService, Serving},
+    restriction::Restriction,
 };
 use std::collections::BTreeSet;
 
@@ -34,11 +35,22 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
     let mut steps = BTreeSet::new();
     let mut serving = Vec::new();
     let mut checkpoints = Vec::new();
+    let mut holds = Vec::new();
     for envelope in events {
+        let hold = restriction::hold_after(state, &envelope.event, envelope.at);
+        holds.extend(hold.map(|hold| Restriction { deployment: Some(id), ..hold }));
         match &envelope.event {
             Event::StepStarted { step, .. }
             | Event::StepFailed { step, .. }
             | Event::StepUnknown { step, .. }
+            | Event::ProbeStarted { step, .. }
+            | Event::ProbeFinished {
+                step,
+                finding: Finding::NotDone { .. } | Finding::CannotTell { .. },
+                ..
+            }
+            | Event::StepSkipped { step, .. }
+            | Event::StepRetried { step, .. }
             | Event::UndoStarted { step, .. }
             | Event::UndoFailed { step, .. } => {
                 steps.insert(*step);
@@ -49,15 +61,15 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
                     let slot = slot(state, *step);
                     checkpoints.push(CheckpointRow { slot, checkpoint: checkpoint.clone(), at: envelope.at });
                 }
-                if gives_traffic(state, *step) {
-                    let service = &state.plan.services[state.plan.steps[*step as usize].service as usize];
-                    let slot = slot(state, *step);
-                    serving.push(ServingRow { slot, serving: wanted(service, id), since: envelope.at });
-                }
+                serving.extend(now_serves(id, state, *step, envelope.at));
+            }
+            Event::ProbeFinished { step, finding: Finding::Done { .. }, .. } => {
+                steps.insert(*step);
+                serving.extend(now_serves(id, state, *step, envelope.at));
             }
             Event::UndoSucceeded { step, .. } => {
                 steps.insert(*step);
-                if gives_traffic(state, *step) {
+                if takes_back_serving(state, *step) {
                     let service = state.plan.steps[*step as usize].service;
                     let before = state.checkpoints.get(&service).and_then(|c| c.serving.clone());
                     serving.push(ServingRow {
@@ -75,10 +87,22 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             | Event::Cancelled
             | Event::Superseded { .. }
             | Event::Failed => {
-                let skipped = (0u32..).zip(&state.steps).filter(|(_, s)| s.state == StepState::Skipped);
-                steps.extend(skipped.map(|(step, _)| step));
+                // Those that waited, and those that were to be tried again.
+                let ended = (0u32..).zip(&state.steps).filter(|(_, status)| {
+                    matches!(status.state, StepState::Skipped | StepState::Unknown | StepState::Running)
+                });
+                steps.extend(ended.map(|(step, _)| step));
+            }
+            Event::TakeBackRequested { services, .. } => {
+                let planned = (0u32..).zip(&state.plan.steps);
+                steps
+                    .extend(planned.filter(|(_, one)| services.contains(&one.service)).map(|(step, _)| step));
             }
             Event::Started
+            | Event::TakeBackPlanned { .. }
+            | Event::TakenBack
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::RollbackPlanned { .. }
             | Event::OperatorNeeded { .. }
             | Event::ReleaseCommitted
@@ -96,7 +120,15 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             .collect(),
         serving,
         checkpoints,
+        holds,
     }
+}
+
+/// What serves once a step is done.
+fn now_serves(id: DeploymentId, state: &Deployment, step: u32, since: Timestamp) -> Option<ServingRow> {
+    let service = &state.plan.services[state.plan.steps[step as usize].service as usize];
+    let row = || ServingRow { slot: slot(state, step), serving: wanted(service, id), since };
+    state.plan.steps[step as usize].gives_all_traffic().then(row)
 }
 
 /// What serves by an operator's word, where Lockstep does not know: the services whose change was
@@ -124,14 +156,16 @@ fn said_to_serve(
 }
 
 fn gives_traffic(state: &Deployment, step: u32) -> bool {
-    match state.plan.steps[step as usize].kind {
-        StepKind::Shift | StepKind::Replace => true,
-        StepKind::Precondition
-        | StepKind::Preflight
-        | StepKind::Prepare
-        | StepKind::Verify
-        | StepKind::Watch => false,
-    }
+    state.plan.steps[step as usize].kind.gives_traffic()
+}
+
+/// Whether its undo changes what is known to serve. A canary's share was never all, so its undo only
+/// tells something new where another revision had the traffic than was known.
+fn takes_back_serving(state: &Deployment, step: u32) -> bool {
+    let planned = &state.plan.steps[step as usize];
+    let known = state.plan.services[planned.service as usize].from.as_ref().map(|from| &from.revision);
+    let seen = state.checkpoints.get(&planned.service).map(|seen| seen.serving.as_ref().map(|s| &s.revision));
+    planned.gives_all_traffic() || planned.kind.gives_traffic() && seen.is_some_and(|seen| seen != known)
 }
 
 fn slot(state: &Deployment, step: u32) -> Slot {

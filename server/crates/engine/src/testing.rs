@@ -9,10 +9,11 @@ use crate::{
 use lockstep_model::{
     Digest, EnvironmentName, Seq, ServiceName, Timestamp,
     deployment::{Actor, Deployment, Failure, Phase, Request, Source, StepState},
-    event::{Envelope, Event},
+    event::{Envelope, Event, Finding},
     manifest::{
-        CommandTarget, Condition, DegradedPolicy, Environment, Manifest, ProcessTarget, QueuePolicy,
-        RestartBudget, RollbackScope, RollbackSpec, Service, ServiceSpec, Strategy, Target,
+        Canary, CanaryStep, CommandTarget, Condition, DegradedPolicy, Environment, GatewaySpec, Manifest,
+        OnUnknownSpec, ProcessTarget, QueuePolicy, RestartBudget, RollbackScope, RollbackSpec, Service,
+        ServiceSpec, Strategy, Target,
     },
     plan::{Checkpoint, Serving},
 };
@@ -21,6 +22,10 @@ use std::{collections::BTreeMap, sync::Arc};
 /// All final phases.
 pub const FINAL_PHASES: [Phase; 5] =
     [Phase::Succeeded, Phase::RolledBack, Phase::Failed, Phase::Cancelled, Phase::Superseded];
+
+/// Decisions that a deployment is asked for, for each of its steps, before it is said that it never comes
+/// to rest. The longest stories of the tests need a tenth of it.
+const DECISIONS_PER_STEP_MAX: usize = 200;
 
 /// The environment of all test manifests.
 pub fn staging() -> EnvironmentName {
@@ -66,9 +71,35 @@ pub fn process_spec() -> ServiceSpec {
             scope: RollbackScope::Release,
             with: Vec::new(),
             compatible_with_previous: false,
+            hold_version: true,
             max_duration_ms: 120_000,
+            guard_ms: lockstep_model::manifest::GUARD_MS,
         },
+        service_timeout_ms: None,
+        on_unknown: OnUnknownSpec::default(),
     }
+}
+
+/// A process behind a gateway that gets its traffic by these weights, each watched, the one before the
+/// last verified as well.
+pub fn canary_spec(weights: &[u32]) -> ServiceSpec {
+    let mut spec = process_spec();
+    if let Target::Process(process) = &mut spec.target {
+        process.gateway = Some(GatewaySpec {
+            listen: "127.0.0.1:1".to_owned(),
+            host: None,
+            preview: None,
+            drain_timeout_ms: 0,
+        });
+    }
+    let step = |(place, weight): (usize, &u32)| CanaryStep {
+        weight: *weight,
+        bake_ms: 1_000,
+        verify: if place + 2 == weights.len() { vec!["smoke".to_owned()] } else { Vec::new() },
+    };
+    let steps = weights.iter().enumerate().map(step).collect();
+    spec.strategy = Strategy::Canary(Canary { steps, sticky: None });
+    spec
 }
 
 /// A command that does nothing and can be undone.
@@ -109,6 +140,9 @@ pub fn manifest(count: usize, edges: &[(usize, usize)], spec: &ServiceSpec) -> M
         max_parallel: 64,
         deployment_timeout_ms: 900_000,
         require_rollback: false,
+        freeze: Vec::new(),
+        promotion: None,
+        on_unknown: None,
     };
     Manifest {
         project: "shop".parse().expect("valid"),
@@ -143,6 +177,7 @@ pub struct Story {
     journal: Vec<Envelope>,
     pending: Vec<Effect>,
     now: Timestamp,
+    decisions: usize,
 }
 
 impl Story {
@@ -169,13 +204,18 @@ impl Story {
             accept_no_rollback: true,
         })
         .expect("a plan");
-        let request =
-            Request { by: actor(), reason: None, source: Source::default(), accept_no_rollback: true };
+        let request = Request {
+            by: actor(),
+            reason: None,
+            source: Source::default(),
+            accept_no_rollback: true,
+            asks: None,
+        };
         let now = Timestamp(1_000);
         let first =
             Envelope { seq: Seq(1), at: now, event: Event::Requested { request, plan: Arc::new(plan) } };
         let state = replay([first.clone()]).expect("a first event");
-        Self { state, journal: vec![first], pending: Vec::new(), now }
+        Self { state, journal: vec![first], pending: Vec::new(), now, decisions: 0 }
     }
 
     /// `count` services, each depending on the one before; all serve 0.9.0.
@@ -238,13 +278,16 @@ impl Story {
     /// Tells the deployment something, and then to proceed as far as it can.
     ///
     /// # Panics
-    /// When it refuses.
+    /// When it refuses, or never comes to rest.
     pub fn tell(&mut self, command: Command) {
         self.decide(command);
         while self.decide(Command::Proceed) {}
     }
 
     fn decide(&mut self, command: Command) -> bool {
+        self.decisions += 1;
+        let most = DECISIONS_PER_STEP_MAX * self.state.steps.len().max(1);
+        assert!(self.decisions <= most, "it never comes to rest: {:?}", self.journal.last());
         let decision = decide(&self.state, command, self.now).expect("no refusal");
         let something = !decision.is_nothing();
         for event in decision.events {
@@ -271,11 +314,21 @@ impl Story {
                 self.pending.retain(|pending| *pending != Effect::RunStep { step, attempt });
                 self.tell(Command::FinishStep { step, attempt, outcome });
             }
+            Effect::ProbeStep { step, attempt } => {
+                let finding = Finding::Done { evidence: Vec::new() };
+                self.tell(Command::FinishProbe { step, attempt, finding });
+            }
             Effect::UndoStep { step, attempt } => {
                 let outcome = UndoOutcome::Undone { evidence: Vec::new() };
                 self.tell(Command::FinishUndo { step, attempt, outcome });
             }
         }
+    }
+
+    /// Answers one undo with what is told.
+    pub fn answer_undo(&mut self, effect: Effect, told: Command) {
+        self.pending.retain(|pending| *pending != effect);
+        self.tell(told);
     }
 
     /// A good outcome of an effect, with the checkpoint that a preflight takes.
@@ -287,7 +340,7 @@ impl Story {
                 (planned.kind == lockstep_model::plan::StepKind::Preflight)
                     .then(|| Checkpoint { serving: service.from.clone() })
             }
-            Effect::StopStep { .. } | Effect::UndoStep { .. } => None,
+            Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => None,
         };
         StepOutcome::Succeeded { evidence: Vec::new(), checkpoint }
     }
@@ -335,14 +388,19 @@ impl Story {
 /// Never.
 pub fn in_phase(phase: Phase) -> Deployment {
     let story = Story::chain(1);
-    let failure = || Failure { step: None, service: None, version: None, reason: "test".to_owned() };
+    let failure =
+        || Failure { step: None, service: None, version: None, reason: "test".to_owned(), by: None };
     let running = |story: Story| story.event(Event::Started);
+    let paused = || Event::Paused { by: actor(), reason: None };
     let back = |story: Story| running(story).event(Event::FailureDetected { failure: failure() });
     let story = match phase {
         Phase::Queued => story,
         Phase::Running => running(story),
+        Phase::Paused => running(story).event(paused()),
         Phase::RollingBack => back(story),
-        Phase::NeedsOperator => back(story).event(Event::OperatorNeeded { reason: "test".to_owned() }),
+        Phase::NeedsOperator => {
+            back(story).event(Event::OperatorNeeded { reason: "test".to_owned(), failure: None })
+        }
         Phase::Succeeded => running(story).event(Event::ReleaseCommitted),
         Phase::RolledBack => back(story).event(Event::RolledBack),
         Phase::Failed => back(story).event(Event::Failed),

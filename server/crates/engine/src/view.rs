@@ -1,9 +1,11 @@
 //! Views of a deployment and of a plan, made from the state alone.
 
+mod rollback;
+
 use lockstep_model::{
-    DeploymentId, ServiceName, StepId,
-    deployment::{Deployment, StepState},
-    plan::{DeploymentKind, Goal, Plan, PlannedService, StepKind},
+    DeploymentId, ServiceName, StepId, Timestamp,
+    deployment::{Deployment, Ending, StepState, StepStatus},
+    plan::{DeploymentKind, Goal, Plan, PlannedService, PlannedStep, StepKind},
     view::{
         CheckpointView, DeploymentDetail, DeploymentSummary, Expected, OutsideView, PlanView, PlannedChange,
         PlannedStepView, ServiceChange, ServiceProgress, StepView,
@@ -14,10 +16,25 @@ use lockstep_model::{
 pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
     let plan = &state.plan;
     let mut tallies = vec![Tally::default(); plan.services.len()];
+    // While it goes forward, and when it succeeded, a skipped step is one that an operator left out.
+    let left_out = state.ending.is_none();
+    let is_taken_back = state.part.as_ref().is_some_and(|part| part.is_back);
     for (planned, status) in plan.steps.iter().zip(&state.steps) {
-        tallies[planned.service as usize].count(planned.kind, status.state);
+        let left_out = left_out && status.state == StepState::Skipped;
+        if !left_out {
+            tallies[planned.service as usize].count(planned.kind, status.state);
+        }
     }
-    let done = state.steps.iter().filter(|status| status.state == StepState::Succeeded).count();
+    let done = state
+        .steps
+        .iter()
+        .zip(&plan.steps)
+        .filter(|(status, planned)| {
+            status.state == StepState::Succeeded
+                || (left_out && status.state == StepState::Skipped)
+                || (is_taken_back && state.is_in_part(planned.service))
+        })
+        .count();
     DeploymentSummary {
         id,
         project: plan.project.clone(),
@@ -31,14 +48,16 @@ pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
             .services
             .iter()
             .zip(tallies)
-            .filter(|(service, _)| service.is_changed())
-            .map(|(service, tally)| change(service, tally, state))
+            .zip(0u32..)
+            .filter(|((service, _), _)| service.is_changed())
+            .map(|((service, tally), place)| change((place, service), tally, state))
             .collect(),
         by: state.request.by.clone(),
         reason: state.request.reason.clone(),
         source: state.request.source.clone(),
         failure: state.failure.clone(),
         operator_reason: state.operator_reason.clone(),
+        asks_forward: state.asks_forward(),
         clocks: state.clocks,
         progress: (count(done), count(state.steps.len())),
         seq: state.seq,
@@ -59,6 +78,9 @@ struct Tally {
     stuck: bool,
     unfinished: bool,
     watching: bool,
+    /// It was given traffic, and whether some is left to give.
+    shifted: bool,
+    shift_left: bool,
 }
 
 impl Tally {
@@ -81,18 +103,29 @@ impl Tally {
         }
         let touched = !matches!(state, StepState::Pending | StepState::Skipped);
         self.changed |= kind.is_change() && touched;
+        if kind.gives_traffic() {
+            self.shifted |= state == StepState::Succeeded;
+            self.shift_left |= state != StepState::Succeeded;
+        }
     }
 }
 
-fn change(service: &PlannedService, tally: Tally, state: &Deployment) -> ServiceChange {
+fn change((place, service): (u32, &PlannedService), tally: Tally, state: &Deployment) -> ServiceChange {
     let rolled_back = state.rollback.is_some();
+    let part = state.part.as_ref().filter(|part| part.services.contains(&place) && state.ending.is_none());
+    let keeps = matches!(state.ending, Some(Ending::Cancelled { keep: true, .. }));
     let progress = match tally {
         Tally { stuck: true, .. } => ServiceProgress::Stuck,
         Tally { undoing: true, .. } => ServiceProgress::TakingBack,
+        // Taken back by itself.
+        Tally { changed: false, .. } if part.is_some() => ServiceProgress::Untouched,
+        _ if part.is_some_and(|part| part.is_back) => ServiceProgress::Back,
+        _ if part.is_some() => ServiceProgress::TakingBack,
         Tally { undone: true, .. } => {
             let left = rolled_back && has_undo_left(service, state);
             if left { ServiceProgress::TakingBack } else { ServiceProgress::Back }
         }
+        Tally { unfinished: true, shifted: true, shift_left: false, .. } if keeps => ServiceProgress::Kept,
         Tally { failed: true, .. } => ServiceProgress::Failed,
         Tally { changed: false, .. } if state.phase.is_final() || state.ending.is_some() => {
             ServiceProgress::Untouched
@@ -134,6 +167,7 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
                 id: planned.id.clone(),
                 service: plan.services[planned.service as usize].service.clone(),
                 kind: planned.kind,
+                weight: planned.weight,
                 after: step_ids(plan, &planned.after),
                 state: status.state,
                 tries: status.tries.clone(),
@@ -150,18 +184,41 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
                 service: plan.services[*place as usize].service.clone(),
                 version: checkpoint.serving.as_ref().map(|serving| serving.version.clone()),
                 revision: checkpoint.serving.as_ref().map(|serving| serving.revision.clone()),
-                at: state.clocks.started_at.unwrap_or(state.clocks.requested_at),
+                at: taken_at(state, *place),
+                back_at: back_at(state, *place),
             })
             .collect(),
         warnings: plan.warnings.clone(),
         expected: Expected::default(),
+        // Nor what stands before it in the queue.
+        waits_for: None,
         // How they are is not the engine's to know.
         outside: plan
             .outside
             .iter()
             .map(|service| OutsideView { service: service.clone(), evidence: None })
             .collect(),
+        rollback: rollback::view(state),
     }
+}
+
+/// When a service's checkpoint was taken: its preflight's success.
+fn taken_at(state: &Deployment, place: u32) -> Timestamp {
+    let taken = steps_of(state, place)
+        .filter(|(planned, _)| planned.kind == StepKind::Preflight)
+        .find_map(|(_, status)| status.tries.iter().rev().find(|one| one.state == StepState::Succeeded));
+    taken.and_then(|taken| taken.finished_at).or(state.clocks.started_at).unwrap_or(state.clocks.requested_at)
+}
+
+/// When a service's checkpoint served again: the end of the last undo of what gave the traffic away.
+fn back_at(state: &Deployment, place: u32) -> Option<Timestamp> {
+    let mut back = steps_of(state, place)
+        .filter(|(planned, status)| planned.kind.gives_traffic() && status.state == StepState::Undone);
+    back.find_map(|(_, status)| status.last()?.finished_at)
+}
+
+fn steps_of(state: &Deployment, place: u32) -> impl Iterator<Item = (&PlannedStep, &StepStatus)> {
+    state.plan.steps.iter().zip(&state.steps).filter(move |(planned, _)| planned.service == place)
 }
 
 fn step_ids(plan: &Plan, places: &[u32]) -> Vec<StepId> {
@@ -201,11 +258,13 @@ pub fn plan(plan: &Plan) -> PlanView {
             .map(|step| PlannedStepView {
                 id: step.id.clone(),
                 kind: step.kind,
+                weight: step.weight,
                 after: step_ids(plan, &step.after),
                 undo: step.undo.clone(),
             })
             .collect(),
         warnings: plan.warnings.clone(),
+        expected: Expected::default(),
     }
 }
 

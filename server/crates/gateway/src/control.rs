@@ -101,7 +101,8 @@ async fn converse(
         let _order = gateway.orders.enter();
         let answer = match serde_json::from_slice(&line) {
             Ok(GatewayRequest::Route { route, drain }) => gateway.route_set(route, drain).await,
-            Ok(GatewayRequest::Remove { slot }) => gateway.route_remove(&slot).await,
+            Ok(GatewayRequest::Preview { slot, route }) => gateway.preview_set(slot, route).await,
+            Ok(GatewayRequest::Remove { slot }) => gateway.route_remove(slot).await,
             Ok(GatewayRequest::State) => gateway.state().await.map(|state| GatewayResponse::State { state }),
             Ok(GatewayRequest::Stop) => stop(&gateway).await,
             Ok(GatewayRequest::Handover) => {

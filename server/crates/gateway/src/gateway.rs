@@ -12,11 +12,11 @@ use crate::{
     options::GatewayOptions,
     options::Limits,
     routes_file::{self, Mark},
-    rules::CheckedRoute,
+    rules::{CheckedRoute, Key, Purpose},
     sync::{Tally, lock},
     table::{Endpoint, Table},
 };
-use lockstep_model::gateway::{GatewayState, Slot};
+use lockstep_model::gateway::GatewayState;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -82,7 +82,7 @@ impl Gateway {
     /// taken is tried again until it is free; the others are served meanwhile.
     pub(crate) async fn begin(
         self: &Arc<Self>,
-        routes: BTreeMap<Slot, CheckedRoute>,
+        routes: BTreeMap<Key, CheckedRoute>,
         mut handed_over: HashMap<SocketAddr, std::net::TcpListener>,
     ) -> Result<(), GatewayError> {
         let mut table = self.table.lock().await;
@@ -143,7 +143,8 @@ impl Gateway {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             connections: self.connections.count(),
             connections_refused: self.refused.count(),
-            routes: table.state(),
+            routes: table.state(Purpose::Users),
+            previews: table.state(Purpose::Preview),
         })
     }
 
@@ -166,10 +167,10 @@ impl Gateway {
             Ok(routes) => {
                 let gone: Vec<_> = table
                     .checked()
-                    .map(|c| c.route.slot.clone())
-                    .filter(|slot| !routes.contains_key(slot))
+                    .map(|checked| checked.key.clone())
+                    .filter(|key| !routes.contains_key(key))
                     .collect();
-                gone.iter().for_each(|slot| drop(table.uninstall(slot)));
+                gone.iter().for_each(|key| drop(table.uninstall(key)));
                 routes.into_values().for_each(|checked| drop(table.install(checked)));
                 *lock(&self.followed) = mark;
             }

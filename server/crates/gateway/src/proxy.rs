@@ -9,6 +9,7 @@ mod host;
 mod tunnel;
 
 pub(crate) use body::RequestBody;
+pub(crate) use cookies::{is_own_name as is_own_cookie, value_of as cookie};
 pub(crate) use host::without_port as host_without_port;
 
 use crate::{
@@ -55,11 +56,14 @@ async fn forward(client: &Client, mut request: Request<Incoming>) -> Result<Resp
     headers::check_framing(&request)?;
     let authority = host::authority(&request)?;
     let host = authority.as_ref().map(|authority| host::lookup_name(authority));
-    let mut visit = match client.endpoint.admit(host.as_deref()) {
-        Admission::Visit(visit) => visit,
+    let (mut visit, stuck) = match client.endpoint.admit(host.as_deref(), request.headers()) {
+        Admission::Visit(visit, stuck) => (visit, stuck),
         Admission::Unserved => return Err(Refusal::Unserved),
         Admission::UnknownHost => return Err(Refusal::UnknownHost),
     };
+    if let Some(name) = &stuck.hidden {
+        cookies::strip(request.headers_mut(), name);
+    }
     let switching = headers::wanted_protocol(&request)
         .map(|protocol| Switching { protocol, client: hyper::upgrade::on(&mut request) });
     let host = authority.map_or_else(|| host::of_address(visit.revision.address), Ok)?;
@@ -72,7 +76,11 @@ async fn forward(client: &Client, mut request: Request<Incoming>) -> Result<Resp
                 visit.fail();
             }
             let answer = Answer { visit, upstream, upload };
-            answer.pass_on(client, response, switching)
+            let mut response = answer.pass_on(client, response, switching)?;
+            if let Some(cookie) = stuck.given {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            Ok(response)
         }
         Err(failure) if failure.is_by_client() => Err(Refusal::BrokenRequest),
         Err(failure) => {

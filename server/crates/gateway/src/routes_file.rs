@@ -2,8 +2,12 @@
 //! so that a crash at any moment leaves the old table or the new one. A file that cannot be
 //! understood is never overwritten.
 
-use crate::{error::GatewayError, rules, rules::CheckedRoute};
-use lockstep_model::gateway::{Route, Slot};
+use crate::{
+    error::GatewayError,
+    rules,
+    rules::{CheckedRoute, Key},
+};
+use lockstep_model::gateway::Route;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -21,7 +25,8 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 #[derive(Serialize)]
 struct Written<'a> {
     format: u32,
-    routes: Vec<&'a Route>,
+    #[serde(flatten)]
+    routes: &'a Routes,
 }
 
 #[derive(Deserialize)]
@@ -29,9 +34,12 @@ struct Format {
     format: u32,
 }
 
-#[derive(Deserialize)]
-struct Read {
-    routes: Vec<Route>,
+/// What is in the file. An older gateway reads the ways in of the users, and nothing of the others.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Routes {
+    pub(crate) routes: Vec<Route>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) previews: Vec<Route>,
 }
 
 /// Where the routing of the gateway in `dir` is kept.
@@ -40,7 +48,7 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 }
 
 /// Reads the table; an absent file is an empty one.
-pub(crate) fn load(dir: &Path) -> Result<BTreeMap<Slot, CheckedRoute>, GatewayError> {
+pub(crate) fn load(dir: &Path) -> Result<BTreeMap<Key, CheckedRoute>, GatewayError> {
     let path = path(dir);
     let refused = |reason: String| GatewayError::RoutesRefused { path: path.clone(), reason };
     let text = match fs::metadata(&path).and_then(|meta| {
@@ -59,18 +67,18 @@ pub(crate) fn load(dir: &Path) -> Result<BTreeMap<Slot, CheckedRoute>, GatewayEr
             "it has format {format} and this version reads format {FORMAT}; start the newer version"
         )));
     }
-    let Read { routes } = serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
+    let routes: Routes = serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
     rules::check_all(routes).map_err(refused)
 }
 
 /// Makes `routes` the durable table.
-pub(crate) fn save(dir: &Path, routes: &[&Route]) -> Result<(), GatewayError> {
+pub(crate) fn save(dir: &Path, routes: &Routes) -> Result<(), GatewayError> {
     let path = path(dir);
     save_io(dir, &path, routes).map_err(|source| GatewayError::RoutesWrite { path, source })
 }
 
-fn save_io(dir: &Path, path: &Path, routes: &[&Route]) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(&Written { format: FORMAT, routes: routes.to_vec() })?;
+fn save_io(dir: &Path, path: &Path, routes: &Routes) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(&Written { format: FORMAT, routes })?;
     text.push(b'\n');
     let beside = dir.join("routes.json.new");
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -96,6 +104,7 @@ pub(crate) fn mark(dir: &Path) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_model::gateway::Slot;
 
     fn route(service: &str) -> Route {
         Route {
@@ -107,6 +116,7 @@ mod tests {
             listen: format!("127.0.0.1:{}", 8000 + service.len()),
             host: None,
             backends: vec![],
+            sticky: None,
             drain_timeout_ms: 1000,
         }
     }
@@ -116,18 +126,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(load(dir.path()).unwrap().is_empty());
         assert_eq!(mark(dir.path()), None);
-        let (a, b) = (route("a"), route("bb"));
-        save(dir.path(), &[&a]).unwrap();
+        let (a, b, seen) = (route("a"), route("bb"), route("ccc"));
+        save(dir.path(), &Routes { routes: vec![a.clone()], previews: vec![] }).unwrap();
         let first = mark(dir.path());
-        save(dir.path(), &[&a, &b]).unwrap();
+        let both = Routes { routes: vec![a.clone(), b.clone()], previews: vec![seen.clone()] };
+        save(dir.path(), &both).unwrap();
         assert_ne!(mark(dir.path()), first);
         let table = load(dir.path()).unwrap();
-        assert_eq!(table.values().map(|checked| &checked.route).collect::<Vec<_>>(), [&a, &b]);
+        assert_eq!(table.values().map(|checked| &checked.route).collect::<Vec<_>>(), [&a, &b, &seen]);
+        assert_eq!(table.keys().filter(|key| key.purpose == rules::Purpose::Preview).count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_gateway_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"format": 1, "routes": [{"slot": {"project": "shop", "environment": "staging", "service": "a"},
+            "listen": "127.0.0.1:8001", "host": null, "backends": [], "drain_timeout_ms": 1000}]}"#;
+        fs::write(path(dir.path()), text).unwrap();
+        assert_eq!(load(dir.path()).unwrap().into_values().next().unwrap().route, route("a"));
     }
 
     #[test]
     fn a_damaged_or_newer_file_is_refused_and_kept() {
-        let good = serde_json::to_string(&Written { format: 1, routes: vec![&route("a")] }).unwrap();
+        let routes = Routes { routes: vec![route("a")], previews: vec![] };
+        let good = serde_json::to_string(&Written { format: 1, routes: &routes }).unwrap();
         let torn = &good[..good.len() / 2];
         let newer = r#"{"format":2,"tables":[]}"#;
         let bad_route = good.replace("127.0.0.1:8001", "nowhere");

@@ -1,11 +1,13 @@
 //! Which routes make sense: read once at the border, so that nothing behind it meets a bad address
 //! or weights that do not add up.
 
+use crate::{routes_file::Routes, table::Stick};
 use lockstep_model::{
     RevisionId,
     gateway::{Route, Slot},
+    manifest::Sticky,
 };
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 /// The weights of a route add up to this.
 const WEIGHT_TOTAL: u32 = 100;
@@ -16,14 +18,41 @@ pub(crate) const ROUTES_MAX: usize = 1024;
 /// RFC 1035, 2.3.4.
 const HOST_BYTES_MAX: usize = 253;
 
+/// What a way in to a slot is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// For its users.
+    Users,
+    /// For people who look at what has no traffic.
+    Preview,
+}
+
+/// What tells one way in from all others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) slot: Slot,
+    pub(crate) purpose: Purpose,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.purpose {
+            Purpose::Users => write!(f, "the route of {}", self.slot),
+            Purpose::Preview => write!(f, "the preview of {}", self.slot),
+        }
+    }
+}
+
 /// A route that makes sense by itself.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedRoute {
+    pub(crate) key: Key,
     pub(crate) route: Route,
     pub(crate) listen: SocketAddr,
     /// Lower case, without port.
     pub(crate) host: Option<String>,
     pub(crate) backends: Vec<CheckedBackend>,
+    pub(crate) stick: Option<Stick>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,14 +63,14 @@ pub(crate) struct CheckedBackend {
 }
 
 /// Checks `route` by itself; the text says what is wrong and what to do.
-pub(crate) fn check(route: Route) -> Result<CheckedRoute, String> {
-    let slot = &route.slot;
-    let listen = address(&route.listen, "listen")
-        .map_err(|reason| format!("the route of {slot} was not set: {reason}"))?;
-    let host = route.host.as_deref().map(host_name).transpose();
-    let host = host.map_err(|reason| format!("the route of {slot} was not set: {reason}"))?;
-    let backends = backends(&route).map_err(|reason| format!("the route of {slot} was not set: {reason}"))?;
-    Ok(CheckedRoute { listen, host, backends, route })
+pub(crate) fn check(route: Route, purpose: Purpose) -> Result<CheckedRoute, String> {
+    let key = Key { slot: route.slot.clone(), purpose };
+    let refused = |reason| format!("{key} was not set: {reason}");
+    let listen = address(&route.listen, "listen").map_err(refused)?;
+    let host = route.host.as_deref().map(host_name).transpose().map_err(refused)?;
+    let backends = backends(&route).map_err(refused)?;
+    let stick = route.sticky.as_ref().map(stick).transpose().map_err(refused)?;
+    Ok(CheckedRoute { key, listen, host, backends, stick, route })
 }
 
 /// Checks `candidate` beside the routes that stay.
@@ -49,7 +78,7 @@ pub(crate) fn check_beside<'a>(
     candidate: &CheckedRoute,
     others: impl Iterator<Item = &'a CheckedRoute>,
 ) -> Result<(), String> {
-    let slot = &candidate.route.slot;
+    let key = &candidate.key;
     let mut count = 1;
     for other in others {
         count += 1;
@@ -57,26 +86,28 @@ pub(crate) fn check_beside<'a>(
             let what =
                 candidate.host.as_deref().map_or("without a host".to_owned(), |host| format!("'{host}'"));
             return Err(format!(
-                "the route of {slot} was not set: {} already takes requests {what} on {}; give the two different hosts or addresses",
-                other.route.slot, candidate.listen
+                "{key} was not set: {} already takes requests {what} on {}; give the two different hosts or addresses",
+                other.key, candidate.listen
             ));
         }
     }
     if count > ROUTES_MAX {
-        return Err(format!("the route of {slot} was not set: a gateway has at most {ROUTES_MAX} routes"));
+        return Err(format!("{key} was not set: a gateway has at most {ROUTES_MAX} routes"));
     }
     Ok(())
 }
 
 /// Checks a whole table, as it is read from its file.
-pub(crate) fn check_all(routes: Vec<Route>) -> Result<BTreeMap<Slot, CheckedRoute>, String> {
-    let mut table = BTreeMap::<Slot, CheckedRoute>::new();
-    for route in routes {
-        let checked = check(route)?;
+pub(crate) fn check_all(routes: Routes) -> Result<BTreeMap<Key, CheckedRoute>, String> {
+    let mut table = BTreeMap::<Key, CheckedRoute>::new();
+    let Routes { routes, previews } = routes;
+    let users = routes.into_iter().map(|route| (route, Purpose::Users));
+    for (route, purpose) in users.chain(previews.into_iter().map(|route| (route, Purpose::Preview))) {
+        let checked = check(route, purpose)?;
         check_beside(&checked, table.values())?;
-        let slot = checked.route.slot.clone();
-        if table.insert(slot.clone(), checked).is_some() {
-            return Err(format!("{slot} has two routes"));
+        let key = checked.key.clone();
+        if table.insert(key.clone(), checked).is_some() {
+            return Err(format!("{key} is there twice"));
         }
     }
     Ok(table)
@@ -102,6 +133,26 @@ fn host_name(text: &str) -> Result<String, String> {
         ));
     }
     Ok(name)
+}
+
+/// By what users are told apart. A cookie is the gateway's own, so it has a name of its own.
+fn stick(sticky: &Sticky) -> Result<Stick, String> {
+    match sticky {
+        Sticky::Cookie(name) => {
+            // RFC 6265, 4.1.1: a token, which is what a header's name is, too.
+            let is_token = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            if !is_token || crate::proxy::is_own_cookie(name) {
+                let shown = name.escape_debug();
+                return Err(format!(
+                    "'{shown}' cannot be the name of its cookie; choose one as shop_release"
+                ));
+            }
+            Ok(Stick::Cookie(name.as_str().into()))
+        }
+        Sticky::Header(name) => http::HeaderName::from_bytes(name.as_bytes())
+            .map(Stick::Header)
+            .map_err(|_| format!("'{}' is not the name of a header", name.escape_debug())),
+    }
 }
 
 fn backends(route: &Route) -> Result<Vec<CheckedBackend>, String> {
@@ -149,8 +200,13 @@ mod tests {
                     weight: *weight,
                 })
                 .collect(),
+            sticky: None,
             drain_timeout_ms: 1000,
         }
+    }
+
+    fn users(routes: Vec<Route>) -> Routes {
+        Routes { routes, previews: vec![] }
     }
 
     #[test]
@@ -171,27 +227,50 @@ mod tests {
             (route("a", near, None, &[("r1", near, 100)]), "the gateway itself listens"),
         ];
         for (route, reason) in cases {
-            let refused = check(route).unwrap_err();
+            let refused = check(route, Purpose::Users).unwrap_err();
             assert!(refused.contains(reason), "{refused}");
             assert!(refused.contains("shop/staging/a"), "{refused}");
         }
     }
 
     #[test]
+    fn users_are_told_apart_by_names_that_can_be_and_are_free() {
+        let sticky = |sticky| {
+            check(Route { sticky: Some(sticky), ..route("a", "127.0.0.1:9", None, &[]) }, Purpose::Users)
+        };
+        for name in ["", "a b", "a;b", "a=b", "lockstep", "__Host-lockstep"] {
+            let refused = sticky(Sticky::Cookie(name.to_owned())).unwrap_err();
+            assert!(refused.contains("name of its cookie"), "{refused}");
+        }
+        assert!(
+            sticky(Sticky::Header("x user".to_owned())).unwrap_err().contains("not the name of a header")
+        );
+        assert!(sticky(Sticky::Cookie("shop_Release".to_owned())).is_ok());
+        assert!(sticky(Sticky::Header("X-User".to_owned())).is_ok());
+    }
+
+    #[test]
     fn two_routes_share_an_address_only_with_different_hosts() {
         let near = "127.0.0.1:9";
-        let shared = check_all(vec![
+        let shared = check_all(users(vec![
             route("a", near, None, &[]),
             route("b", near, Some("B.example.com:9"), &[]),
             route("c", near, Some("c.example.com"), &[]),
-        ]);
+        ]));
         assert_eq!(shared.unwrap().len(), 3);
-        let clash = check_all(vec![
+        let clash = check_all(users(vec![
             route("a", near, Some("b.example.com"), &[]),
             route("b", near, Some("B.EXAMPLE.com"), &[]),
-        ]);
+        ]));
         assert!(clash.unwrap_err().contains("already takes requests 'b.example.com'"));
-        let twice = check_all(vec![route("a", near, None, &[]), route("A", "127.0.0.1:8", None, &[])]);
-        assert!(twice.unwrap_err().contains("two routes"));
+        let other = "127.0.0.1:8";
+        let twice = check_all(users(vec![route("a", near, None, &[]), route("A", other, None, &[])]));
+        assert!(twice.unwrap_err().contains("there twice"));
+        let beside = |listen| Routes {
+            routes: vec![route("a", near, None, &[])],
+            previews: vec![route("a", listen, None, &[])],
+        };
+        assert_eq!(check_all(beside(other)).unwrap().len(), 2);
+        assert!(check_all(beside(near)).unwrap_err().contains("the preview of shop/staging/a was not set"));
     }
 }

@@ -3,12 +3,18 @@
 
 mod endpoint;
 mod entry;
+mod stick;
 
 pub(crate) use endpoint::{Admission, Endpoint, Phase};
 pub(crate) use entry::Entry;
+pub(crate) use stick::Stick;
 
-use crate::{revision::Revision, rules::CheckedRoute};
-use lockstep_model::gateway::{Route, RouteState, Slot};
+use crate::{
+    revision::Revision,
+    routes_file::Routes,
+    rules::{CheckedRoute, Key, Purpose},
+};
+use lockstep_model::gateway::RouteState;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -21,7 +27,7 @@ use std::{
 /// All of it.
 #[derive(Default)]
 pub(crate) struct Table {
-    routes: BTreeMap<Slot, Served>,
+    routes: BTreeMap<Key, Served>,
     endpoints: HashMap<SocketAddr, Arc<Endpoint>>,
 }
 
@@ -37,18 +43,26 @@ impl Table {
         self.routes.values().map(|served| &served.checked)
     }
 
-    /// The routes with `candidate` in place of the one of its slot.
-    pub(crate) fn routes_with<'a>(&'a self, candidate: &'a Route) -> Vec<&'a Route> {
-        let others = self.checked().map(|checked| &checked.route).filter(|r| r.slot != candidate.slot);
-        others.chain([candidate]).collect()
+    /// The routes with `candidate` in place of the one with its key.
+    pub(crate) fn routes_with(&self, candidate: &CheckedRoute) -> Routes {
+        let mut routes = self.routes_without(&candidate.key);
+        match candidate.key.purpose {
+            Purpose::Users => routes.routes.push(candidate.route.clone()),
+            Purpose::Preview => routes.previews.push(candidate.route.clone()),
+        }
+        routes
     }
 
-    pub(crate) fn routes_without(&self, slot: &Slot) -> Vec<&Route> {
-        self.checked().map(|checked| &checked.route).filter(|route| route.slot != *slot).collect()
+    pub(crate) fn routes_without(&self, key: &Key) -> Routes {
+        let of = |purpose| {
+            let kept = self.checked().filter(|other| other.key.purpose == purpose && other.key != *key);
+            kept.map(|checked| checked.route.clone()).collect()
+        };
+        Routes { routes: of(Purpose::Users), previews: of(Purpose::Preview) }
     }
 
-    pub(crate) fn has(&self, slot: &Slot) -> bool {
-        self.routes.contains_key(slot)
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.routes.contains_key(key)
     }
 
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<&Arc<Endpoint>> {
@@ -62,7 +76,7 @@ impl Table {
     /// Makes new requests follow `checked`; answers with the revisions whose requests under way
     /// are now to be drained.
     pub(crate) fn install(&mut self, checked: CheckedRoute) -> Vec<Arc<Revision>> {
-        let before = self.routes.remove(&checked.route.slot);
+        let before = self.routes.remove(&checked.key);
         let (known, unserved, place) = match before {
             Some(served) => {
                 (served.known, served.unserved, Some((served.checked.listen, served.checked.host)))
@@ -84,7 +98,7 @@ impl Table {
             })
             .collect();
         let weighted = serving.iter().cloned().zip(checked.backends.iter().map(|b| b.weight));
-        let entry = Arc::new(Entry::new(weighted, Arc::clone(&unserved)));
+        let entry = Arc::new(Entry::new(weighted, checked.stick.clone(), Arc::clone(&unserved)));
         let endpoint =
             self.endpoints.entry(checked.listen).or_insert_with(|| Arc::new(Endpoint::new(checked.listen)));
         endpoint.set(checked.host.clone(), entry);
@@ -99,13 +113,13 @@ impl Table {
         let losers =
             gone.iter().chain(&serving).filter(|r| !r.has_traffic() && r.in_flight() > 0).cloned().collect();
         let known = serving.into_iter().chain(gone.into_iter().filter(|old| old.in_flight() > 0)).collect();
-        self.routes.insert(checked.route.slot.clone(), Served { checked, known, unserved });
+        self.routes.insert(checked.key.clone(), Served { checked, known, unserved });
         losers
     }
 
-    /// Forgets the route of `slot`; answers with it and the revisions that are to be drained.
-    pub(crate) fn uninstall(&mut self, slot: &Slot) -> Option<(CheckedRoute, Vec<Arc<Revision>>)> {
-        let Served { checked, known, unserved: _ } = self.routes.remove(slot)?;
+    /// Forgets a route; answers with it and the revisions that are to be drained.
+    pub(crate) fn uninstall(&mut self, key: &Key) -> Option<(CheckedRoute, Vec<Arc<Revision>>)> {
+        let Served { checked, known, unserved: _ } = self.routes.remove(key)?;
         if let Some(endpoint) = self.endpoints.get(&checked.listen) {
             endpoint.unset(checked.host.as_deref());
         }
@@ -130,8 +144,9 @@ impl Table {
         }
     }
 
-    pub(crate) fn state(&mut self) -> Vec<RouteState> {
-        self.routes.values_mut().map(Served::state).collect()
+    pub(crate) fn state(&mut self, purpose: Purpose) -> Vec<RouteState> {
+        let meant = self.routes.iter_mut().filter(|(key, _)| key.purpose == purpose);
+        meant.map(|(_, served)| served.state()).collect()
     }
 
     /// The longest drain timeout of all routes, in milliseconds.

@@ -30,6 +30,9 @@ impl Facts {
 
     pub(crate) fn listen(&mut self, gateway: &GatewaySpec, place: Place) {
         self.listens.insert((gateway.listen.clone(), gateway.host.clone()), place);
+        if let Some(preview) = &gateway.preview {
+            self.listens.insert((preview.clone(), None), place);
+        }
     }
 }
 
@@ -111,14 +114,16 @@ fn listens(services: &BTreeMap<ServiceName, Service>, facts: &Facts, problems: &
         for (environment, spec) in &service.environments {
             let Target::Process(process) = &spec.target else { continue };
             let Some(gateway) = &process.gateway else { continue };
-            let key = (gateway.listen.clone(), gateway.host.clone());
-            if let Some((other, in_environment)) = taken.insert(key.clone(), (name, environment)) {
-                let place = facts.listens.get(&key).copied().unwrap_or(Place { line: 1, column: 1 });
-                let message = format!(
-                    "{name} in {environment} and {other} in {in_environment} both listen at {}; give them different ports, or different hosts",
-                    gateway.listen
-                );
-                refuse(problems, place, message);
+            let preview = gateway.preview.iter().map(|preview| (preview.clone(), None));
+            for key in std::iter::once((gateway.listen.clone(), gateway.host.clone())).chain(preview) {
+                if let Some((other, in_environment)) = taken.insert(key.clone(), (name, environment)) {
+                    let place = facts.listens.get(&key).copied().unwrap_or(Place { line: 1, column: 1 });
+                    let message = format!(
+                        "{name} in {environment} and {other} in {in_environment} both listen at {}; give them different ports, or different hosts",
+                        key.0
+                    );
+                    refuse(problems, place, message);
+                }
             }
         }
     }

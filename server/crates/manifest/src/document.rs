@@ -4,13 +4,16 @@ use crate::{
     checks,
     merge::{OVERRIDABLE, merge, overridable},
     reader::{Problems, Reader, did_you_mean, entries, refuse, shown},
-    service::{self, Defaults},
-    tree::{Node, Value},
-    values::{choice, duration_ms, flag, name, number, text},
+    service::{self, Defaults, ON_UNKNOWN},
+    tree::{Node, Place, Value},
+    values::{choice, duration_ms, flag, list, name, number, text},
 };
 use lockstep_model::{
     EnvironmentName, ServiceName,
-    manifest::{Condition, DegradedPolicy, Environment, Manifest, QueuePolicy, SERVICES_MAX, Service},
+    manifest::{
+        Condition, DegradedPolicy, Environment, FreezeWindow, Manifest, OnUnknown, PRODUCTION, Promotion,
+        QueuePolicy, SERVICES_MAX, Service,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,17 +27,16 @@ const DAY_MS: u64 = 86_400_000;
 const MAX_PARALLEL_DEFAULT: u64 = 8;
 const DEPLOYMENT_TIMEOUT_MS_DEFAULT: u64 = 900_000;
 
-/// The environment that is strict unless it says otherwise.
-const PRODUCTION: &str = "production";
-
 /// What holds for whole deployments, before an environment says otherwise.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Whole {
     degraded: Option<DegradedPolicy>,
     queue: Option<QueuePolicy>,
     max_parallel: Option<u64>,
     deployment_timeout_ms: Option<u64>,
     require_rollback: Option<bool>,
+    on_unknown: Option<OnUnknown>,
+    freeze: Option<Vec<FreezeWindow>>,
 }
 
 pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Manifest> {
@@ -70,14 +72,70 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Manifest> {
     })
 }
 
+/// A window in which nobody deploys.
+fn freeze(node: &Node, problems: &mut Problems) -> Option<FreezeWindow> {
+    let mut reader = Reader::new(node, "a freeze window", problems)?;
+    let title = reader.required("name", problems).and_then(|node| text(node, "freeze.name", problems));
+    let opens = reader.required("cron_start", problems);
+    let lasts = reader.required("duration", problems);
+    let duration_ms =
+        lasts.and_then(|node| duration_ms(node, "freeze.duration", 60_000..=90 * DAY_MS, problems));
+    let zone = reader.get("timezone");
+    if let Some(allow) = reader.get("allow") {
+        for item in list(allow, "freeze.allow", problems) {
+            choice(item, "freeze.allow", &[("rollback", ())], problems);
+        }
+    }
+    reader.finish(problems);
+    let cron = text(opens?, "freeze.cron_start", problems)?.to_owned();
+    let timezone = match zone {
+        Some(node) => text(node, "freeze.timezone", problems)?.to_owned(),
+        None => "UTC".to_owned(),
+    };
+    if let Err(wrong) = lockstep_calendar::check(&cron, &timezone) {
+        let place = match (&wrong, zone) {
+            (lockstep_calendar::WrongWindow::Zone { .. }, Some(zone)) => zone.place,
+            _ => opens?.place,
+        };
+        refuse(problems, place, wrong.to_string());
+        return None;
+    }
+    Some(FreezeWindow { name: title?.to_owned(), cron, duration_ms: duration_ms?, timezone })
+}
+
+/// What may be promoted to `to`, with the place where it says from where.
+fn promotion(node: &Node, to: &EnvironmentName, problems: &mut Problems) -> Option<(Place, Promotion)> {
+    let mut reader = Reader::new(node, "a promotion", problems)?;
+    let source = reader.required("from", problems);
+    let soak = reader.required("soak", problems);
+    reader.finish(problems);
+    let soak_ms = soak.and_then(|node| duration_ms(node, "promotion.soak", 0..=90 * DAY_MS, problems));
+    let source = source?;
+    let from: EnvironmentName = name(source, "promotion.from", problems)?;
+    if from == *to {
+        refuse(
+            problems,
+            source.place,
+            format!("{to} cannot be promoted to itself; name another environment"),
+        );
+        return None;
+    }
+    Some((source.place, Promotion { from, soak_ms: soak_ms? }))
+}
+
 /// Keys that the manifest and an environment have alike.
 fn whole(reader: &mut Reader<'_>, defaults: &mut Defaults, problems: &mut Problems) -> Whole {
     let mut whole = Whole {
         degraded: reader.get("degraded").and_then(|node| choice(node, "degraded", DEGRADED, problems)),
+        on_unknown: reader.get("on_unknown").and_then(|n| choice(n, "on_unknown", ON_UNKNOWN, problems)),
         queue: reader.get("queue").and_then(|node| choice(node, "queue", QUEUE, problems)),
         max_parallel: reader.get("max_parallel").and_then(|n| number(n, "max_parallel", 1..=256, problems)),
         ..Whole::default()
     };
+    if let Some(node) = reader.get("freeze") {
+        whole.freeze =
+            Some(list(node, "freeze", problems).iter().filter_map(|item| freeze(item, problems)).collect());
+    }
     if let Some(node) = reader.get("watch") {
         defaults.watch_ms = duration_ms(node, "watch", 0..=DAY_MS, problems);
     }
@@ -87,6 +145,7 @@ fn whole(reader: &mut Reader<'_>, defaults: &mut Defaults, problems: &mut Proble
         };
         whole.deployment_timeout_ms = limit(timeouts.get("deployment"), "timeouts.deployment", problems);
         defaults.step_timeout_ms = limit(timeouts.get("step"), "timeouts.step", problems);
+        defaults.service_timeout_ms = limit(timeouts.get("service"), "timeouts.service", problems);
         defaults.rollback_max_ms = limit(timeouts.get("rollback"), "timeouts.rollback", problems);
         timeouts.finish(problems);
     }
@@ -113,6 +172,7 @@ fn read_environments(
     problems: &mut Problems,
 ) -> BTreeMap<EnvironmentName, Environment> {
     let mut environments = BTreeMap::new();
+    let mut sources = Vec::new();
     for (key, value) in entries(node, "environments", problems).unwrap_or_default() {
         let parsed = key.text.parse::<EnvironmentName>();
         let name = match parsed {
@@ -123,14 +183,17 @@ fn read_environments(
             }
         };
         let mut own = Whole::default();
+        let mut promoted = None;
         let mut unused = Defaults::default();
         if !value.is_nothing()
             && let Some(mut reader) = Reader::new(value, "an environment", problems)
         {
             own = self::whole(&mut reader, &mut unused, problems);
+            promoted = reader.get("promotion").and_then(|node| promotion(node, &name, problems));
             reader.finish(problems);
             if unused.watch_ms.is_some()
                 || unused.step_timeout_ms.is_some()
+                || unused.service_timeout_ms.is_some()
                 || unused.rollback_max_ms.is_some()
             {
                 refuse(
@@ -162,8 +225,19 @@ fn read_environments(
                 .or(whole.deployment_timeout_ms)
                 .unwrap_or(DEPLOYMENT_TIMEOUT_MS_DEFAULT),
             require_rollback: own.require_rollback.or(whole.require_rollback).unwrap_or(strict),
+            // Production asks unless production itself says otherwise.
+            on_unknown: own.on_unknown.or(if strict { None } else { whole.on_unknown }),
+            freeze: own.freeze.or_else(|| whole.freeze.clone()).unwrap_or_default(),
+            promotion: promoted.map(|(place, promotion)| {
+                sources.push((place, promotion.from.clone()));
+                promotion
+            }),
         };
         environments.insert(name, environment);
+    }
+    for (place, from) in sources.iter().filter(|(_, from)| !environments.contains_key(from)) {
+        let near = did_you_mean(from.as_str(), environments.keys().map(EnvironmentName::as_str));
+        refuse(problems, *place, format!("there is no environment '{from}'{near}"));
     }
     if environments.is_empty() {
         refuse(problems, node.place, "at least one environment is needed, such as 'staging: {}'");
@@ -240,9 +314,10 @@ fn read_service(
     let base = overridable(node);
     let mut specs = BTreeMap::new();
     let before = problems.len();
-    for environment in environments.keys() {
+    for (environment, whole) in environments {
         let merged = over.get(environment).map_or_else(|| base.clone(), |over| merge(&base, over));
         if let Some(spec) = service::read(&merged, defaults, facts, problems) {
+            service::check_bakes(&merged, &spec, whole.deployment_timeout_ms, problems);
             specs.insert(environment.clone(), spec);
         }
     }

@@ -4,8 +4,18 @@
 use crate::tree::{Key, Node, Value};
 
 /// Keys of a service that an environment may override.
-pub(crate) const OVERRIDABLE: &[&str] =
-    &["target", "artifact", "version", "healthcheck", "verify", "strategy", "watch", "timeouts", "rollback"];
+pub(crate) const OVERRIDABLE: &[&str] = &[
+    "target",
+    "artifact",
+    "version",
+    "healthcheck",
+    "verify",
+    "strategy",
+    "watch",
+    "timeouts",
+    "rollback",
+    "on_unknown",
+];
 
 /// `over` laid over `base`.
 pub(crate) fn merge(base: &Node, over: &Node) -> Node {

@@ -1,6 +1,7 @@
 //! The JSON Schema of a manifest, for editors: completion, descriptions and refusals while typing.
 //! `parse` is stricter: names, circles and templates are looked at there.
 
+use crate::service::STEP_KINDS;
 use serde_json::{Map, Value, json};
 
 /// The schema, draft 2020-12.
@@ -14,7 +15,9 @@ pub fn schema() -> Value {
         json!({"description": "Overrides per environment; mappings are merged key by key.", "type": "object",
                "propertyNames": environment_name.clone(), "additionalProperties": overrides}),
     );
-    let environment = keys(whole("An environment"));
+    let mut environment = whole("An environment");
+    environment.insert("promotion".to_owned(), promotion());
+    let environment = keys(environment);
     let mut root = whole("The manifest");
     root.extend([
         entry("version", json!({"const": 1, "description": "Version of this format."})),
@@ -70,12 +73,41 @@ fn variables() -> Value {
            "description": "Environment variables beside PATH, HOME, LANG, TZ, TMPDIR and USER."})
 }
 
+fn window() -> Value {
+    let mut window = keys(map([
+        ("name", text("What people call it.")),
+        ("cron_start", text("When it opens: minute, hour, day, month, weekday, as '0 18 * * 5'.")),
+        ("duration", duration("How long it stays open, to 90d.")),
+        ("timezone", text("The zone of the pattern, as Europe/Berlin; default UTC.")),
+        (
+            "allow",
+            json!({"type": "array", "items": {"enum": ["rollback"]}, "description": "What is possible all the same; taking back always is."}),
+        ),
+    ]));
+    window["required"] = json!(["name", "cron_start", "duration"]);
+    window
+}
+
+fn promotion() -> Value {
+    let mut promotion = keys(map([
+        (
+            "from",
+            json!({"type": "string", "pattern": NAME, "description": "The environment in which a version must have served."}),
+        ),
+        ("soak", duration("How long it must have served there before it may come here.")),
+    ]));
+    promotion["required"] = json!(["from", "soak"]);
+    promotion["description"] = json!("What `promote` brings here: versions that have soaked elsewhere.");
+    promotion
+}
+
 fn whole(of: &str) -> Map<String, Value> {
     map([
         (
             "degraded",
             json!({"enum": ["pass", "warn", "block"], "description": format!("{of}: what a degraded service means at a gate; default warn, in production block.")}),
         ),
+        ("on_unknown", on_unknown()),
         (
             "queue",
             json!({"enum": ["fifo", "supersede", "reject"], "description": "What happens to a second deployment while one is live; default fifo."}),
@@ -89,8 +121,13 @@ fn whole(of: &str) -> Map<String, Value> {
             keys(map([
                 ("deployment", duration("The whole deployment; default 15m.")),
                 ("step", duration("One attempt of a step; default 5m.")),
+                ("service", duration("A service, from its first change to its last step; default none.")),
                 ("rollback", duration("Taking back; default 2m.")),
             ])),
+        ),
+        (
+            "freeze",
+            json!({"type": "array", "description": "When nobody deploys; what serves can always be taken back.", "items": window()}),
         ),
         ("rollback", rollback(true)),
     ])
@@ -114,7 +151,17 @@ fn rollback(with_required: bool) -> Value {
             "compatible_with_previous",
             json!({"type": "boolean", "description": "The old version works with new neighbours, so order does not matter."}),
         ),
+        (
+            "hold_version",
+            json!({"type": "boolean", "description": "Whether the version whose failure took a release back is held until somebody releases it; default true."}),
+        ),
         ("max_duration", duration("Before an operator is asked; default 2m.")),
+        (
+            "guard",
+            duration(
+                "So long after a release, a process that used its restart budget up takes it back; later an operator is asked; default 10m.",
+            ),
+        ),
     ]);
     if with_required {
         properties.extend(map([("required", json!({"type": "boolean", "description": "Refuse what cannot be taken back; default true in production."}))]));
@@ -152,14 +199,62 @@ fn overridable() -> Map<String, Value> {
             "verify",
             json!({"type": "array", "items": check(), "description": "Checks that must pass before it gets traffic."}),
         ),
-        (
-            "strategy",
-            json!({"enum": ["blue_green", "recreate"], "description": "Default blue_green for a process, recreate for a command."}),
-        ),
+        ("strategy", strategy()),
         ("watch", duration("Watched after it took over; 0s = not at all.")),
-        ("timeouts", keys(map([("step", duration("One attempt of a step."))]))),
+        (
+            "timeouts",
+            keys(map([
+                ("step", duration("One attempt of a step.")),
+                ("service", duration("The service, from its first change to its last step.")),
+            ])),
+        ),
+        (
+            "on_unknown",
+            json!({"oneOf": [on_unknown(), keys(STEP_KINDS.iter().map(|kind| (kind.word().to_owned(), on_unknown())).collect())]}),
+        ),
         ("rollback", rollback(false)),
     ])
+}
+
+fn on_unknown() -> Value {
+    json!({"enum": ["rerun", "probe", "ask"], "description": "When nobody knows how a step ended: carry it out again, ask the target what is true, or ask an operator. Default ask in production; elsewhere what is safe to repeat is repeated, and of a command its observe is asked."})
+}
+
+fn strategy() -> Value {
+    let mut step = keys(map([
+        (
+            "weight",
+            json!({"type": "integer", "minimum": 0, "maximum": 100, "description": "Share of the traffic for the new version; rises to 100."}),
+        ),
+        (
+            "bake",
+            duration(
+                "How long it is watched with that share; default the service's watch, at weight 0 none.",
+            ),
+        ),
+        (
+            "verify",
+            json!({"type": "array", "items": {"type": "string"}, "description": "Names of checks in verify that must pass with that share."}),
+        ),
+    ]));
+    step["required"] = json!(["weight"]);
+    let mut sticky = keys(map([
+        ("cookie", text("A cookie that the gateway sets; the service never sees it.")),
+        ("header", text("A request header whose value tells users apart.")),
+    ]));
+    sticky["minProperties"] = json!(1);
+    sticky["maxProperties"] = json!(1);
+    let mut mapping = keys(map([
+        ("type", json!({"enum": ["blue_green", "recreate", "canary"]})),
+        (
+            "steps",
+            json!({"type": "array", "minItems": 1, "maxItems": 20, "items": step, "description": "canary: one after the other."}),
+        ),
+        ("sticky", sticky),
+    ]));
+    mapping["required"] = json!(["type"]);
+    json!({"anyOf": [{"enum": ["blue_green", "recreate"]}, mapping],
+           "description": "Default blue_green for a process, recreate for a command."})
 }
 
 fn check() -> Value {
@@ -188,6 +283,10 @@ fn target() -> Value {
     let gateway = keys(map([
         ("listen", text("Where users reach it, such as 127.0.0.1:8080.")),
         ("host", text("Only requests for this host name.")),
+        (
+            "preview",
+            text("Where the new version is seen until it has all the traffic, such as 127.0.0.1:8081."),
+        ),
         ("drain_timeout", duration("For requests under way at a switch; default 30s.")),
     ]));
     let restart = keys(map([
@@ -203,7 +302,12 @@ fn target() -> Value {
         ("keep_old", duration("process: the old revision stays this long; default 10m.")),
         ("restart", restart),
         ("deploy", arguments("command: makes ${VERSION} serve.")),
-        ("observe", arguments("command: prints the version that serves on its last line.")),
+        (
+            "observe",
+            arguments(
+                "command: prints on its last line the version that serves, or it and its share of the traffic, as `2.0 100%`.",
+            ),
+        ),
         ("undo", arguments("command: makes LOCKSTEP_CHECKPOINT_VERSION serve again.")),
         ("timeout", duration("command: then its whole tree is ended; default 5m.")),
         ("address", text("command: where healthcheck and verify ask.")),

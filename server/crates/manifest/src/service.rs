@@ -1,5 +1,9 @@
 //! How a service is deployed in one environment, from its merged mapping.
 
+mod strategy;
+
+pub(crate) use strategy::check_bakes;
+
 use crate::{
     checks::Facts,
     document::label,
@@ -10,18 +14,31 @@ use crate::{
         templated, text, version,
     },
 };
-use lockstep_model::manifest::{
-    Artifact, Check, CheckKind, CommandTarget, GatewaySpec, HealthCheck, ProcessTarget, RestartBudget,
-    RollbackScope, RollbackSpec, ServiceSpec, Strategy, Target,
+use lockstep_model::{
+    manifest::{
+        Artifact, Check, CheckKind, CommandTarget, GUARD_MS, GatewaySpec, HealthCheck, OnUnknown,
+        OnUnknownSpec, ProcessTarget, RestartBudget, RollbackScope, RollbackSpec, ServiceSpec, Target,
+    },
+    plan::StepKind,
 };
 use std::collections::BTreeMap;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
-const STRATEGIES: &[(&str, Strategy)] =
-    &[("blue_green", Strategy::BlueGreen), ("recreate", Strategy::Recreate)];
 const SCOPES: &[(&str, RollbackScope)] =
     &[("release", RollbackScope::Release), ("tied", RollbackScope::Tied)];
+pub(crate) const ON_UNKNOWN: &[(&str, OnUnknown)] =
+    &[("rerun", OnUnknown::Rerun), ("probe", OnUnknown::Probe), ("ask", OnUnknown::Ask)];
+/// Kinds of steps of which `on_unknown` may say something.
+pub(crate) const STEP_KINDS: &[StepKind] = &[
+    StepKind::Precondition,
+    StepKind::Preflight,
+    StepKind::Prepare,
+    StepKind::Verify,
+    StepKind::Shift,
+    StepKind::Replace,
+    StepKind::Watch,
+];
 /// Variables that would change which program runs, or how.
 const FORBIDDEN_VARIABLES: &[&str] =
     &["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "BASH_ENV", "ENV", "IFS", "PYTHONSTARTUP", "NODE_OPTIONS"];
@@ -31,6 +48,7 @@ const FORBIDDEN_VARIABLES: &[&str] =
 pub(crate) struct Defaults {
     pub(crate) watch_ms: Option<u64>,
     pub(crate) step_timeout_ms: Option<u64>,
+    pub(crate) service_timeout_ms: Option<u64>,
     pub(crate) rollback_max_ms: Option<u64>,
     pub(crate) rollback: Option<Node>,
 }
@@ -54,21 +72,7 @@ pub(crate) fn read(
     let target_node = reader.get("target")?;
     let (kind, target) = target(target_node, problems)?;
     let variables = if kind == Kind::Process { Template::VersionAndPort } else { Template::Version };
-    let strategy = match reader.get("strategy") {
-        Some(node) => {
-            let strategy = choice(node, "strategy", STRATEGIES, problems)?;
-            if strategy == Strategy::BlueGreen && kind == Kind::Command {
-                refuse(
-                    problems,
-                    node.place,
-                    "a command target cannot be blue_green: Lockstep cannot hold two of its versions at once; use recreate, or a process target",
-                );
-            }
-            strategy
-        }
-        None if kind == Kind::Process => Strategy::BlueGreen,
-        None => Strategy::Recreate,
-    };
+    let strategy_node = reader.get("strategy");
     let artifact = reader.get("artifact").and_then(|node| {
         let mut reader = Reader::new(node, "an artifact", problems)?;
         let path = reader.required("path", problems);
@@ -84,17 +88,23 @@ pub(crate) fn read(
         Some(node) => duration_ms(node, "watch", 0..=DAY_MS, problems)?,
         None => defaults.watch_ms.unwrap_or(30_000),
     };
-    let step_timeout_ms =
-        match reader.get("timeouts").and_then(|node| Reader::new(node, "timeouts of a service", problems)) {
-            Some(mut timeouts) => {
-                let step = timeouts
-                    .get("step")
-                    .and_then(|n| duration_ms(n, "timeouts.step", 1_000..=DAY_MS, problems));
-                timeouts.finish(problems);
-                step
-            }
-            None => None,
-        };
+    let strategy = strategy::read(
+        strategy_node,
+        &strategy::Beside { target: &target, verify: &verify, watch_ms },
+        problems,
+    )?;
+    strategy::check_preview(&strategy, &target, target_node.place, problems);
+    let (mut step_timeout_ms, mut service_timeout_ms) = (None, None);
+    if let Some(node) = reader.get("timeouts")
+        && let Some(mut timeouts) = Reader::new(node, "timeouts of a service", problems)
+    {
+        let mut limit =
+            |key, what| timeouts.get(key).and_then(|n| duration_ms(n, what, 1_000..=DAY_MS, problems));
+        step_timeout_ms = limit("step", "timeouts.step");
+        service_timeout_ms = limit("service", "timeouts.service");
+        timeouts.finish(problems);
+    }
+    let on_unknown = reader.get("on_unknown").and_then(|node| on_unknown(node, problems)).unwrap_or_default();
     let rollback = rollback(defaults, reader.get("rollback"), facts, problems)?;
     reader.get("environments");
     reader.finish(problems);
@@ -111,7 +121,28 @@ pub(crate) fn read(
         step_timeout_ms: step_timeout_ms.or(defaults.step_timeout_ms).unwrap_or(300_000),
         watch_ms,
         rollback,
+        service_timeout_ms: service_timeout_ms.or(defaults.service_timeout_ms),
+        on_unknown,
     })
+}
+
+/// One word for every step, or one a kind of step.
+fn on_unknown(node: &Node, problems: &mut Problems) -> Option<OnUnknownSpec> {
+    let mut spec = OnUnknownSpec::default();
+    let Value::Map(_) = &node.value else {
+        spec.every = choice(node, "on_unknown", ON_UNKNOWN, problems);
+        return Some(spec);
+    };
+    let mut reader = Reader::new(node, "on_unknown", problems)?;
+    for kind in STEP_KINDS {
+        if let Some(node) = reader.get(kind.word())
+            && let Some(word) = choice(node, "on_unknown", ON_UNKNOWN, problems)
+        {
+            spec.steps.insert(*kind, word);
+        }
+    }
+    reader.finish(problems);
+    Some(spec)
 }
 
 fn target(node: &Node, problems: &mut Problems) -> Option<(Kind, Target)> {
@@ -210,7 +241,7 @@ fn environment(node: &Node, allowed: Template, problems: &mut Problems) -> BTree
 
 fn gateway(node: &Node, problems: &mut Problems) -> Option<GatewaySpec> {
     let mut reader = Reader::new(node, "a gateway", problems)?;
-    let address = reader.required("listen", problems).and_then(|n| listen(n, problems));
+    let address = reader.required("listen", problems).and_then(|n| listen(n, "listen", problems));
     let host = reader.get("host").and_then(|node| {
         let host = text(node, "host", problems)?;
         let is_host =
@@ -224,12 +255,24 @@ fn gateway(node: &Node, problems: &mut Problems) -> Option<GatewaySpec> {
         }
         is_host.then(|| host.to_ascii_lowercase())
     });
+    let preview = reader.get("preview").and_then(|node| {
+        let preview = listen(node, "preview", problems)?;
+        if address.as_ref() == Some(&preview) {
+            refuse(
+                problems,
+                node.place,
+                format!("preview is an address of its own; users come in at {preview}"),
+            );
+            return None;
+        }
+        Some(preview)
+    });
     let drain_timeout_ms = match reader.get("drain_timeout") {
         Some(node) => duration_ms(node, "drain_timeout", 0..=HOUR_MS, problems)?,
         None => 30_000,
     };
     reader.finish(problems);
-    Some(GatewaySpec { listen: address?, host, drain_timeout_ms })
+    Some(GatewaySpec { listen: address?, host, preview, drain_timeout_ms })
 }
 
 fn is_askable(target: &Target) -> bool {
@@ -353,7 +396,9 @@ fn rollback(
         scope: RollbackScope::Release,
         with: Vec::new(),
         compatible_with_previous: false,
+        hold_version: true,
         max_duration_ms: defaults.rollback_max_ms.unwrap_or(120_000),
+        guard_ms: GUARD_MS,
     };
     for node in [defaults.rollback.as_ref(), own].into_iter().flatten() {
         let mut reader = Reader::new(node, "rollback", problems)?;
@@ -376,8 +421,14 @@ fn rollback(
         if let Some(node) = reader.get("compatible_with_previous") {
             spec.compatible_with_previous = flag(node, "rollback.compatible_with_previous", problems)?;
         }
+        if let Some(node) = reader.get("hold_version") {
+            spec.hold_version = flag(node, "rollback.hold_version", problems)?;
+        }
         if let Some(node) = reader.get("max_duration") {
             spec.max_duration_ms = duration_ms(node, "rollback.max_duration", 1_000..=DAY_MS, problems)?;
+        }
+        if let Some(node) = reader.get("guard") {
+            spec.guard_ms = duration_ms(node, "rollback.guard", 0..=DAY_MS, problems)?;
         }
         reader.finish(problems);
     }

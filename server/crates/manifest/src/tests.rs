@@ -3,7 +3,7 @@
 use crate::{digest, parse, schema};
 use lockstep_model::{
     EnvironmentName, ServiceName,
-    manifest::{Condition, DegradedPolicy, Manifest, RollbackScope, Strategy, Target},
+    manifest::{Condition, DegradedPolicy, Manifest, RollbackScope, Sticky, Strategy, Target},
 };
 use proptest::prelude::*;
 
@@ -92,6 +92,28 @@ fn a_service_with_a_target_in_one_environment_is_absent_from_the_others() {
     assert_eq!(names, ["b"]);
 }
 
+#[test]
+fn what_follows_on_unknown_and_the_limit_of_a_service_are_read_with_their_defaults() {
+    use lockstep_model::{manifest::OnUnknown, plan::StepKind};
+    let text = "version: 1\nproject: p\non_unknown: rerun\ntimeouts: {service: 3m}\nenvironments: {staging: {}, Production: {}, other: {on_unknown: ask}}\nservices:\n  s:\n    target: {type: process, command: [x]}\n    on_unknown: probe\n    environments:\n      other: {on_unknown: {shift: ask}, timeouts: {service: 1m}}\n";
+    let manifest = parse("f", text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let of = |name: &str| manifest.environments[&environment(name)].on_unknown;
+    // Production asks unless production itself says otherwise.
+    assert_eq!(
+        (of("staging"), of("Production"), of("other")),
+        (Some(OnUnknown::Rerun), None, Some(OnUnknown::Ask))
+    );
+    let s = service(&manifest, "s");
+    let staging = &s.environments[&environment("staging")];
+    assert_eq!(
+        (staging.on_unknown.every, staging.service_timeout_ms),
+        (Some(OnUnknown::Probe), Some(180_000))
+    );
+    let other = &s.environments[&environment("other")];
+    assert_eq!(other.service_timeout_ms, Some(60_000));
+    assert_eq!(other.on_unknown.steps.get(&StepKind::Shift), Some(&OnUnknown::Ask));
+}
+
 /// What is put in the place of `@` in a manifest that is right otherwise, and what must be said.
 const SERVICE: &str = "version: 1\nproject: p\nenvironments: {staging: {}}\nservices:\n  web:\n";
 
@@ -139,12 +161,36 @@ fn every_refusal_has_its_place_and_its_advice() {
     refused("version: 1\nproject: p\nwatch: 3\n", 3, 8, "did you mean '3s'?");
     refused("version: 1\nproject: p\nwatch: 3 s\n", 3, 8, "found '3 s'");
     refused("version: 1\nproject: p\ntimeouts: {step: 1ms}\n", 3, 18, "from 1s to 1d");
+    let promotion = |text: &str| {
+        format!(
+            "version: 1\nproject: p\nenvironments: {{staging: {{}}, b: {{promotion: {text}}}}}\nservices: {{}}\n"
+        )
+    };
+    refused(&promotion("{soak: 1m}"), 3, 44, "needs 'from'");
+    refused(&promotion("{from: staging}"), 3, 44, "needs 'soak'");
+    refused(&promotion("{from: stagin, soak: 1m}"), 3, 51, "did you mean 'staging'?");
+    refused(&promotion("{from: B, soak: 1m}"), 3, 51, "promoted to itself");
+    refused(&promotion("{from: staging, soak: soon}"), 3, 66, "soon");
+    refused(&promotion("{from: staging, soak: 1m, wait: 1m}"), 3, 70, "wait");
+    refused("version: 1\nproject: p\npromotion: {from: a, soak: 1m}\n", 3, 1, "promotion");
     refused("version: 1\nproject: p\nenvironments: {a: {watch: 3s}}\n", 3, 19, "timeouts.deployment only");
+    refused(
+        "version: 1\nproject: p\nenvironments: {a: {timeouts: {service: 3s}}}\n",
+        3,
+        19,
+        "deployment only",
+    );
+    refused("version: 1\nproject: p\non_unknown: aks\n", 3, 13, "did you mean 'ask'?");
+    refused("version: 1\nproject: p\ntimeouts: {service: 0s}\n", 3, 21, "from 1s to 1d");
 }
 
 #[test]
 fn every_refusal_in_a_service_has_its_place_and_its_advice() {
     refused_service("    team: x\n", 6, 5, "has no target");
+    refused_service(&format!("{TARGET}    on_unknown: [ask]\n"), 7, 17, "on_unknown");
+    refused_service(&format!("{TARGET}    on_unknown: {{shfit: ask}}\n"), 7, 18, "did you mean 'shift'?");
+    refused_service(&format!("{TARGET}    on_unknown: {{shift: never}}\n"), 7, 25, "'never'");
+    refused_service(&format!("{TARGET}    timeouts: {{service: soon}}\n"), 7, 25, "'soon'");
     refused_service(&format!("{TARGET}    helthcheck: {{}}\n"), 7, 5, "did you mean 'healthcheck'?");
     refused_service("    target: {type: proces}\n", 6, 20, "did you mean 'process'?");
     refused_service("    target: {command: [a]}\n", 6, 13, "needs 'type'");
@@ -249,6 +295,69 @@ fn circles_and_shared_addresses_are_refused_with_their_names() {
     refused(shared, 6, 15, "both listen at 127.0.0.1:1");
     let hosts = shared.replacen("127.0.0.1:1\"", "127.0.0.1:1\", host: a.example", 1);
     assert!(parse("f", &hosts).is_ok());
+}
+
+const GATEWAY: &str = "    target: {type: process, command: [run], gateway: {listen: \"127.0.0.1:1\", preview: \"127.0.0.1:2\"}}\n";
+
+#[test]
+fn a_canary_is_read_with_its_steps_and_overridden_by_a_word() {
+    let text = format!(
+        "{}{GATEWAY}    watch: 7s\n    verify: [{{name: smoke, http: {{get: /}}}}]\n    strategy:\n      type: canary\n      sticky: {{cookie: shop_release}}\n      steps: [{{weight: 0, verify: [smoke]}}, {{weight: 10, bake: 2m}}, {{weight: 50, verify: [smoke]}}, {{weight: 100, bake: 0s}}]\n    environments:\n      b: {{strategy: blue_green, target: {{gateway: {{listen: \"127.0.0.1:3\", preview: \"127.0.0.1:4\"}}}}}}\n",
+        SERVICE.replace("{staging: {}}", "{a: {}, b: {}}")
+    );
+    let manifest = parse("f", &text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let web = service(&manifest, "web");
+    assert_eq!(web.environments[&environment("b")].strategy, Strategy::BlueGreen);
+    let Strategy::Canary(canary) = &web.environments[&environment("a")].strategy else { panic!("a canary") };
+    assert_eq!(canary.sticky, Some(Sticky::Cookie("shop_release".to_owned())));
+    let steps: Vec<_> = canary.steps.iter().map(|s| (s.weight, s.bake_ms, s.verify.len())).collect();
+    assert_eq!(steps, [(0, 0, 1), (10, 120_000, 0), (50, 7_000, 1), (100, 0, 0)]);
+    let words = serde_json::to_string(&[Strategy::BlueGreen, Strategy::Recreate]).expect("JSON");
+    assert_eq!(words, r#"["blue_green","recreate"]"#, "what earlier journals hold is read");
+}
+
+#[test]
+fn every_refusal_of_a_canary_has_its_place_and_its_advice() {
+    let refused = |strategy: &str, column: u32, says: &str| {
+        refused_service(&format!("{GATEWAY}    strategy: {strategy}\n"), 7, column, says);
+    };
+    refused("canary", 15, "a canary has steps");
+    refused("canery", 15, "did you mean 'canary'?");
+    refused("{steps: []}", 15, "needs 'type'");
+    refused("{type: canary}", 15, "needs 'steps'");
+    refused("{type: blue_green, steps: [{weight: 100}]}", 34, "unknown key 'steps'");
+    refused("{type: canary, steps: []}", 37, "1 to 20 steps");
+    let many: Vec<String> = (1..=21).map(|weight| format!("{{weight: {weight}}}")).collect();
+    refused(&format!("{{type: canary, steps: [{}]}}", many.join(", ")), 37, "1 to 20 steps");
+    refused("{type: canary, steps: [{bake: 1s}]}", 38, "needs 'weight'");
+    refused("{type: canary, steps: [{weight: 101}]}", 47, "from 0 to 100");
+    refused("{type: canary, steps: [{weight: ten}]}", 47, "found 'ten'");
+    refused("{type: canary, steps: [{weight: 10}, {weight: 10}]}", 61, "10 after 10");
+    refused("{type: canary, steps: [{weight: 10}, {weight: 50}]}", 52, "add {weight: 100}");
+    refused("{type: canary, steps: [{weight: 100, bake: 5}]}", 58, "did you mean '5s'?");
+    refused("{type: canary, steps: [{weight: 100, verify: [smoke]}]}", 61, "no check 'smoke'");
+    refused("{type: canary, steps: [{weight: 1, bake: 1h}, {weight: 100, bake: 0s}]}", 15, "take 1h");
+    refused("{type: canary, steps: [{weight: 100}], sticky: {}}", 62, "either cookie or header");
+    refused("{type: canary, steps: [{weight: 100}], sticky: {cookie: a, header: b}}", 62, "either cookie");
+    refused(
+        "{type: canary, steps: [{weight: 100}], sticky: {cookie: \"a;b\"}}",
+        71,
+        "sticky.cookie is a name",
+    );
+    refused("{type: canary, steps: [{weight: 100}], sticky: {cookie: lockstep}}", 71, "Lockstep's dashboard");
+}
+
+#[test]
+fn a_canary_needs_a_process_behind_the_gateway_and_a_preview_an_address_of_its_own() {
+    let canary = "    strategy: {type: canary, steps: [{weight: 100}]}\n";
+    refused_service(&format!("{TARGET}{canary}"), 7, 15, "add gateway:");
+    let command = "    target: {type: command, deploy: [a]}\n";
+    refused_service(&format!("{command}{canary}"), 7, 15, "cannot be canary");
+    refused_service(&format!("{GATEWAY}    strategy: recreate\n"), 6, 13, "no revision without traffic");
+    refused_service(&GATEWAY.replace(":2\"", ":1\""), 6, 87, "users come in at 127.0.0.1:1");
+    refused_service(&GATEWAY.replace("127.0.0.1:2", "here"), 6, 87, "preview is an IP address");
+    let taken = format!("{SERVICE}{GATEWAY}  api:\n{}", GATEWAY.replace(":1\"", ":3\""));
+    refused(&taken, 8, 13, "both listen at 127.0.0.1:2");
 }
 
 fn many(count: usize) -> String {

@@ -164,7 +164,7 @@ fn duration(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-fn words(duration_ms: u64) -> String {
+pub(crate) fn words(duration_ms: u64) -> String {
     match duration_ms {
         0 => "0s".to_owned(),
         ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
@@ -231,13 +231,13 @@ pub(crate) fn arguments(
 }
 
 /// An address to listen at: IP and port.
-pub(crate) fn listen(node: &Node, problems: &mut Problems) -> Option<String> {
-    let text = text(node, "listen", problems)?;
+pub(crate) fn listen(node: &Node, what: &str, problems: &mut Problems) -> Option<String> {
+    let text = text(node, what, problems)?;
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() > 0 => Some(address.to_string()),
         _ => {
             let message =
-                format!("listen is an IP address and a port such as 127.0.0.1:8080, found '{}'", shown(text));
+                format!("{what} is an IP address and a port such as 127.0.0.1:8080, found '{}'", shown(text));
             refuse(problems, node.place, message);
             None
         }

@@ -8,7 +8,7 @@ mod http;
 
 use lockstep_model::{
     Timestamp, Version,
-    health::{Evidence, Health, excerpt},
+    health::{Evidence, Health},
     manifest::{CheckKind, HealthCheck},
     template::{Vars, render},
 };
@@ -34,16 +34,8 @@ pub async fn probe_health(base: &str, check: &HealthCheck, now: fn() -> Timestam
             break;
         }
     }
-    worst.unwrap_or_else(|| Evidence {
-        at: now(),
-        check: "health".to_owned(),
-        address: base.to_owned(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health: Health::Unknown,
-        reason: "the health check names no path; give it live, ready or detail".to_owned(),
-    })
+    let unnamed = "the health check names no path; give it live, ready or detail";
+    worst.unwrap_or_else(|| Evidence::new(now(), "health", base, Health::Unknown, unnamed))
 }
 
 const fn is_serving(health: Health) -> bool {
@@ -64,21 +56,13 @@ const fn badness(health: Health) -> u8 {
 
 async fn ask(base: &str, path: &str, role: Role, timeout_ms: u64, now: fn() -> Timestamp) -> Evidence {
     let (answer, latency_ms, address) = timed_get(base, path, timeout_ms).await;
-    let mut evidence = Evidence {
-        at: now(),
-        check: role.word().to_owned(),
-        address,
-        code: None,
-        excerpt: String::new(),
-        latency_ms,
-        health: Health::Unhealthy,
-        reason: String::new(),
-    };
+    let mut evidence = Evidence::new(now(), role.word(), address, Health::Unhealthy, "");
+    evidence.latency_ms = latency_ms;
     match answer {
         Ok(answer) => {
             let judgement = judge(role, answer.status, answer.content_type.as_deref(), &answer.body);
             evidence.code = Some(i32::from(answer.status));
-            evidence.excerpt = excerpt(&String::from_utf8_lossy(&answer.body));
+            evidence.hear(&String::from_utf8_lossy(&answer.body));
             evidence.health = judgement.health;
             evidence.reason = judgement.reason;
         }
@@ -115,16 +99,7 @@ pub async fn probe_check(
     port: Option<u16>,
     now: fn() -> Timestamp,
 ) -> Evidence {
-    let mut evidence = Evidence {
-        at: now(),
-        check: name.to_owned(),
-        address: base.to_owned(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health: Health::Unknown,
-        reason: "a command is not asked over HTTP".to_owned(),
-    };
+    let mut evidence = Evidence::new(now(), name, base, Health::Unknown, "a command is not asked over HTTP");
     let CheckKind::Http { get, status, contains, json, content_type } = kind else { return evidence };
     let vars = Vars { version, port };
     let path = match render(get, vars) {
@@ -148,7 +123,7 @@ pub async fn probe_check(
     };
     evidence.code = Some(i32::from(answer.status));
     let body = String::from_utf8_lossy(&answer.body);
-    evidence.excerpt = excerpt(&body);
+    evidence.hear(&body);
     let expectation = Expectation { status: *status, contains, json, content_type };
     match expectation.unmet(&answer, &body, vars) {
         None => {

@@ -2,18 +2,21 @@
 //! transaction, fenced by epoch and sequence number.
 
 use crate::{
-    SqliteStore,
+    SqliteStore, audit,
     error::{failed, is_full, parsed, to_json, word},
-    search,
+    restrictions, search,
 };
 use lockstep_engine::{
     Effect, EffectKey,
     port::{
         Commit, CommitError, CommitTo, Committed, StoreError,
-        store::{AuditEntry, CheckpointRow, Idempotency, ServingRow, StepRow},
+        store::{CheckpointRow, Idempotency, ServingRow, StepRow},
     },
 };
-use lockstep_model::{DeploymentId, Epoch, Seq, Timestamp, event::Envelope, gateway::Slot, plan::Serving};
+use lockstep_model::{
+    DeploymentId, Epoch, Seq, Timestamp, event::Envelope, gateway::Slot, plan::Serving,
+    restriction::Restriction,
+};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 /// Rows of one statement: well under SQLite's limit of bound values.
@@ -42,7 +45,7 @@ impl SqliteStore {
         let (id, epoch) = write_deployment(connection, commit).await?;
         let is_new = matches!(commit.to, CommitTo::New { .. });
         search::write(connection, id, &commit.rows.summary, is_new).await.map_err(store)?;
-        let position = write_events(connection, id, &commit.events).await.map_err(store)??;
+        let position = write_events(connection, id, epoch, &commit.events).await.map_err(store)??;
         write_effects(connection, id, &commit.effects, commit.events.last()).await.map_err(store)??;
         finish_effects(connection, id, &commit.done).await.map_err(store)?;
         write_steps(connection, id, &commit.rows.steps).await.map_err(store)??;
@@ -52,8 +55,13 @@ impl SqliteStore {
         for row in &commit.rows.serving {
             write_serving(connection, row).await.map_err(store)??;
         }
+        for hold in &commit.rows.holds {
+            // The row's number was not known when it was made.
+            let hold = Restriction { deployment: Some(id), ..hold.clone() };
+            restrictions::insert(connection, &hold).await.map_err(store)?;
+        }
         for entry in &commit.audit {
-            write_audit(connection, entry).await.map_err(store)?;
+            audit::write(connection, entry).await.map_err(store)?;
         }
         if let Some(idempotency) = &commit.idempotency {
             let at = commit.events.first().map_or(Timestamp(0), |event| event.at);
@@ -201,7 +209,7 @@ async fn busy_or_failed(
     if is_unique && !is_full(&error) {
         let live: Result<Option<i64>, _> = sqlx::query_scalar(
             "SELECT id FROM deployment WHERE project = $1 AND environment = $2 \
-             AND phase IN ('running', 'rolling_back', 'needs_operator')",
+             AND phase IN ('running', 'paused', 'rolling_back', 'needs_operator')",
         )
         .bind(commit.rows.summary.project.as_str())
         .bind(commit.rows.summary.environment.as_str())
@@ -219,6 +227,7 @@ type Written<T> = Result<Result<T, StoreError>, sqlx::Error>;
 async fn write_events(
     connection: &mut SqliteConnection,
     id: DeploymentId,
+    epoch: Epoch,
     events: &[Envelope],
 ) -> Written<i64> {
     let mut position = 0;
@@ -230,9 +239,9 @@ async fn write_events(
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO event (deployment, seq, at, body) ");
+        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO event (deployment, seq, at, epoch, body) ");
         query.push_values(rows, |mut row, (seq, at, body)| {
-            row.push_bind(id.0).push_bind(seq.0).push_bind(at.0).push_bind(body);
+            row.push_bind(id.0).push_bind(seq.0).push_bind(at.0).push_bind(epoch.0).push_bind(body);
         });
         position = query.build().execute(&mut *connection).await?.last_insert_rowid();
     }
@@ -403,27 +412,6 @@ async fn insert_retirement(
     .bind(serving.revision.as_str())
     .bind(body)
     .bind(since.0)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn write_audit(
-    connection: &mut SqliteConnection,
-    entry: &AuditEntry,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO audit (at, actor, via, address, action, target, reason, allowed) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(entry.at.0)
-    .bind(entry.actor.user.as_str())
-    .bind(&entry.actor.via)
-    .bind(&entry.actor.address)
-    .bind(&entry.action)
-    .bind(&entry.target)
-    .bind(&entry.reason)
-    .bind(entry.allowed)
     .execute(connection)
     .await?;
     Ok(())

@@ -2,8 +2,8 @@
 //! be read is told of and left out, and hides no other.
 
 use crate::{
-    SqliteStore,
-    commit::{check_idempotency, slot, write_audit},
+    SqliteStore, audit,
+    commit::{check_idempotency, slot},
     error::{failed, from_json, parsed},
 };
 use async_trait::async_trait;
@@ -11,18 +11,21 @@ use lockstep_engine::{
     Effect,
     port::{
         Commit, CommitError, Committed, Store, StoreError,
-        store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
+        store::{
+            AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow, ServingRow,
+            StepRow, Unfinished,
+        },
     },
     search::{Ended, Search},
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
     api::{CheckpointPage, DeploymentPage, Neighbours, PAGE_ROWS_MAX},
-    deployment::Actor,
     event::Envelope,
     gateway::Slot,
     plan::{Checkpoint, Serving},
-    view::{CheckpointView, DeploymentSummary, KnownVersion},
+    restriction::{Restriction, RestrictionId},
+    view::{AuditHead, AuditReport, CheckpointView, DeploymentSummary, KnownVersion},
 };
 use sqlx::{Row, sqlite::SqliteRow};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -77,19 +80,43 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
-        self.commit_all(commit).await
+        #[cfg(feature = "testing")]
+        self.death().before().await;
+        let committed = self.commit_all(commit).await;
+        #[cfg(feature = "testing")]
+        {
+            self.death().after().await;
+            if commit.rows.summary.clocks.detected_at.is_some() {
+                self.death().after_back().await;
+            }
+        }
+        committed
     }
 
-    async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError> {
-        let epoch: Option<i64> = sqlx::query_scalar(
-            "UPDATE deployment SET epoch = epoch + 1, owner = $1 WHERE id = $2 AND finished_at IS NULL RETURNING epoch",
-        )
-        .bind(owner)
-        .bind(id.0)
-        .fetch_optional(&self.writer)
-        .await
-        .map_err(failed("claiming a deployment"))?;
-        Ok(epoch.map(Epoch))
+    async fn deployment_claim(
+        &self,
+        id: DeploymentId,
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        #[cfg(feature = "testing")]
+        self.death().before().await;
+        let claim = self.claim(id, owner, now).await;
+        #[cfg(feature = "testing")]
+        self.death().after().await;
+        claim
+    }
+
+    async fn lease_begin(&self, owner: &str, until: Timestamp, alone: bool) -> Result<(), StoreError> {
+        self.begin_lease(owner, until, alone).await
+    }
+
+    async fn lease_renew(&self, owner: &str, until: Timestamp) -> Result<bool, StoreError> {
+        self.renew_lease(owner, until).await
+    }
+
+    async fn lease_end(&self, owner: &str) -> Result<(), StoreError> {
+        self.end_lease(owner).await
     }
 
     async fn deployment_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
@@ -126,6 +153,15 @@ impl Store for SqliteStore {
                 Ok(Envelope { seq, at: Timestamp(row.get(1)), event })
             })
             .collect()
+    }
+
+    async fn event_places(&self, id: DeploymentId) -> Result<Vec<EventPlace>, StoreError> {
+        let rows = sqlx::query("SELECT position, epoch FROM event WHERE deployment = $1 ORDER BY seq")
+            .bind(id.0)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("reading a journal"))?;
+        Ok(rows.iter().map(|row| EventPlace { position: row.get(0), epoch: Epoch(row.get(1)) }).collect())
     }
 
     async fn effect_pending(&self, id: DeploymentId) -> Result<Vec<Effect>, StoreError> {
@@ -220,6 +256,33 @@ impl Store for SqliteStore {
         body.flatten().map(|body| from_json(&body, || format!("what serves for {slot}"))).transpose()
     }
 
+    async fn restriction_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+        now: Timestamp,
+    ) -> Result<Vec<Restriction>, StoreError> {
+        self.restrictions(project, environment, now).await
+    }
+
+    async fn restriction_add(
+        &self,
+        wanted: &Restriction,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<Restriction>, StoreError> {
+        self.restriction_write(wanted, now, audit).await
+    }
+
+    async fn restriction_end(
+        &self,
+        id: RestrictionId,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.restriction_close(id, at, audit).await
+    }
+
     async fn checkpoint_list(
         &self,
         project: &ProjectName,
@@ -245,6 +308,7 @@ impl Store for SqliteStore {
                 version: checkpoint.serving.as_ref().map(|serving| serving.version.clone()),
                 revision: checkpoint.serving.as_ref().map(|serving| serving.revision.clone()),
                 at: Timestamp(row.get(3)),
+                back_at: None,
             })
         });
         Ok(CheckpointPage { checkpoints })
@@ -297,30 +361,23 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT at, actor, via, address, action, target, reason, allowed FROM audit WHERE target = $1 ORDER BY id DESC LIMIT $2",
-        )
-        .bind(target)
-        .bind(i64::from(PAGE_ROWS_MAX))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("reading the audit"))?;
-        Ok(readable(rows, |row| {
-            Ok(AuditEntry {
-                at: Timestamp(row.get(0)),
-                actor: Actor { user: parsed(row.get(1), "user")?, via: row.get(2), address: row.get(3) },
-                action: row.get(4),
-                target: row.get(5),
-                reason: row.get(6),
-                allowed: row.get::<i64, _>(7) != 0,
-            })
-        }))
+    async fn audit_find(&self, wanted: &AuditQuery) -> Result<Vec<(i64, AuditEntry)>, StoreError> {
+        self.find_audit(wanted).await
+    }
+
+    async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        self.head_of_audit().await
+    }
+
+    async fn audit_verify(&self, anchor: Option<&AuditHead>) -> Result<AuditReport, StoreError> {
+        self.verify_audit(anchor).await
     }
 
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await.map_err(failed("writing the audit"))?;
-        write_audit(&mut connection, &entry).await.map_err(failed("writing the audit"))
+        const OPERATION: &str = "writing the audit";
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &entry).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
     }
 
     async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError> {

@@ -2,8 +2,7 @@
 //! requests could break together are kept inside one transaction.
 
 use crate::{
-    SqliteStore,
-    commit::write_audit,
+    SqliteStore, audit,
     error::{failed, parsed},
 };
 use async_trait::async_trait;
@@ -87,7 +86,7 @@ impl IdentityStore for SqliteStore {
         if added.rows_affected() == 0 {
             return Ok(UserChanged::Exists);
         }
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         let view = UserView { name: name.clone(), role, enabled: true, has_password: false, created_at: at };
         Ok(UserChanged::Done(view))
@@ -133,7 +132,7 @@ impl IdentityStore for SqliteStore {
                 .await
                 .map_err(failed(OPERATION))?;
         }
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(after))
     }
@@ -160,7 +159,7 @@ impl IdentityStore for SqliteStore {
         let Some(user) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(user.view))
     }
@@ -202,7 +201,7 @@ impl IdentityStore for SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -246,7 +245,7 @@ impl IdentityStore for SqliteStore {
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -271,7 +270,7 @@ impl IdentityStore for SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -314,7 +313,7 @@ impl IdentityStore for SqliteStore {
         .await
         .map_err(failed(OPERATION))?;
         let Some(row) = row else { return Ok(None) };
-        write_audit(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         token(&row, 0).map(Some)
     }

@@ -3,13 +3,17 @@
 //! what SQLite and PostgreSQL have in common is preferred.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod commit;
 mod deployments;
 mod error;
 mod identity;
+mod lease;
 mod logs;
 mod manifests;
 mod open;
+mod restrictions;
+mod scripts;
 mod search;
 #[cfg(feature = "testing")]
 mod testing;
@@ -23,6 +27,8 @@ use std::{
 
 pub use error::OpenError;
 pub use logs::SqliteLogStore;
+#[cfg(feature = "testing")]
+pub use testing::{Death, Moment};
 
 /// Projects, deployments and people, in `lockstep.db` of a data folder.
 #[derive(Debug, Clone)]
@@ -33,6 +39,9 @@ pub struct SqliteStore {
     reserve: PathBuf,
     /// When the last look whether it can be written went well.
     written: Arc<Mutex<Option<Instant>>>,
+    /// When a proof wants it to die.
+    #[cfg(feature = "testing")]
+    death: Arc<Death>,
 }
 
 /// Looks that come closer together share one write, however many ask.

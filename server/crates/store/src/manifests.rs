@@ -1,8 +1,7 @@
 //! Manifests: immutable revisions by digest, and which one is current.
 
 use crate::{
-    SqliteStore,
-    commit::write_audit,
+    SqliteStore, audit,
     error::{failed, from_json, parsed, to_json},
 };
 use lockstep_engine::port::{
@@ -47,7 +46,7 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        write_audit(&mut transaction, audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, audit).await.map_err(failed(OPERATION))?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 

@@ -43,7 +43,14 @@ impl SqliteStore {
             source => OpenError::Database { path: file.clone(), source: Box::new(source) },
         })?;
         let readers = pool(&file, SqliteSynchronous::Full, true, READERS).await.map_err(database)?;
-        let store = Self { writer, readers, reserve: data_dir.join("reserve"), written: Arc::default() };
+        let store = Self {
+            writer,
+            readers,
+            reserve: data_dir.join("reserve"),
+            written: Arc::default(),
+            #[cfg(feature = "testing")]
+            death: Arc::new(crate::Death::as_told(data_dir)),
+        };
         store.fill_reserve();
         Ok(store)
     }

@@ -102,18 +102,15 @@ impl SqliteStore {
         }
         order(&mut query, search, false);
         query.push_bind(i64::from(search.limit) + 1);
-        let mut rows = query.build().fetch_all(&self.readers).await.map_err(failed(OPERATION))?;
+        let page = async { query.build().fetch_all(&self.readers).await.map_err(failed(OPERATION)) };
+        let count = async { if search.count { self.search_count(search).await.map(Some) } else { Ok(None) } };
+        let (mut rows, counted) = tokio::try_join!(page, count)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let deployments = readable(rows, summary);
         let last = deployments.last().filter(|_| more);
         let next = last.map(|row| Cursor { key: search.key(row), id: row.id }.to_string());
-        let (total, facets) = if search.count {
-            let (total, facets) = self.search_count(search).await?;
-            (Some(total), Some(facets))
-        } else {
-            (None, None)
-        };
+        let (total, facets) = counted.unzip();
         Ok(DeploymentPage { deployments, next, total, facets })
     }
 
@@ -122,6 +119,12 @@ impl SqliteStore {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT search.environment, search.phase, search.account, count(*) FROM search",
         );
+        // Groups would come ready from their index, but every row is looked at for these, and by an
+        // index that means to jump to each: four times slower than reading the table as it lies.
+        let looks_at_all = !search.words.is_empty() || search.service.is_some();
+        if looks_at_all && search.since.is_none() && search.until.is_none() {
+            query.push(" NOT INDEXED");
+        }
         filter(&mut query, search, Narrowed::ForFacets);
         query.push(" GROUP BY 1, 2, 3");
         let rows = query.build().fetch_all(&self.readers).await.map_err(failed("counting deployments"))?;

@@ -3,7 +3,10 @@
 
 use lockstep_engine::{
     Effect,
-    port::{Commit, CommitError, CommitTo, Store, store::AuditEntry, store::Idempotency, store::ManifestRow},
+    port::{
+        Commit, CommitError, CommitTo, Store, StoreError, store::AuditEntry, store::Claim,
+        store::Idempotency, store::ManifestRow,
+    },
     replay,
     rows::rows,
     search::Search,
@@ -95,6 +98,11 @@ async fn a_journal_is_kept_and_the_rows_are_what_it_tells() {
         }
         let kept = store.deployment_events(first.id, Seq(0)).await.expect("readable");
         assert_eq!(kept, journal, "{name}");
+        let places = store.event_places(first.id).await.expect("readable");
+        assert!(
+            places.len() == kept.len() && places.is_sorted_by(|one, next| one.position < next.position),
+            "{name}: {places:?}"
+        );
         let state = replay(kept).expect("a legal journal");
         let row = store.deployment_fetch(first.id).await.expect("readable").expect("there");
         assert_eq!(row, lockstep_engine::view::summary(first.id, &state), "{name}");
@@ -147,7 +155,7 @@ async fn a_stale_owner_and_a_stale_journal_change_nothing() {
         let story = Story::chain(1).started();
         let journal = story.journal();
         let first = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
-        let epoch = store.deployment_claim(first.id, "two").await.expect("answered").expect("claimed");
+        let epoch = owned(store.deployment_claim(first.id, "two", Timestamp(0)).await, name);
         assert!(epoch > first.epoch, "{name}");
         let stale = commit(existing(first.id, first.epoch, 1), &journal[..2], 1);
         assert!(
@@ -161,6 +169,61 @@ async fn a_stale_owner_and_a_stale_journal_change_nothing() {
         store.commit(&commit(existing(first.id, epoch, 1), &journal[..2], 1)).await.expect("the owner");
         let again = commit(existing(first.id, epoch, 1), &journal[..2], 1);
         assert!(matches!(store.commit(&again).await, Err(CommitError::SeqConflict { .. })), "{name}: twice");
+        let places = store.event_places(first.id).await.expect("readable");
+        let written: Vec<Epoch> = places.iter().map(|place| place.epoch).collect();
+        assert_eq!(written, [first.epoch, epoch], "{name}: who wrote what");
+    }
+}
+
+fn owned(claim: Result<Claim, StoreError>, name: &str) -> Epoch {
+    match claim.expect("answered") {
+        Claim::Owned(epoch) => epoch,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_taken_over_when_its_lease_has_run_out_and_not_before() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1).started();
+        let journal = story.journal();
+        // Never begun: anybody may take it, as from a version without leases.
+        store.lease_begin("one", Timestamp(100), false).await.expect("begun");
+        let made = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
+        let leased = Claim::Leased { owner: "one".to_owned() };
+        store.lease_begin("two", Timestamp(100), false).await.expect("begun");
+        for early in [0, 99] {
+            let claim = store.deployment_claim(made.id, "two", Timestamp(early)).await.expect("answered");
+            assert_eq!(claim, leased, "{name} at {early}");
+        }
+        // Its own owner may always.
+        assert_eq!(owned(store.deployment_claim(made.id, "one", Timestamp(0)).await, name), Epoch(2));
+        assert!(store.lease_renew("one", Timestamp(200)).await.expect("answered"), "{name}");
+        let claim = store.deployment_claim(made.id, "two", Timestamp(199)).await.expect("answered");
+        assert_eq!(claim, leased, "{name}: renewed");
+        // Late, and nobody noticed.
+        assert!(store.lease_renew("one", Timestamp(300)).await.expect("answered"), "{name}");
+        assert_eq!(owned(store.deployment_claim(made.id, "two", Timestamp(300)).await, name), Epoch(3));
+        assert!(!store.lease_renew("one", Timestamp(400)).await.expect("answered"), "{name}: replaced");
+        let stale = commit(existing(made.id, Epoch(2), 1), &journal[..2], 1);
+        assert!(matches!(store.commit(&stale).await, Err(CommitError::StaleEpoch { .. })), "{name}");
+        assert_eq!(store.deployment_events(made.id, Seq(0)).await.expect("readable").len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_was_ended_or_whose_owner_is_gone_keeps_nobody_waiting() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(1).started();
+        store.lease_begin("one", Timestamp(100), true).await.expect("begun");
+        let made = store.commit(&commit(new(&story), &story.journal()[..1], 0)).await.expect("made");
+        store.lease_end("one").await.expect("ended");
+        store.lease_begin("two", Timestamp(100), false).await.expect("begun");
+        assert_eq!(owned(store.deployment_claim(made.id, "two", Timestamp(0)).await, name), Epoch(2));
+        // The third is alone: the second is gone, whatever its lease says.
+        store.lease_begin("three", Timestamp(100), true).await.expect("begun");
+        assert_eq!(owned(store.deployment_claim(made.id, "three", Timestamp(0)).await, name), Epoch(3));
+        assert!(!store.lease_renew("two", Timestamp(200)).await.expect("answered"), "{name}");
     }
 }
 
@@ -190,7 +253,8 @@ async fn a_finished_deployment_never_changes() {
         let journal = story.journal();
         let made = store.commit(&commit(new(&story), &journal[..1], 0)).await.expect("made");
         store.commit(&commit(existing(made.id, made.epoch, 1), journal, 1)).await.expect("ended");
-        assert_eq!(store.deployment_claim(made.id, "two").await.expect("answered"), None, "{name}");
+        let claim = store.deployment_claim(made.id, "two", Timestamp(i64::MAX)).await.expect("answered");
+        assert_eq!(claim, Claim::Finished, "{name}");
         let mut more = journal.to_vec();
         let last = more.last().expect("events").clone();
         more.push(Envelope { seq: last.seq.next(), ..last });

@@ -1,22 +1,24 @@
 //! What serves before a change, as far as it can be observed: that is what a rollback restores,
 //! not what somebody remembers.
 
+use crate::{gate, traffic};
 use lockstep_engine::port::Job;
 use lockstep_model::{
     Attempt, DeploymentId, RevisionId, Version,
+    health::{Evidence, Health},
     manifest::Target,
     plan::{Checkpoint, Serving},
     wire::Observed,
 };
 
-/// The checkpoint of a process: the revision that has the traffic; without a route, what was
+/// The checkpoint of a process: the revision that has the traffic, or, where a canary shares it, the
+/// one that is known to serve; without a route, what was
 /// recorded.
 pub(crate) fn of_process(job: &Job, observed: &Observed) -> Checkpoint {
     let recorded = job.service().from.clone();
-    let routed = observed.route.as_ref().and_then(|route| {
-        let most = route.backends.iter().max_by_key(|backend| backend.weight)?;
-        observed.revisions.iter().find(|known| known.spec.revision == most.revision)
-    });
+    let shares = traffic::routed(observed);
+    let most = traffic::serves(&shares, recorded.as_ref().map(|recorded| &recorded.revision));
+    let routed = most.and_then(|most| observed.revisions.iter().find(|known| known.spec.revision == *most));
     let Some(routed) = routed else { return Checkpoint { serving: recorded } };
     if recorded.as_ref().is_some_and(|recorded| recorded.revision == routed.spec.revision) {
         return Checkpoint { serving: recorded };
@@ -33,6 +35,19 @@ pub(crate) fn of_process(job: &Job, observed: &Observed) -> Checkpoint {
             artifact: None,
         }),
     }
+}
+
+/// What was found when several revisions share the traffic, as after a canary that nobody ended: the
+/// checkpoint holds one of them.
+pub(crate) fn mixture(observed: &Observed, checkpoint: &Checkpoint) -> Option<Evidence> {
+    let shares = traffic::routed(observed);
+    let kept = checkpoint.serving.as_ref().map(|serving| &serving.revision)?;
+    (shares.len() > 1).then(|| Evidence {
+        check: "traffic".to_owned(),
+        health: Health::Degraded,
+        reason: format!("{}; taking back gives all of it to {kept}", traffic::words(&shares)),
+        ..gate::nothing_to_ask()
+    })
 }
 
 /// The checkpoint of a command's service: the version that it says serves.

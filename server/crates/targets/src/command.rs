@@ -1,6 +1,8 @@
 //! Commands of the user's: one that deploys, one that tells what serves, one that takes back. What
 //! they print is streamed and kept; their exit code and what the observing one says count.
 
+mod observed;
+
 use crate::{
     Found, checkpoint,
     gate::{Gate, now, without_start_period},
@@ -14,9 +16,11 @@ use lockstep_model::{
     Version,
     health::{Evidence, Health, excerpt},
     manifest::{CommandTarget, DegradedPolicy, ServiceSpec, Target},
-    plan::{Serving, StepKind, Undo},
+    plan::{DeploymentKind, Serving, StepKind, Undo},
     wire::{ExecSpec, Exit},
 };
+pub(crate) use observed::look;
+use observed::{after_failure, serves, serves_after, unobserved};
 use std::time::Duration;
 
 /// Tells an undo command what is to serve.
@@ -37,17 +41,35 @@ pub(crate) async fn run(job: &Job, command: &CommandTarget, orders: &Orders<'_>)
         (StepKind::Preflight, _) => preflight(job, command, wanted.as_ref(), orders).await,
         (StepKind::Replace, Some(serving)) => {
             let target = command_of(serving)?;
-            exec(orders, "deploy", &target.deploy, target, &serving.version, None).await?;
-            found(serves(target, Some(&serving.version), orders).await?)
+            let version = &serving.version;
+            if let Err(trouble) = exec(orders, "deploy", &target.deploy, target, version, None).await {
+                let before = before(job).map(|before| &before.version);
+                return Err(after_failure(trouble, target, Some(version), before, orders).await);
+            }
+            let mut evidence = serves_after(&target.deploy, target, Some(version), orders).await?;
+            if evidence.is_empty() && serving.spec.healthcheck.is_none() {
+                evidence.push(unobserved());
+            }
+            found(evidence)
         }
-        (StepKind::Replace, None) => {
-            take_back(job, command, None, orders).await?;
-            found(serves(command, None, orders).await?)
+        (StepKind::Replace, None) => found(take_back(job, command, None, orders).await?),
+        (StepKind::Verify, Some(serving)) => {
+            let gate = Gate::of(job, orders, serving, true);
+            let mut seen = gate.verify().await?;
+            match job.plan.kind {
+                // As often as what a rollback brought back; of a release, its watch looks.
+                DeploymentKind::Restore { .. } => seen.extend(gate.settled().await?),
+                DeploymentKind::Deploy => {}
+            }
+            found(seen)
         }
-        (StepKind::Verify, Some(serving)) => found(Gate::of(job, orders, serving, true).verify().await?),
         (StepKind::Watch, Some(serving)) => {
             let duration = Duration::from_millis(serving.spec.watch_ms);
-            found(Gate::of(job, orders, serving, true).watch(duration).await?)
+            found(
+                Gate::of(job, orders, serving, true)
+                    .watch(duration, Duration::from_millis(job.begun_ms))
+                    .await?,
+            )
         }
         (StepKind::Prepare | StepKind::Shift, _) | (StepKind::Verify | StepKind::Watch, None) => {
             found(Vec::new())
@@ -68,12 +90,12 @@ pub(crate) async fn undo(
         | Undo::Impossible { .. }
         | Undo::Nothing => return Err(Trouble::failed("a command has no such undo")),
     }
-    let before = job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref());
-    take_back(job, command, before, orders).await?;
-    let version = before.map(|before| &before.version);
-    let mut evidence = serves(command, version, orders).await?;
+    let before = before(job);
+    let mut evidence = take_back(job, command, before, orders).await?;
     if let Some(before) = before {
-        evidence.extend(Gate::of(job, orders, before, false).verify().await?);
+        let gate = Gate::of(job, orders, before, false);
+        evidence.extend(gate.verify().await?);
+        evidence.extend(gate.settled().await?);
     }
     if evidence.is_empty() {
         evidence.push(unobserved());
@@ -81,32 +103,42 @@ pub(crate) async fn undo(
     Ok(evidence)
 }
 
-/// Makes `before` serve: by the undo command, or by deploying that version again.
+fn before(job: &Job) -> Option<&Serving> {
+    job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref())
+}
+
+/// Makes `before` serve, by the undo command or by deploying that version again, and looks whether it
+/// does.
 async fn take_back(
     job: &Job,
     command: &CommandTarget,
     before: Option<&Serving>,
     orders: &Orders<'_>,
-) -> Result<(), Trouble> {
+) -> Result<Vec<Evidence>, Trouble> {
     let checkpoint = before.map(|before| before.version.to_string()).unwrap_or_default();
     // `${VERSION}` of an undo command is what it takes back.
-    let version = job.service().from.as_ref().map(|from| &from.version);
-    let version = job.service().to_version().or(version);
-    match (&command.undo, before, version) {
-        (Some(undo), _, Some(version)) => {
-            exec(orders, "undo", undo, command, version, Some(checkpoint)).await
-        }
+    let from = job.service().from.as_ref().map(|from| &from.version);
+    let version = job.service().to_version().or(from);
+    let (name, argv, target, version) = match (&command.undo, before, version) {
+        (Some(undo), _, Some(version)) => ("undo", undo, command, version),
         (_, Some(before), _) => {
             let target = command_of(before)?;
-            exec(orders, "deploy-old", &target.deploy, target, &before.version, Some(checkpoint)).await
+            ("deploy-old", &target.deploy, target, &before.version)
         }
-        (_, None, _) => Err(Trouble::failed(
-            "there was nothing before it and it has no undo command; take it down by hand, then use `lockstep resolve`",
-        )),
+        (_, None, _) => {
+            return Err(Trouble::failed(
+                "there was nothing before it and it has no undo command; take it down by hand, then use `lockstep resolve`",
+            ));
+        }
+    };
+    let expected = before.map(|before| &before.version);
+    if let Err(trouble) = exec(orders, name, argv, target, version, Some(checkpoint)).await {
+        return Err(after_failure(trouble, command, expected, Some(version), orders).await);
     }
+    serves_after(argv, command, expected, orders).await
 }
 
-fn command_of(serving: &Serving) -> Result<&CommandTarget, Trouble> {
+pub(crate) fn command_of(serving: &Serving) -> Result<&CommandTarget, Trouble> {
     match &serving.spec.target {
         Target::Command(command) => Ok(command),
         Target::Process(_) => Err(Trouble::failed(
@@ -139,8 +171,8 @@ async fn preflight(
             return Ok(Found { evidence: Vec::new(), checkpoint });
         }
     };
-    let (checkpoint, evidence) = match observed(command, any, orders, "observe-before").await? {
-        Some((version, evidence)) => (checkpoint::of_command(job, version), vec![evidence]),
+    let (checkpoint, evidence) = match look(command, any, orders, "observe-before").await? {
+        Some(said) => (checkpoint::of_command(job, said.version), vec![said.evidence]),
         None => (lockstep_model::plan::Checkpoint { serving: job.service().from.clone() }, Vec::new()),
     };
     Ok(Found { evidence, checkpoint: Some(checkpoint) })
@@ -158,6 +190,9 @@ async fn exec(
     let (exit, tail) = raw_exec(orders, name, argv, command, version, checkpoint).await?;
     if exit == (Exit::Code { code: 0 }) {
         return Ok(());
+    }
+    if exit == Exit::Lost {
+        return Err(Trouble::Unknown { reason: format!("how {} ended was lost", argv.join(" ")) });
     }
     Err(Trouble::Failed {
         reason: format!("{} ended badly: {exit}{}", argv.join(" "), last_words(&tail)),
@@ -193,91 +228,14 @@ async fn raw_exec(
     orders.exec(name, spec).await
 }
 
-/// What the observing command says serves; none when there is no such command.
-async fn observed(
-    command: &CommandTarget,
-    version: &Version,
-    orders: &Orders<'_>,
-    name: &str,
-) -> Result<Option<(Option<Version>, Evidence)>, Trouble> {
-    let Some(observe) = &command.observe else { return Ok(None) };
-    let (exit, tail) = raw_exec(orders, name, observe, command, version, None).await?;
-    if exit != (Exit::Code { code: 0 }) {
-        return Err(Trouble::Failed {
-            reason: format!(
-                "what serves cannot be told: {} ended badly: {exit}{}",
-                observe.join(" "),
-                last_words(&tail)
-            ),
-            evidence: vec![of_exit(observe, &exit, &tail, Health::Unknown, exit.to_string())],
-        });
-    }
-    let line = tail.trim_end().lines().last().unwrap_or_default().trim();
-    let version = match line {
-        "" => None,
-        line => Some(line.parse::<Version>().map_err(|error| {
-            Trouble::failed(format!(
-                "what serves cannot be told: the last line of {} should be the version alone: {error}",
-                observe.join(" ")
-            ))
-        })?),
-    };
-    let said =
-        version.as_ref().map_or_else(|| "nothing serves".to_owned(), |version| format!("{version} serves"));
-    let evidence = of_exit(observe, &exit, &tail, Health::Healthy, said);
-    Ok(Some((version, evidence)))
-}
-
-/// Asks the observing command whether `expected` serves (none = nothing); without one there is no
-/// evidence.
-async fn serves(
-    command: &CommandTarget,
-    expected: Option<&Version>,
-    orders: &Orders<'_>,
-) -> Result<Vec<Evidence>, Trouble> {
-    let fallback = "0".parse().expect("a digit is a version");
-    match observed(command, expected.unwrap_or(&fallback), orders, "observe-after").await? {
-        None => Ok(Vec::new()),
-        Some((version, evidence)) if version.as_ref() == expected => Ok(vec![evidence]),
-        Some((version, mut evidence)) => {
-            let name =
-                |version: Option<&Version>| version.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            let reason = format!("{} serves, and {} should", name(version.as_ref()), name(expected));
-            evidence.health = Health::Unhealthy;
-            evidence.reason.clone_from(&reason);
-            Err(Trouble::Failed { reason, evidence: vec![evidence] })
-        }
-    }
-}
-
 fn of_exit(argv: &[String], exit: &Exit, tail: &str, health: Health, reason: String) -> Evidence {
-    Evidence {
-        at: now(),
-        check: "command".to_owned(),
-        address: argv.join(" "),
-        code: match exit {
-            Exit::Code { code } => Some(*code),
-            Exit::Signal { .. } | Exit::TimedOut { .. } | Exit::NotStarted { .. } | Exit::Lost => None,
-        },
-        excerpt: excerpt(tail),
-        latency_ms: 0,
-        health,
-        reason,
-    }
-}
-
-/// What is known of a service that nothing can be asked of.
-fn unobserved() -> Evidence {
-    Evidence {
-        at: now(),
-        check: "observe".to_owned(),
-        address: String::new(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health: Health::Unknown,
-        reason: "there is no observe command and no health check, so only the exit code is known".to_owned(),
-    }
+    let mut evidence = Evidence::new(now(), "command", argv.join(" "), health, reason);
+    evidence.code = match exit {
+        Exit::Code { code } => Some(*code),
+        Exit::Signal { .. } | Exit::TimedOut { .. } | Exit::NotStarted { .. } | Exit::Lost => None,
+    };
+    evidence.hear(tail);
+    evidence
 }
 
 pub(crate) async fn observe(
@@ -288,16 +246,16 @@ pub(crate) async fn observe(
 ) -> Result<Observation, Trouble> {
     let fallback = "0".parse().expect("a digit is a version");
     let version = serving.map_or(&fallback, |serving| &serving.version);
-    let said = observed(command, version, orders, "observe").await?;
+    let said = look(command, version, orders, "observe").await?;
     let spec = without_start_period(spec);
     let is_asked = spec.healthcheck.is_some();
     let gate =
         Gate { orders, spec: &spec, version, revision: None, degraded: DegradedPolicy::Warn, is_new: false };
     let seen = if is_asked { Some(gate.look().await?) } else { None };
-    let (version, observed) = match said {
-        Some((version, evidence)) => (version, Some(evidence)),
-        None => (serving.map(|serving| serving.version.clone()), None),
+    let (version, traffic, observed) = match said {
+        Some(said) => (said.version, said.traffic, Some(said.evidence)),
+        None => (serving.map(|serving| serving.version.clone()), None, None),
     };
     let evidence = seen.or(observed).unwrap_or_else(unobserved);
-    Ok(Observation { at: evidence.at, revision: None, version, evidence })
+    Ok(Observation { at: evidence.at, revision: None, version, traffic, evidence, given_up: None })
 }

@@ -17,6 +17,14 @@ use tokio::time::{Instant, sleep};
 const PROCESS_INTERVAL: Duration = Duration::from_millis(250);
 /// A process without a health check must have run so long to pass.
 const PROCESS_SETTLES: Duration = Duration::from_secs(1);
+/// What serves again is well when it was seen well so often in a row: one look may meet the moment in
+/// between. Source: the time budget of a rollback, decide, switch, three clean probes.
+const CLEAN_PROBES: usize = 3;
+/// Those looks stand as far apart as the health check says, and no farther: of a chain of services each
+/// waits for the one above it, and all of them have 120 s.
+const CLEAN_APART_MAX: Duration = Duration::from_secs(2);
+/// A watch that began so long ago was begun by another coordinator.
+const TAKEN_UP_MIN: Duration = Duration::from_secs(1);
 /// How often a check of `verify:` is tried.
 const CHECK_TRIES: u32 = 3;
 
@@ -46,8 +54,17 @@ impl<'a> Gate<'a> {
 
     /// Waits until it is well and all checks pass.
     pub(crate) async fn verify(&self) -> Result<Vec<Evidence>, Trouble> {
+        self.verify_if(|_| true).await
+    }
+
+    /// Waits until it is well and the checks with these names pass.
+    pub(crate) async fn verify_only(&self, names: &[String]) -> Result<Vec<Evidence>, Trouble> {
+        self.verify_if(|name| names.iter().any(|named| named == name)).await
+    }
+
+    async fn verify_if(&self, is_meant: impl Fn(&str) -> bool) -> Result<Vec<Evidence>, Trouble> {
         let mut evidence = vec![self.ready().await?];
-        for check in &self.spec.verify {
+        for check in self.spec.verify.iter().filter(|check| is_meant(&check.name)) {
             evidence.push(self.check(check).await?);
         }
         evidence.retain(|evidence| !evidence.check.is_empty());
@@ -89,24 +106,29 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Looks on for `duration`; ends well when the last look was well.
-    pub(crate) async fn watch(&self, duration: Duration) -> Result<Vec<Evidence>, Trouble> {
+    /// Looks on for `duration`, of which `gone` is over; ends well when the last look was well. Who takes it
+    /// up again ends it after a few clean looks in a row of its own, for nobody looked in between.
+    pub(crate) async fn watch(&self, duration: Duration, gone: Duration) -> Result<Vec<Evidence>, Trouble> {
         let Some(what) = self.what() else { return Ok(Vec::new()) };
         let (interval, retries) = match &self.spec.healthcheck {
             Some(check) => (ms(check.interval_ms), check.retries.max(1)),
             None => (PROCESS_INTERVAL, 1),
         };
-        let end = Instant::now() + duration;
+        let end = Instant::now() + duration.saturating_sub(gone);
+        let wanted = if gone < TAKEN_UP_MIN { 1 } else { CLEAN_PROBES };
+        let mut clean = 0;
         let mut failed = 0;
         loop {
             let probed = self.probe(what.clone()).await?;
             self.hard_rule(&probed)?;
             if self.passes(probed.evidence.health) {
                 failed = 0;
-                if Instant::now() >= end {
+                clean += 1;
+                if Instant::now() >= end && clean >= wanted {
                     return Ok(vec![probed.evidence]);
                 }
             } else {
+                clean = 0;
                 failed += 1;
                 if failed >= retries {
                     return Err(Trouble::seen(
@@ -117,6 +139,39 @@ impl<'a> Gate<'a> {
             }
             let left = end.saturating_duration_since(Instant::now());
             sleep(if left.is_zero() { interval } else { interval.min(left) }).await;
+        }
+    }
+
+    /// Looks at what serves again until it was seen well three times in a row. A degraded one counts: it
+    /// is what served before.
+    pub(crate) async fn settled(&self) -> Result<Vec<Evidence>, Trouble> {
+        let Some(what) = self.what() else { return Ok(Vec::new()) };
+        let (apart, retries) = match &self.spec.healthcheck {
+            Some(check) => (ms(check.interval_ms).min(CLEAN_APART_MAX), check.retries.max(1)),
+            None => (PROCESS_INTERVAL, 1),
+        };
+        let mut clean = Vec::with_capacity(CLEAN_PROBES);
+        let mut failed = 0;
+        loop {
+            let probed = self.probe(what.clone()).await?;
+            self.hard_rule(&probed)?;
+            match probed.evidence.health {
+                Health::Healthy | Health::Degraded => {
+                    failed = 0;
+                    clean.push(probed.evidence);
+                    if clean.len() == CLEAN_PROBES {
+                        return Ok(clean);
+                    }
+                }
+                Health::Unhealthy | Health::Unknown => {
+                    clean.clear();
+                    failed += 1;
+                    if failed >= retries {
+                        return Err(Trouble::seen("it serves again and is not well", probed.evidence));
+                    }
+                }
+            }
+            sleep(apart).await;
         }
     }
 
@@ -246,15 +301,6 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Stands for a question that the manifest does not have; never shown.
-fn nothing_to_ask() -> Evidence {
-    Evidence {
-        at: now(),
-        check: String::new(),
-        address: String::new(),
-        code: None,
-        excerpt: String::new(),
-        latency_ms: 0,
-        health: Health::Unknown,
-        reason: String::new(),
-    }
+pub(crate) fn nothing_to_ask() -> Evidence {
+    Evidence::new(now(), "", "", Health::Unknown, "")
 }

@@ -8,7 +8,9 @@ mod checkpoint;
 mod command;
 mod gate;
 mod orders;
+mod probe;
 mod process;
+mod traffic;
 
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -16,7 +18,9 @@ use lockstep_engine::{
     port::{Host, Job, Observation, Target as TargetPort},
 };
 use lockstep_model::{
+    event::Finding,
     gateway::Slot,
+    health::Evidence,
     manifest::{ServiceSpec, Target},
     plan::{Serving, Undo},
 };
@@ -29,8 +33,13 @@ pub struct Targets;
 /// What a step found when it ended well.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) evidence: Vec<lockstep_model::health::Evidence>,
+    pub(crate) evidence: Vec<Evidence>,
     pub(crate) checkpoint: Option<lockstep_model::plan::Checkpoint>,
+}
+
+/// What goes into a journal.
+fn kept(evidence: Vec<Evidence>) -> Vec<Evidence> {
+    evidence.into_iter().map(Evidence::kept).collect()
 }
 
 #[async_trait]
@@ -42,9 +51,26 @@ impl TargetPort for Targets {
             Target::Command(command) => command::run(job, command, &orders).await,
         };
         match done {
-            Ok(Found { evidence, checkpoint }) => StepOutcome::Succeeded { evidence, checkpoint },
-            Err(Trouble::Failed { reason, evidence }) => StepOutcome::Failed { reason, evidence },
+            Ok(Found { evidence, checkpoint }) => {
+                StepOutcome::Succeeded { evidence: kept(evidence), checkpoint }
+            }
+            Err(Trouble::Failed { reason, evidence }) => {
+                StepOutcome::Failed { reason, evidence: kept(evidence) }
+            }
             Err(Trouble::Unknown { reason }) => StepOutcome::Unknown { reason },
+        }
+    }
+
+    async fn probe(&self, job: &Job, host: &dyn Host) -> Finding {
+        let orders = Orders::of_probe(job, host);
+        let found = match &job.service().spec.target {
+            Target::Process(process) => probe::process(job, process, &orders).await,
+            Target::Command(_) => probe::command(job, &orders).await,
+        };
+        match found {
+            Ok(Finding::Done { evidence }) => Finding::Done { evidence: kept(evidence) },
+            Ok(found) => found,
+            Err(trouble) => Finding::CannotTell { reason: trouble.into_reason() },
         }
     }
 
@@ -62,8 +88,10 @@ impl TargetPort for Targets {
             Target::Command(command) => command::undo(job, command, &orders).await,
         };
         match undone {
-            Ok(evidence) => UndoOutcome::Undone { evidence },
-            Err(Trouble::Failed { reason, evidence }) => UndoOutcome::Failed { reason, evidence },
+            Ok(evidence) => UndoOutcome::Undone { evidence: kept(evidence) },
+            Err(Trouble::Failed { reason, evidence }) => {
+                UndoOutcome::Failed { reason, evidence: kept(evidence) }
+            }
             Err(Trouble::Unknown { reason }) => UndoOutcome::Failed { reason, evidence: Vec::new() },
         }
     }

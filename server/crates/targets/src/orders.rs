@@ -6,13 +6,16 @@ use lockstep_model::{
     DeploymentId, Digest, Epoch, RevisionId, Version,
     gateway::Slot,
     health::Evidence,
-    manifest::GatewaySpec,
+    manifest::{GatewaySpec, Sticky},
     wire::{
         ExecSpec, Exit, Observed, Order, OrderKey, Outcome, ProbeSpec, ProbeTo, ProbeWhat, RevisionSpec,
         Weight,
     },
 };
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// Why a step or an undo did not end well.
 #[derive(Debug)]
@@ -51,22 +54,37 @@ pub(crate) struct Probed {
     pub(crate) restarts: u32,
 }
 
+/// Who gets the traffic, and who stays with whom.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    pub(crate) weights: Vec<Weight>,
+    pub(crate) sticky: Option<Sticky>,
+}
+
 /// Gives orders below one prefix.
 pub(crate) struct Orders<'a> {
     host: &'a dyn Host,
     deployment: Option<DeploymentId>,
     epoch: Epoch,
     prefix: String,
+    /// What a command is told of the step that it belongs to.
+    env: BTreeMap<String, String>,
     asked: AtomicU32,
 }
 
 impl<'a> Orders<'a> {
     pub(crate) fn of_step(job: &Job, host: &'a dyn Host) -> Self {
-        Self::new(host, Some(job.deployment), job.epoch, job.run_prefix())
+        let env = identity(job, "");
+        Self { env, ..Self::new(host, Some(job.deployment), job.epoch, job.run_prefix()) }
     }
 
     pub(crate) fn of_undo(job: &Job, host: &'a dyn Host) -> Self {
-        Self::new(host, Some(job.deployment), job.epoch, job.undo_prefix())
+        let env = identity(job, "undo/");
+        Self { env, ..Self::new(host, Some(job.deployment), job.epoch, job.undo_prefix()) }
+    }
+
+    pub(crate) fn of_probe(job: &Job, host: &'a dyn Host) -> Self {
+        Self::new(host, Some(job.deployment), job.epoch, job.probe_prefix())
     }
 
     pub(crate) fn of_question(key: &str, host: &'a dyn Host) -> Self {
@@ -74,7 +92,7 @@ impl<'a> Orders<'a> {
     }
 
     fn new(host: &'a dyn Host, deployment: Option<DeploymentId>, epoch: Epoch, prefix: String) -> Self {
-        Self { host, deployment, epoch, prefix, asked: AtomicU32::new(0) }
+        Self { host, deployment, epoch, prefix, env: BTreeMap::new(), asked: AtomicU32::new(0) }
     }
 
     pub(crate) async fn digest(&self, path: &str) -> Result<Option<Digest>, Trouble> {
@@ -100,7 +118,8 @@ impl<'a> Orders<'a> {
     }
 
     /// Runs a command to its end.
-    pub(crate) async fn exec(&self, name: &str, spec: ExecSpec) -> Result<(Exit, String), Trouble> {
+    pub(crate) async fn exec(&self, name: &str, mut spec: ExecSpec) -> Result<(Exit, String), Trouble> {
+        spec.env.extend(self.env.clone());
         match self.give(name, Order::Exec { spec }).await? {
             Outcome::Exited { exit, tail } => Ok((exit, tail)),
             other => Err(unexpected(other)),
@@ -121,21 +140,16 @@ impl<'a> Orders<'a> {
         }
     }
 
-    /// Gives the traffic of a slot to a revision, or to nobody, and waits for the drain.
+    /// Shares the traffic of a slot, and waits for the drain.
     pub(crate) async fn route(
         &self,
         name: &str,
         slot: &Slot,
         gateway: &GatewaySpec,
-        revision: Option<&RevisionId>,
+        Share { weights, sticky }: Share,
     ) -> Result<(), Trouble> {
-        let weights = revision.map(|revision| Weight { revision: revision.clone(), weight: 100 });
-        let order = Order::Route {
-            slot: slot.clone(),
-            gateway: gateway.clone(),
-            weights: weights.into_iter().collect(),
-            drain: true,
-        };
+        let order =
+            Order::Route { slot: slot.clone(), gateway: gateway.clone(), weights, drain: true, sticky };
         match self.give(name, order).await? {
             // Requests that outlive the drain timeout are cut off when their revision is stopped;
             // that is what the timeout is for.
@@ -144,10 +158,26 @@ impl<'a> Orders<'a> {
         }
     }
 
+    /// Lets people look at a revision at an address of its own, or closes that.
+    pub(crate) async fn preview(
+        &self,
+        name: &str,
+        slot: &Slot,
+        listen: &str,
+        revision: Option<&RevisionId>,
+    ) -> Result<(), Trouble> {
+        let order =
+            Order::Preview { slot: slot.clone(), listen: listen.to_owned(), revision: revision.cloned() };
+        match self.give(name, order).await? {
+            Outcome::Routed { .. } => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
     pub(crate) async fn observe(&self, slot: &Slot) -> Result<Observed, Trouble> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         match self.give(&format!("observe-{number}"), Order::Observe { slot: slot.clone() }).await? {
-            Outcome::Observed { observed } => Ok(observed),
+            Outcome::Observed { observed } => Ok(*observed),
             other => Err(unexpected(other)),
         }
     }
@@ -167,6 +197,18 @@ impl<'a> Orders<'a> {
             }
         }
     }
+}
+
+/// So that whoever is called by a command can tell a repetition: the key stays the same whatever
+/// happens to the coordinator, the agent or the attempt; the attempt says which try it is.
+fn identity(job: &Job, undo: &str) -> BTreeMap<String, String> {
+    let (deployment, step) = (job.deployment, &job.planned_step().id);
+    BTreeMap::from([
+        ("LOCKSTEP_DEPLOYMENT".to_owned(), deployment.to_string()),
+        ("LOCKSTEP_STEP".to_owned(), step.to_string()),
+        ("LOCKSTEP_ATTEMPT".to_owned(), job.attempt.to_string()),
+        ("LOCKSTEP_IDEMPOTENCY_KEY".to_owned(), format!("d{deployment}/{undo}{step}")),
+    ])
 }
 
 fn unexpected(outcome: Outcome) -> Trouble {

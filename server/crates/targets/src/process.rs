@@ -4,25 +4,27 @@
 use crate::{
     Found, checkpoint,
     gate::{Gate, without_start_period},
-    orders::{Orders, Trouble},
+    orders::{Orders, Share, Trouble},
+    traffic,
 };
 use lockstep_engine::{
-    plan::artifact_path,
+    plan::{artifact_path, canary_step, watch_ms},
     port::{Job, Observation},
 };
 use lockstep_model::{
     ServiceName,
     gateway::Slot,
     health::{Evidence, Health},
-    manifest::{DegradedPolicy, GatewaySpec, ProcessTarget, ServiceSpec, Target},
-    plan::{Serving, StepKind, Undo},
-    wire::{Observed, RevisionSpec},
+    manifest::{DegradedPolicy, ProcessTarget, RestartBudget, ServiceSpec, Strategy, Target},
+    plan::{DeploymentKind, Serving, StepKind, Undo},
+    wire::{ObservedRevision, RevisionSpec},
 };
 use std::time::Duration;
 
 pub(crate) async fn run(job: &Job, process: &ProcessTarget, orders: &Orders<'_>) -> Result<Found, Trouble> {
     let found = |evidence| Ok(Found { evidence, checkpoint: None });
     let wanted = job.wanted();
+    let weight = job.planned_step().weight;
     match (job.planned_step().kind, &wanted) {
         (StepKind::Precondition, Some(serving)) => {
             let spec = without_start_period(&serving.spec);
@@ -33,22 +35,47 @@ pub(crate) async fn run(job: &Job, process: &ProcessTarget, orders: &Orders<'_>)
         (StepKind::Preflight, _) => preflight(job, wanted.as_ref(), orders).await,
         (StepKind::Prepare, Some(serving)) => {
             orders.start("start", revision(job, serving)?).await?;
+            if let Some(listen) = preview(serving) {
+                orders.preview("preview", &job.slot(), listen, Some(&serving.revision)).await?;
+            }
             found(Vec::new())
         }
         (StepKind::Verify, Some(serving)) => {
-            found(Gate::of(job, orders, serving, is_new(job)).verify().await?)
+            let gate = Gate::of(job, orders, serving, is_new(job));
+            found(match canary_step(&serving.spec, weight).filter(|_| weight.is_some()) {
+                Some(step) => gate.verify_only(&step.verify).await?,
+                None => {
+                    let mut seen = gate.verify().await?;
+                    // It has the traffic already where it took the place of the other.
+                    if serving.spec.strategy == Strategy::Recreate {
+                        seen.extend(brought_back(job, Some(serving), orders).await?);
+                    }
+                    seen
+                }
+            })
+        }
+        (StepKind::Shift, Some(serving)) if let Some(weight) = weight => {
+            traffic::give_share(job, (serving, weight), orders).await?;
+            found(Vec::new())
         }
         (StepKind::Shift, _) => {
-            route_to(job, process, wanted.as_ref(), orders).await?;
-            found(Vec::new())
+            traffic::give_all(job, process, wanted.as_ref(), orders).await?;
+            // What has the traffic is seen where the users come in.
+            close_preview(job, "preview", orders).await?;
+            found(brought_back(job, wanted.as_ref(), orders).await?)
         }
         (StepKind::Replace, _) => {
             replace(job, process, wanted.as_ref(), orders).await?;
+            has_traffic(job, wanted.as_ref(), orders).await?;
             found(Vec::new())
         }
         (StepKind::Watch, Some(serving)) => {
-            let duration = Duration::from_millis(serving.spec.watch_ms);
-            found(Gate::of(job, orders, serving, is_new(job)).watch(duration).await?)
+            let duration = Duration::from_millis(watch_ms(job.service(), weight));
+            found(
+                Gate::of(job, orders, serving, is_new(job))
+                    .watch(duration, Duration::from_millis(job.begun_ms))
+                    .await?,
+            )
         }
         (StepKind::Prepare | StepKind::Verify | StepKind::Watch, None) => found(Vec::new()),
     }
@@ -62,26 +89,29 @@ pub(crate) async fn undo(
     let before = job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref());
     match &job.planned_step().undo {
         Undo::StopCandidate => {
+            close_preview(job, "preview", orders).await?;
             stop_wanted(job, before, process.stop_grace_ms, orders).await?;
             Ok(Vec::new())
         }
         Undo::RouteBack => {
             let mut evidence = Vec::new();
-            if let Some(before) = before {
+            if let Some(before) = before
+                && !has_all_again(job, before, orders).await?
+            {
                 orders.start("start-old", revision(job, before)?).await?;
                 evidence = Gate::of(job, orders, before, false).verify().await?;
             }
-            route_to(job, process, before, orders).await?;
+            traffic::give_all(job, process, before, orders).await?;
             confirm(job, before, orders, evidence).await
         }
         Undo::ReplaceBack => {
-            route_to(job, process, None, orders).await?;
+            traffic::give_all(job, process, None, orders).await?;
             stop_wanted(job, before, process.stop_grace_ms, orders).await?;
             let mut evidence = Vec::new();
             if let Some(before) = before {
                 orders.start("start-old", revision(job, before)?).await?;
                 evidence = Gate::of(job, orders, before, false).verify().await?;
-                route_to(job, process, Some(before), orders).await?;
+                traffic::give_all(job, process, Some(before), orders).await?;
             }
             confirm(job, before, orders, evidence).await
         }
@@ -134,33 +164,38 @@ async fn preflight(job: &Job, wanted: Option<&Serving>, orders: &Orders<'_>) -> 
         }
     }
     let observed = orders.observe(&job.slot()).await?;
-    Ok(Found { evidence: Vec::new(), checkpoint: Some(checkpoint::of_process(job, &observed)) })
+    let checkpoint = checkpoint::of_process(job, &observed);
+    let evidence = checkpoint::mixture(&observed, &checkpoint).into_iter().collect();
+    Ok(Found { evidence, checkpoint: Some(checkpoint) })
 }
 
-/// Where the traffic comes in when `serving` has it; of what served before, when that says it.
-fn gateway<'a>(process: &'a ProcessTarget, serving: Option<&'a Serving>) -> Option<&'a GatewaySpec> {
-    match serving.map(|serving| &serving.spec.target) {
-        Some(Target::Process(of_serving)) => of_serving.gateway.as_ref(),
-        Some(Target::Command(_)) => None,
-        None => process.gateway.as_ref(),
+/// Where the new revision can be looked at before it has all the traffic.
+fn preview(serving: &Serving) -> Option<&str> {
+    match &serving.spec.target {
+        Target::Process(process) => process.gateway.as_ref()?.preview.as_deref(),
+        Target::Command(_) => None,
     }
 }
 
-async fn route_to(
-    job: &Job,
-    process: &ProcessTarget,
-    serving: Option<&Serving>,
-    orders: &Orders<'_>,
-) -> Result<(), Trouble> {
-    let slot = job.slot();
-    match (gateway(process, serving), &process.gateway) {
-        (Some(gateway), _) => {
-            orders.route("route", &slot, gateway, serving.map(|serving| &serving.revision)).await
-        }
-        // What served before had no gateway: nobody is to come in that way any more.
-        (None, Some(gateway)) => orders.route("route", &slot, gateway, None).await,
-        (None, None) => Ok(()),
+/// Closes the preview of the job's service, when it may have one.
+async fn close_preview(job: &Job, name: &str, orders: &Orders<'_>) -> Result<(), Trouble> {
+    let before = job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref());
+    let wanted = job.wanted();
+    match wanted.as_ref().and_then(preview).or_else(|| before.and_then(preview)) {
+        Some(listen) => orders.preview(name, &job.slot(), listen, None).await,
+        None => Ok(()),
     }
+}
+
+/// Whether a later share was taken back already, and with it this one: then what served is known to
+/// be well. The traffic is told all the same, for an earlier order may still be under way.
+async fn has_all_again(job: &Job, before: &Serving, orders: &Orders<'_>) -> Result<bool, Trouble> {
+    if job.planned_step().weight.is_none() || !has_gateway(before) {
+        return Ok(false);
+    }
+    let observed = orders.observe(&job.slot()).await?;
+    let runs = observed.revisions.iter().any(|one| one.running && one.spec.revision == before.revision);
+    Ok(runs && traffic::has_all(&observed, Some(&before.revision)))
 }
 
 async fn replace(
@@ -170,8 +205,8 @@ async fn replace(
     orders: &Orders<'_>,
 ) -> Result<(), Trouble> {
     let before = job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref());
-    if let Some(gateway) = gateway(process, before) {
-        orders.route("close", &job.slot(), gateway, None).await?;
+    if let Some(gateway) = traffic::gateway(process, before) {
+        orders.route("close", &job.slot(), gateway, Share::default()).await?;
     }
     if let Some(before) = before
         && wanted.is_none_or(|wanted| wanted.revision != before.revision)
@@ -180,7 +215,7 @@ async fn replace(
     }
     if let Some(wanted) = wanted {
         orders.start("start", revision(job, wanted)?).await?;
-        route_to(job, process, Some(wanted), orders).await?;
+        traffic::give_all(job, process, Some(wanted), orders).await?;
     }
     Ok(())
 }
@@ -208,22 +243,46 @@ async fn confirm(
     orders: &Orders<'_>,
     evidence: Vec<Evidence>,
 ) -> Result<Vec<Evidence>, Trouble> {
-    let observed = orders.observe(&job.slot()).await?;
-    let expected = before.filter(|before| has_gateway(before)).map(|before| &before.revision);
-    let routed = routed(&observed);
-    if routed != expected {
-        let name = |revision: Option<&lockstep_model::RevisionId>| {
-            revision.map_or_else(|| "nobody".to_owned(), ToString::to_string)
-        };
-        let (routed, expected) = (name(routed), name(expected));
-        return Err(Trouble::failed(format!("{routed} has the traffic, and {expected} should")));
-    }
+    has_traffic(job, before, orders).await?;
     let Some(before) = before else { return Ok(evidence) };
-    let seen = Gate::of(job, orders, before, false).look().await?;
+    let gate = Gate::of(job, orders, before, false);
+    if ends_here(job) {
+        return gate.settled().await;
+    }
+    let seen = gate.look().await?;
     match seen.health {
         Health::Healthy | Health::Degraded => Ok(vec![seen]),
         Health::Unhealthy | Health::Unknown => Err(Trouble::seen("it serves again and is not well", seen)),
     }
+}
+
+/// Whether the job's step was the first that gave its service's new version traffic: it is undone last,
+/// and what serves then is what will.
+fn ends_here(job: &Job) -> bool {
+    let service = job.planned_step().service;
+    let first = job.plan.steps.iter().position(|step| step.service == service && step.kind.gives_traffic());
+    first == Some(job.step as usize)
+}
+
+/// What a restore brought back is looked at as often as what a rollback did; of a release, its watch does.
+async fn brought_back(
+    job: &Job,
+    wanted: Option<&Serving>,
+    orders: &Orders<'_>,
+) -> Result<Vec<Evidence>, Trouble> {
+    match (&job.plan.kind, wanted) {
+        (DeploymentKind::Restore { .. }, Some(serving)) => {
+            Gate::of(job, orders, serving, is_new(job)).settled().await
+        }
+        (DeploymentKind::Restore { .. } | DeploymentKind::Deploy, _) => Ok(Vec::new()),
+    }
+}
+
+/// Looks whether `serving` has the traffic, where it comes in through the gateway; none = nobody has.
+async fn has_traffic(job: &Job, serving: Option<&Serving>, orders: &Orders<'_>) -> Result<(), Trouble> {
+    let observed = orders.observe(&job.slot()).await?;
+    let expected = serving.filter(|before| has_gateway(before)).map(|before| &before.revision);
+    traffic::confirm(&observed, expected)
 }
 
 fn has_gateway(serving: &Serving) -> bool {
@@ -237,11 +296,6 @@ fn grace_ms(serving: &Serving) -> u64 {
     }
 }
 
-fn routed(observed: &Observed) -> Option<&lockstep_model::RevisionId> {
-    let backends = observed.route.as_ref().map(|route| route.backends.as_slice()).unwrap_or_default();
-    backends.iter().max_by_key(|backend| backend.weight).map(|backend| &backend.revision)
-}
-
 pub(crate) async fn observe(
     slot: &Slot,
     spec: &ServiceSpec,
@@ -250,9 +304,11 @@ pub(crate) async fn observe(
     orders: &Orders<'_>,
 ) -> Result<Observation, Trouble> {
     let observed = orders.observe(slot).await?;
+    let recorded = serving.map(|serving| &serving.revision);
+    let shares = traffic::routed(&observed);
     let revision = match &process.gateway {
-        Some(_) => routed(&observed).cloned(),
-        None => serving.map(|serving| serving.revision.clone()),
+        Some(_) => traffic::serves(&shares, recorded).cloned(),
+        None => recorded.cloned(),
     };
     let known = revision
         .as_ref()
@@ -269,9 +325,23 @@ pub(crate) async fn observe(
         degraded: DegradedPolicy::Warn,
         is_new: false,
     };
-    let evidence = gate.look().await?;
+    let mut evidence = gate.look().await?;
+    if shares.len() > 1 {
+        evidence.reason = format!("{}; {}", evidence.reason, traffic::words(&shares));
+    }
     let version = Some(known.spec.version.clone());
-    Ok(Observation { at: evidence.at, revision, version, evidence })
+    let given_up = known.given_up.then(|| given_up(&slot.service, known));
+    Ok(Observation { at: evidence.at, revision, version, traffic: None, evidence, given_up })
+}
+
+fn given_up(service: &ServiceName, known: &ObservedRevision) -> String {
+    let RestartBudget { max, window_ms, .. } = known.spec.process.restart;
+    let exit = known.exit.as_ref().map_or_else(|| "it ended".to_owned(), ToString::to_string);
+    format!(
+        "{service} {} ended by itself ({exit}) and is not started again: its restart budget of {max} in {} s is used up",
+        known.spec.version,
+        window_ms / 1_000
+    )
 }
 
 /// Starts what should serve on a host that does not know it, and gives it the traffic once it is
@@ -304,7 +374,8 @@ pub(crate) async fn bring_back(
     };
     gate.verify().await?;
     if let Some(gateway) = &process.gateway {
-        orders.route("route", slot, gateway, Some(&serving.revision)).await?;
+        let share = traffic::all(Some(&serving.revision), traffic::sticky(&serving.spec));
+        orders.route("route", slot, gateway, share).await?;
     }
     Ok(true)
 }
@@ -318,6 +389,11 @@ pub(crate) async fn retire(
     orders: &Orders<'_>,
 ) -> Result<(), Trouble> {
     let observed = orders.observe(slot).await?;
+    if let Some(preview) = observed.preview
+        && preview.backends.iter().any(|backend| backend.revision == serving.revision)
+    {
+        orders.preview("preview", slot, &preview.listen, None).await?;
+    }
     let backends = observed.route.map(|route| route.backends).unwrap_or_default();
     if backends.iter().any(|backend| backend.revision == serving.revision) {
         return Err(Trouble::failed("it has the traffic"));

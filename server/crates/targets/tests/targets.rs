@@ -1,15 +1,23 @@
 //! Steps and undos as orders, on a host that exists in memory only: what it runs, what has the
 //! traffic, and what each revision and command answers is said by the test.
 
+#[path = "targets/canary.rs"]
+mod canary;
+#[path = "targets/commands.rs"]
+mod commands;
+#[path = "targets/settled.rs"]
+mod settled;
+
 use async_trait::async_trait;
 use lockstep_engine::{
     StepOutcome, UndoOutcome,
     plan::{PlanInput, Wish, plan},
-    port::{Host, HostError, HostOrder, Job, Target as _},
+    port::{Host, HostCancel, HostError, HostOrder, Job, Stopped, Target as _},
     testing::{command_spec, digest, manifest, process_spec, serving, staging},
 };
 use lockstep_model::{
     Attempt, DeploymentId, Epoch, RevisionId, Timestamp,
+    event::Finding,
     gateway::{Backend, Route},
     health::{Evidence, Health},
     manifest::{Check, CheckKind, GatewaySpec, HealthCheck, ServiceSpec, Strategy, Target},
@@ -18,7 +26,7 @@ use lockstep_model::{
 };
 use lockstep_targets::Targets;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -29,8 +37,11 @@ const NEW: &str = "s0000-d7-a1";
 struct World {
     revisions: BTreeMap<RevisionId, RevisionSpec>,
     route: Option<Route>,
+    preview: Option<Route>,
     /// What a revision answers; healthy when nothing is said.
     health: BTreeMap<RevisionId, Health>,
+    /// What is answered before that, each once, whoever is asked.
+    answers: VecDeque<Health>,
     /// Revisions whose process has ended.
     ended: Vec<RevisionId>,
     /// How often each new process was started again by itself.
@@ -71,6 +82,7 @@ impl FakeHost {
             listen: "127.0.0.1:1".to_owned(),
             host: None,
             backends: vec![backend(before.revision)],
+            sticky: None,
             drain_timeout_ms: 0,
         });
         host
@@ -82,9 +94,17 @@ impl FakeHost {
             Order::Start { revision } => Some(format!("start {}", revision.revision)),
             Order::Stop { revision, .. } => Some(format!("stop {revision}")),
             Order::Exec { spec } => Some(format!("run {}", spec.argv.join(" "))),
-            Order::Route { weights, .. } => Some(match weights.first() {
-                Some(weight) => format!("route {}", weight.revision),
-                None => "route nobody".to_owned(),
+            Order::Route { weights, .. } => Some(match weights.as_slice() {
+                [] => "route nobody".to_owned(),
+                [all] if all.weight == 100 => format!("route {}", all.revision),
+                several => {
+                    let shares = several.iter().map(|one| format!("{} {}", one.revision, one.weight));
+                    format!("route {}", shares.collect::<Vec<_>>().join(" "))
+                }
+            }),
+            Order::Preview { revision, listen, .. } => Some(match revision {
+                Some(revision) => format!("show {revision} on {listen}"),
+                None => "show nothing".to_owned(),
             }),
             Order::Digest { .. } | Order::Probe { .. } | Order::Observe { .. } | Order::Gateway => None,
         };
@@ -97,7 +117,11 @@ impl FakeHost {
 }
 
 fn backend(revision: RevisionId) -> Backend {
-    Backend { revision, address: "127.0.0.1:2".to_owned(), weight: 100 }
+    share(revision, 100)
+}
+
+fn share(revision: RevisionId, weight: u32) -> Backend {
+    Backend { revision, address: "127.0.0.1:2".to_owned(), weight }
 }
 
 #[async_trait]
@@ -123,7 +147,8 @@ impl Host for FakeHost {
             }
             Order::Probe { spec } => {
                 let ProbeTo::Revision { revision } = spec.to else { panic!("a revision is asked") };
-                let health = world.health.get(&revision).copied().unwrap_or(Health::Healthy);
+                let usual = world.health.get(&revision).copied().unwrap_or(Health::Healthy);
+                let health = world.answers.pop_front().unwrap_or(usual);
                 let has_ended = world.ended.contains(&revision);
                 Outcome::Probed {
                     evidence: evidence(&revision, health),
@@ -131,16 +156,28 @@ impl Host for FakeHost {
                     restarts: world.restarts,
                 }
             }
-            Order::Route { slot, gateway, weights, .. } => {
+            Order::Route { slot, gateway, weights, sticky, .. } => {
                 if !world.gateway_lies {
                     world.route = Some(Route {
                         slot,
                         listen: gateway.listen,
                         host: None,
-                        backends: weights.into_iter().map(|weight| backend(weight.revision)).collect(),
+                        backends: weights.into_iter().map(|one| share(one.revision, one.weight)).collect(),
+                        sticky,
                         drain_timeout_ms: 0,
                     });
                 }
+                Outcome::Routed { drained: true }
+            }
+            Order::Preview { slot, listen, revision } => {
+                world.preview = revision.map(|revision| Route {
+                    slot,
+                    listen,
+                    host: None,
+                    backends: vec![backend(revision)],
+                    sticky: None,
+                    drain_timeout_ms: 0,
+                });
                 Outcome::Routed { drained: true }
             }
             Order::Observe { .. } => {
@@ -150,16 +187,21 @@ impl Host for FakeHost {
                     port: 2,
                     pid: Some(3),
                     exit: None,
+                    restarts: 0,
+                    given_up: false,
                 });
-                let observed = Observed { revisions: revisions.collect(), route: world.route.clone() };
-                Outcome::Observed { observed }
+                let (route, preview) = (world.route.clone(), world.preview.clone());
+                let observed = Observed { revisions: revisions.collect(), route, preview };
+                Outcome::Observed { observed: Box::new(observed) }
             }
             Order::Digest { path } => Outcome::Digest { digest: None, path },
             Order::Gateway => Outcome::Failed { message: "not asked here".to_owned() },
         })
     }
 
-    async fn cancel(&self, _prefix: &str) {}
+    async fn cancel(&self, _cancel: HostCancel) -> Stopped {
+        Stopped::Confirmed
+    }
 }
 
 fn well() -> (Exit, String) {
@@ -173,6 +215,7 @@ fn evidence(revision: &RevisionId, health: Health) -> Evidence {
         address: revision.to_string(),
         code: Some(200),
         excerpt: "<html>".to_owned(),
+        answer: "<html>\n".to_owned(),
         latency_ms: 1,
         health,
         reason: "the test says so".to_owned(),
@@ -194,8 +237,12 @@ fn healthcheck() -> HealthCheck {
 fn blue_green() -> ServiceSpec {
     let mut spec = ServiceSpec { healthcheck: Some(healthcheck()), ..process_spec() };
     if let Target::Process(process) = &mut spec.target {
-        process.gateway =
-            Some(GatewaySpec { listen: "127.0.0.1:1".to_owned(), host: None, drain_timeout_ms: 0 });
+        process.gateway = Some(GatewaySpec {
+            listen: "127.0.0.1:1".to_owned(),
+            host: None,
+            preview: None,
+            drain_timeout_ms: 0,
+        });
     }
     spec
 }
@@ -238,6 +285,10 @@ fn planned(spec: &ServiceSpec) -> Plan {
 fn job(spec: &ServiceSpec, kind: StepKind) -> Job {
     let plan = planned(spec);
     let step = plan.steps.iter().position(|step| step.kind == kind).expect("the strategy has this step");
+    job_at(plan, step, spec)
+}
+
+fn job_at(plan: Plan, step: usize, spec: &ServiceSpec) -> Job {
     Job {
         deployment: DeploymentId(7),
         epoch: Epoch(1),
@@ -245,6 +296,7 @@ fn job(spec: &ServiceSpec, kind: StepKind) -> Job {
         plan: Arc::new(plan),
         step: u32::try_from(step).expect("small"),
         checkpoint: Some(Checkpoint { serving: Some(before(spec)) }),
+        begun_ms: 0,
     }
 }
 
@@ -332,6 +384,20 @@ async fn a_check_that_fails_names_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_whole_answer_is_for_the_last_look_and_not_for_the_journal() {
+    let host = FakeHost::serving_old();
+    let StepOutcome::Succeeded { evidence, .. } = run(&blue_green(), StepKind::Verify, &host).await else {
+        panic!("it is well");
+    };
+    assert!(evidence.iter().all(|one| one.excerpt == "<html>" && one.answer.is_empty()), "{evidence:?}");
+    host.world().health.insert(NEW.parse().expect("valid"), Health::Unhealthy);
+    let StepOutcome::Failed { evidence, .. } = run(&blue_green(), StepKind::Verify, &host).await else {
+        panic!("it is not well");
+    };
+    assert!(!evidence.is_empty() && evidence.iter().all(|one| one.answer.is_empty()), "{evidence:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_agent_leaves_the_outcome_unknown() {
     let host = FakeHost::serving_old();
     host.world().is_lost = true;
@@ -385,6 +451,16 @@ async fn an_undo_believes_what_it_sees_and_not_what_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shift_believes_what_it_sees_and_not_what_it_is_told() {
+    for (spec, kind) in [(blue_green(), StepKind::Shift), (recreate(), StepKind::Replace)] {
+        let host = FakeHost::serving_old();
+        host.world().gateway_lies = true;
+        let said = reason(run(&spec, kind, &host).await);
+        assert!(said.contains(&format!("says that {OLD} has the traffic, and {NEW} should")), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn replacing_closes_the_way_in_before_the_old_one_ends_and_undoing_does_the_reverse() {
     let host = FakeHost::serving_old();
     run(&recreate(), StepKind::Replace, &host).await;
@@ -394,6 +470,11 @@ async fn replacing_closes_the_way_in_before_the_old_one_ends_and_undoing_does_th
     assert!(matches!(undone, UndoOutcome::Undone { .. }), "{undone:?}");
     let back = ["route nobody", "stop s0000-d7-a1", "start s0000-d1-a1", "route s0000-d1-a1"];
     assert_eq!(host.changes()[4..], back);
+    // What is told to have the traffic and has not is a failure.
+    let host = FakeHost::serving_old();
+    host.world().gateway_lies = true;
+    let said = reason(run(&recreate(), StepKind::Replace, &host).await);
+    assert!(said.contains(&format!("{OLD} has the traffic, and {NEW} should")), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -418,29 +499,95 @@ async fn what_a_host_forgot_is_brought_back_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_succeeds_only_when_what_was_deployed_is_seen_to_serve() {
-    let says = |version: &str| (Exit::Code { code: 0 }, format!("looking\n{version}\n"));
-    let host = FakeHost::default();
-    host.world().exits.insert("observe".to_owned(), says("1.0.0"));
-    let outcome = run(&command(), StepKind::Replace, &host).await;
-    assert!(matches!(outcome, StepOutcome::Succeeded { .. }), "{outcome:?}");
-    host.world().exits.insert("observe".to_owned(), says("0.9.0"));
-    let said = reason(run(&command(), StepKind::Replace, &host).await);
-    assert!(said.contains("0.9.0 serves, and 1.0.0 should"), "{said}");
-    host.world().exits.insert("deploy".to_owned(), (Exit::Code { code: 4 }, "disk is full\n".to_owned()));
-    let said = reason(run(&command(), StepKind::Replace, &host).await);
-    assert!(said.contains("exit code 4") && said.contains("disk is full"), "{said}");
+async fn a_command_is_told_its_step_and_keeps_its_key_from_try_to_try() {
+    let told = |job: Job, undo: bool| async move {
+        let host = FakeHost::default();
+        host.world().exits.insert("observe".to_owned(), (Exit::Code { code: 0 }, "1.0.0".to_owned()));
+        if undo {
+            Targets.undo(&job, &host).await;
+        } else {
+            Targets.run(&job, &host).await;
+        }
+        let Order::Exec { spec } = host.world().orders[0].order.clone() else { panic!("a command") };
+        let of = |name: &str| spec.env.get(&format!("LOCKSTEP_{name}")).cloned().unwrap_or_default();
+        ["DEPLOYMENT", "STEP", "ATTEMPT", "IDEMPOTENCY_KEY"].map(of)
+    };
+    let first = job(&command(), StepKind::Replace);
+    let (id, step) = (first.deployment, first.planned_step().id.clone());
+    let second = Job { attempt: Attempt(2), ..first.clone() };
+    let expected = |attempt: &str, key: String| [id.to_string(), step.to_string(), attempt.to_owned(), key];
+    assert_eq!(told(first.clone(), false).await, expected("1", format!("d{id}/{step}")));
+    assert_eq!(told(second, false).await, expected("2", format!("d{id}/{step}")));
+    assert_eq!(told(first, true).await, expected("1", format!("d{id}/undo/{step}")));
+}
+
+async fn probed(spec: &ServiceSpec, kind: StepKind, host: &FakeHost) -> Finding {
+    Targets.probe(&job(spec, kind), host).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_without_undo_goes_back_by_deploying_what_served() {
+async fn what_became_of_a_process_is_seen_by_what_runs_and_who_has_the_traffic() {
+    for (spec, kind) in
+        [(blue_green(), StepKind::Prepare), (blue_green(), StepKind::Shift), (recreate(), StepKind::Replace)]
+    {
+        let host = FakeHost::serving_old();
+        let before = probed(&spec, kind, &host).await;
+        let Finding::NotDone { reason } = before else { panic!("{kind:?}: {before:?}") };
+        assert!(reason.contains(OLD), "{kind:?}: {reason}");
+        assert_eq!(host.changes(), [] as [&str; 0], "to ask changes nothing");
+        if kind == StepKind::Shift {
+            run(&spec, StepKind::Prepare, &host).await;
+            assert!(matches!(probed(&spec, kind, &host).await, Finding::NotDone { .. }), "without traffic");
+        }
+        run(&spec, kind, &host).await;
+        let after = probed(&spec, kind, &host).await;
+        let Finding::Done { evidence } = after else { panic!("{kind:?}: {after:?}") };
+        assert!(evidence[0].reason.contains(NEW), "{kind:?}: {evidence:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_command_is_what_its_observing_one_says() {
     let host = FakeHost::default();
-    host.world().exits.insert("observe".to_owned(), (Exit::Code { code: 0 }, "0.9.0".to_owned()));
-    let undone = Targets.undo(&job(&command(), StepKind::Replace), &host).await;
-    assert!(matches!(undone, UndoOutcome::Undone { .. }), "{undone:?}");
-    let orders = host.world().orders.clone();
-    let Order::Exec { spec } = &orders[0].order else { panic!("a command: {orders:?}") };
-    assert_eq!(spec.argv[0], "deploy");
-    assert_eq!(spec.version.as_str(), "0.9.0");
-    assert_eq!(spec.env.get("LOCKSTEP_CHECKPOINT_VERSION").map(String::as_str), Some("0.9.0"));
+    let says = |line: &str| {
+        host.world().exits.insert("observe".to_owned(), (Exit::Code { code: 0 }, format!("{line}\n")));
+    };
+    says("1.0.0");
+    assert!(matches!(probed(&command(), StepKind::Replace, &host).await, Finding::Done { .. }));
+    says("0.9.0");
+    let found = probed(&command(), StepKind::Replace, &host).await;
+    assert_eq!(found, Finding::NotDone { reason: "0.9.0 serves".to_owned() });
+    let cannot = |found: Finding| match found {
+        Finding::CannotTell { reason } => reason,
+        other => panic!("it cannot be told: {other:?}"),
+    };
+    host.world().exits.insert("observe".to_owned(), (Exit::Code { code: 1 }, "no network".to_owned()));
+    assert!(cannot(probed(&command(), StepKind::Replace, &host).await).contains("no network"));
+    host.world().is_lost = true;
+    assert!(cannot(probed(&command(), StepKind::Replace, &host).await).contains("not answered"));
+    let mut blind = command();
+    if let Target::Command(command) = &mut blind.target {
+        command.observe = None;
+    }
+    let host = FakeHost::default();
+    assert!(cannot(probed(&blind, StepKind::Replace, &host).await).contains("no observe command"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_version_again_cannot_be_told_from_the_one_before() {
+    let host = FakeHost::default();
+    host.world().exits.insert("observe".to_owned(), (Exit::Code { code: 0 }, "1.0.0\n".to_owned()));
+    let mut job = job(&command(), StepKind::Replace);
+    let before = Serving { version: "1.0.0".parse().expect("valid"), ..before(&command()) };
+    job.checkpoint = Some(Checkpoint { serving: Some(before) });
+    let found = Targets.probe(&job, &host).await;
+    assert!(matches!(found, Finding::CannotTell { .. }), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_end_was_lost_is_unknown_and_not_failed() {
+    let host = FakeHost::default();
+    host.world().exits.insert("deploy".to_owned(), (Exit::Lost, String::new()));
+    let outcome = run(&command(), StepKind::Replace, &host).await;
+    assert!(matches!(outcome, StepOutcome::Unknown { .. }), "{outcome:?}");
 }

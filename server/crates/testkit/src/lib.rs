@@ -7,7 +7,7 @@ mod memory_store;
 mod script_target;
 
 use async_trait::async_trait;
-use lockstep_engine::port::{Clock, Host, HostError, HostOrder};
+use lockstep_engine::port::{Clock, Host, HostCancel, HostError, HostOrder, Stopped};
 use lockstep_model::{Timestamp, wire::Outcome};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -41,5 +41,7 @@ impl Host for NoHost {
         Err(HostError::Lost { key: order.key, silent_ms: 0 })
     }
 
-    async fn cancel(&self, _prefix: &str) {}
+    async fn cancel(&self, _cancel: HostCancel) -> Stopped {
+        Stopped::Confirmed
+    }
 }

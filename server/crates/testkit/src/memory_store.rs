@@ -6,18 +6,21 @@ use lockstep_engine::{
     Effect, EffectKey,
     port::{
         Commit, CommitError, CommitTo, Committed, Store, StoreError,
-        store::{AuditEntry, CheckpointRow, Idempotency, ManifestRow, ServingRow, StepRow, Unfinished},
+        store::{
+            AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow, ServingRow,
+            StepRow, Unfinished,
+        },
     },
     search::{self, Cursor, Ended, Search},
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
     api::{CheckpointPage, DeploymentPage, Neighbours},
-    deployment::Phase,
     event::Envelope,
     gateway::Slot,
     plan::Serving,
-    view::{CheckpointView, DeploymentSummary, KnownVersion},
+    restriction::{Restriction, RestrictionId, RestrictionKind},
+    view::{AuditHead, AuditReport, CheckpointView, DeploymentSummary, KnownVersion},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +42,7 @@ struct Row {
     owner: String,
     summary: Option<DeploymentSummary>,
     events: Vec<Envelope>,
+    places: Vec<EventPlace>,
     steps: BTreeMap<u32, StepRow>,
     effects: Vec<(EffectKey, Effect, bool)>,
     checkpoints: Vec<CheckpointRow>,
@@ -46,8 +50,12 @@ struct Row {
 
 #[derive(Debug, Default)]
 struct Data {
+    restrictions: Vec<Restriction>,
+    restriction_number: i64,
     manifests: Vec<ManifestRow>,
     deployments: BTreeMap<DeploymentId, Row>,
+    leases: BTreeMap<String, Timestamp>,
+    renewals_hang: bool,
     serving: BTreeMap<Slot, ServingRow>,
     retirements: Vec<(Slot, Serving, Timestamp)>,
     audit: Vec<AuditEntry>,
@@ -55,6 +63,7 @@ struct Data {
     position: i64,
     commits: u64,
     faults: BTreeMap<u64, Fault>,
+    restrictions_unreadable: bool,
 }
 
 /// A store in memory.
@@ -88,11 +97,21 @@ impl MemoryStore {
         self.data().commits
     }
 
+    /// Has renewals of leases hang from now on, as when the disk does not answer.
+    pub fn hang_renewals(&self, hang: bool) {
+        self.data().renewals_hang = hang;
+    }
+
     /// Damages the journal of a deployment, as a newer version or a broken disk would.
     pub fn damage(&self, id: DeploymentId) {
         if let Some(row) = self.data().deployments.get_mut(&id) {
             row.events.remove(0);
         }
+    }
+
+    /// Has locks, holds and freezes be unreadable, or readable again.
+    pub fn restrictions_unreadable(&self, unreadable: bool) {
+        self.data().restrictions_unreadable = unreadable;
     }
 
     /// Everything that was audited.
@@ -103,18 +122,6 @@ impl MemoryStore {
     /// The journal of a deployment.
     pub fn journal(&self, id: DeploymentId) -> Vec<Envelope> {
         self.data().deployments.get(&id).map(|row| row.events.clone()).unwrap_or_default()
-    }
-}
-
-fn is_live(phase: Phase) -> bool {
-    match phase {
-        Phase::Running | Phase::RollingBack | Phase::NeedsOperator => true,
-        Phase::Queued
-        | Phase::Succeeded
-        | Phase::RolledBack
-        | Phase::Failed
-        | Phase::Cancelled
-        | Phase::Superseded => false,
     }
 }
 
@@ -157,30 +164,58 @@ impl Data {
         let busy = self.deployments.iter().find(|(other, row)| {
             **other != id
                 && row.summary.as_ref().is_some_and(|other| {
-                    is_live(other.phase)
+                    other.phase.is_live()
                         && other.project == summary.project
                         && other.environment == summary.environment
                 })
         });
-        if let (true, Some((live, _))) = (is_live(summary.phase), busy) {
+        if let (true, Some((live, _))) = (summary.phase.is_live(), busy) {
             return Err(CommitError::EnvironmentBusy { live: *live });
         }
+        let first = self.position + 1;
         self.position += i64::try_from(commit.events.len()).unwrap_or(0);
+        let places = (first..=self.position).map(|position| EventPlace { position, epoch });
         for row in &commit.rows.serving {
             self.serve(row);
         }
         let Some(row) = self.deployments.get_mut(&id) else { return Err(CommitError::StaleEpoch { id }) };
         row.summary = Some(DeploymentSummary { id, ..summary.clone() });
         row.events.extend(commit.events.iter().cloned());
+        row.places.extend(places);
         row.steps.extend(commit.rows.steps.iter().map(|step| (step.step, step.clone())));
         row.checkpoints.extend(commit.rows.checkpoints.iter().cloned());
         row.effects.extend(commit.effects.iter().map(|effect| (effect.key(), *effect, false)));
         for (key, _, done) in &mut row.effects {
             *done |= commit.done.contains(key);
         }
+        for hold in &commit.rows.holds {
+            self.restrict(&Restriction { deployment: Some(id), ..hold.clone() });
+        }
         self.audit.extend(commit.audit.iter().cloned());
         self.idempotency.extend(commit.idempotency.clone().map(|key| (key, id)));
         Ok(Committed { id, epoch, position: self.position })
+    }
+
+    fn restrict(&mut self, wanted: &Restriction) -> Option<Restriction> {
+        let same = |other: &Restriction| {
+            let what = |one: &Restriction| {
+                (
+                    one.kind,
+                    one.project.clone(),
+                    one.environment.clone(),
+                    one.service.clone(),
+                    one.version.clone(),
+                )
+            };
+            wanted.kind != RestrictionKind::Freeze && what(other) == what(wanted)
+        };
+        if self.restrictions.iter().any(same) {
+            return None;
+        }
+        self.restriction_number += 1;
+        let made = Restriction { id: Some(RestrictionId(self.restriction_number)), ..wanted.clone() };
+        self.restrictions.push(made.clone());
+        Some(made)
     }
 
     fn serve(&mut self, row: &ServingRow) {
@@ -244,15 +279,47 @@ impl Store for MemoryStore {
         self.data().check_idempotency(wanted)
     }
 
-    async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError> {
-        let mut data = self.data();
-        let Some(row) = data.deployments.get_mut(&id) else { return Ok(None) };
+    async fn deployment_claim(
+        &self,
+        id: DeploymentId,
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let data = &mut *self.data();
+        let Some(row) = data.deployments.get_mut(&id) else { return Ok(Claim::Finished) };
         if row.summary.as_ref().is_some_and(|summary| summary.phase.is_final()) {
-            return Ok(None);
+            return Ok(Claim::Finished);
+        }
+        if row.owner != owner {
+            if data.leases.get(&row.owner).is_some_and(|until| *until > now) {
+                return Ok(Claim::Leased { owner: row.owner.clone() });
+            }
+            data.leases.remove(&row.owner);
         }
         row.epoch = row.epoch.next();
         row.owner = owner.to_owned();
-        Ok(Some(row.epoch))
+        Ok(Claim::Owned(row.epoch))
+    }
+
+    async fn lease_begin(&self, owner: &str, until: Timestamp, alone: bool) -> Result<(), StoreError> {
+        let mut data = self.data();
+        if alone {
+            data.leases.clear();
+        }
+        data.leases.insert(owner.to_owned(), until);
+        Ok(())
+    }
+
+    async fn lease_renew(&self, owner: &str, until: Timestamp) -> Result<bool, StoreError> {
+        if self.data().renewals_hang {
+            std::future::pending::<()>().await;
+        }
+        Ok(self.data().leases.get_mut(owner).map(|lease| *lease = until).is_some())
+    }
+
+    async fn lease_end(&self, owner: &str) -> Result<(), StoreError> {
+        self.data().leases.remove(owner);
+        Ok(())
     }
 
     async fn deployment_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
@@ -271,6 +338,10 @@ impl Store for MemoryStore {
 
     async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError> {
         Ok(self.journal(id).into_iter().filter(|event| event.seq > after).collect())
+    }
+
+    async fn event_places(&self, id: DeploymentId) -> Result<Vec<EventPlace>, StoreError> {
+        Ok(self.data().deployments.get(&id).map(|row| row.places.clone()).unwrap_or_default())
     }
 
     async fn effect_pending(&self, id: DeploymentId) -> Result<Vec<Effect>, StoreError> {
@@ -352,8 +423,25 @@ impl Store for MemoryStore {
         Ok(known)
     }
 
-    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError> {
-        Ok(self.audit().into_iter().rev().filter(|entry| entry.target == target).collect())
+    async fn audit_find(&self, wanted: &AuditQuery) -> Result<Vec<(i64, AuditEntry)>, StoreError> {
+        let found = (1..).zip(self.audit()).filter(|(_, entry)| {
+            let is_target = wanted.target.as_ref().is_none_or(|target| *target == entry.target);
+            is_target && wanted.user.as_ref().is_none_or(|user| *user == entry.actor.user)
+        });
+        let mut found: Vec<_> = found.collect();
+        found.reverse();
+        found.truncate(wanted.limit as usize);
+        Ok(found)
+    }
+
+    // Nobody can change what is only in memory.
+    async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        Ok(None)
+    }
+
+    async fn audit_verify(&self, _anchor: Option<&AuditHead>) -> Result<AuditReport, StoreError> {
+        let lines = u64::try_from(self.audit().len()).unwrap_or(u64::MAX);
+        Ok(AuditReport { lines, head: None, faults: Vec::new() })
     }
 
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {
@@ -378,6 +466,54 @@ impl Store for MemoryStore {
         Ok(self.data().serving.get(slot).and_then(|row| row.serving.clone()))
     }
 
+    async fn restriction_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+        now: Timestamp,
+    ) -> Result<Vec<Restriction>, StoreError> {
+        if self.data().restrictions_unreadable {
+            return Err(StoreError::Full { operation: "a look" });
+        }
+        let is_wanted = |one: &&Restriction| {
+            one.until.is_none_or(|until| until > now)
+                && project.is_none_or(|project| one.project == *project)
+                && environment.is_none_or(|environment| one.environment == *environment)
+        };
+        Ok(self.data().restrictions.iter().filter(is_wanted).cloned().collect())
+    }
+
+    async fn restriction_add(
+        &self,
+        wanted: &Restriction,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<Restriction>, StoreError> {
+        let mut data = self.data();
+        data.restrictions.retain(|one| one.until.is_none_or(|until| until > now));
+        let made = data.restrict(wanted);
+        if made.is_some() {
+            data.audit.push(audit);
+        }
+        Ok(made)
+    }
+
+    async fn restriction_end(
+        &self,
+        id: RestrictionId,
+        _at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.data();
+        let before = data.restrictions.len();
+        data.restrictions.retain(|one| one.id != Some(id));
+        let ended = data.restrictions.len() < before;
+        if ended {
+            data.audit.push(audit);
+        }
+        Ok(ended)
+    }
+
     async fn checkpoint_list(
         &self,
         project: &ProjectName,
@@ -395,6 +531,7 @@ impl Store for MemoryStore {
                         version: serving.map(|serving| serving.version.clone()),
                         revision: serving.map(|serving| serving.revision.clone()),
                         at: row.at,
+                        back_at: None,
                     });
                 }
             }

@@ -7,6 +7,7 @@ use lockstep_engine::{
     port::{Host, Job, Observation, Target},
 };
 use lockstep_model::{
+    event::Finding,
     gateway::Slot,
     manifest::ServiceSpec,
     plan::{Checkpoint, Serving, StepKind},
@@ -25,6 +26,8 @@ pub enum Act {
     Fail,
     /// Never ends by itself.
     Hang,
+    /// Its outcome is lost; a target that is asked about a step cannot tell.
+    Lose,
 }
 
 /// Does as the test says; everything else ends well.
@@ -35,7 +38,8 @@ pub struct ScriptTarget {
 }
 
 impl ScriptTarget {
-    /// Says what `name` does: a step id such as `s0001.shift`, or `undo s0001.shift`.
+    /// Says what `name` does: a step id such as `s0001.shift`, `undo s0001.shift`, or `probe s0001.shift`
+    /// (done, not done, no answer, cannot tell).
     pub fn act(&self, name: &str, act: Act) {
         locked(&self.acts).insert(name.to_owned(), act);
     }
@@ -63,17 +67,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Target for ScriptTarget {
     async fn run(&self, job: &Job, _host: &dyn Host) -> StepOutcome {
         let act = self.perform(job.planned_step().id.to_string(), job.run_prefix()).await;
-        if act == Act::Fail {
-            return StepOutcome::Failed { reason: "as the test says".to_owned(), evidence: Vec::new() };
+        let reason = "as the test says".to_owned();
+        match act {
+            Act::Fail => return StepOutcome::Failed { reason, evidence: Vec::new() },
+            Act::Lose => return StepOutcome::Unknown { reason },
+            Act::Succeed | Act::Hang => {}
         }
         let checkpoint = (job.planned_step().kind == StepKind::Preflight)
             .then(|| Checkpoint { serving: job.service().from.clone() });
         StepOutcome::Succeeded { evidence: Vec::new(), checkpoint }
     }
 
+    async fn probe(&self, job: &Job, _host: &dyn Host) -> Finding {
+        let reason = "as the test says".to_owned();
+        match self.perform(format!("probe {}", job.planned_step().id), job.probe_prefix()).await {
+            Act::Succeed => Finding::Done { evidence: Vec::new() },
+            Act::Fail => Finding::NotDone { reason },
+            Act::Hang | Act::Lose => Finding::CannotTell { reason },
+        }
+    }
+
     async fn undo(&self, job: &Job, _host: &dyn Host) -> UndoOutcome {
         let name = format!("undo {}", job.planned_step().id);
-        if self.perform(name, job.undo_prefix()).await == Act::Fail {
+        if matches!(self.perform(name, job.undo_prefix()).await, Act::Fail | Act::Lose) {
             return UndoOutcome::Failed { reason: "as the test says".to_owned(), evidence: Vec::new() };
         }
         UndoOutcome::Undone { evidence: Vec::new() }

@@ -13,8 +13,9 @@ use std::{collections::HashMap, fs, time::Duration};
 /// A tree that forks faster than it is killed is given up after so many rounds.
 const ROUNDS_MAX: usize = 100;
 
-/// Kills and reaps all descendants of this process.
-pub(super) fn end() {
+/// Kills and reaps all descendants of this process. Complete when it is a subreaper; whoever waits for
+/// a child elsewhere may find that it was reaped here.
+pub fn end() {
     for _ in 0..ROUNDS_MAX {
         let descendants = descendants();
         for pid in &descendants {

@@ -1,10 +1,13 @@
 //! The next state from an event. The same function builds a state while it happens and when it is
 //! read back from the journal, so that both are equal.
 
+use super::part;
 use lockstep_model::{
     Seq, Timestamp,
-    deployment::{Clocks, Deployment, Ending, Failure, Phase, Resolution, StepState, StepStatus},
-    event::{Envelope, Event},
+    deployment::{
+        Clocks, Deployment, Ending, Failure, InWork, Pauses, Phase, Probed, Resolution, StepState, StepStatus,
+    },
+    event::{Envelope, Event, Finding},
     plan::DeploymentKind,
 };
 
@@ -48,6 +51,9 @@ fn requested(envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
         rollback_since: None,
         operator_reason: None,
         clocks: Clocks { requested_at: envelope.at, ..Clocks::default() },
+        pauses: Pauses::default(),
+        in_work: std::collections::BTreeMap::new(),
+        part: None,
     })
 }
 
@@ -84,12 +90,41 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         }
         Event::StepStarted { step, attempt } => {
             expect(state, envelope, &[Phase::Running])?;
-            let status = step_in(state, *step, StepState::Pending, envelope)?;
+            stays_in(state, *step, envelope)?;
+            let status = step_at(state, *step, envelope)?;
+            // One that nobody knows the end of may be carried out again.
+            if !matches!(status.state, StepState::Pending | StepState::Unknown) {
+                let problem = format!("step {step} is {}", status.state.word());
+                return Err(illegal(envelope, &problem));
+            }
             status.begin(false, *attempt, *at);
+            let planned = &state.plan.steps[*step as usize];
+            if planned.kind.is_change() {
+                let begun = InWork { since: *at, paused_ms: state.pauses.total_ms };
+                state.in_work.entry(planned.service).or_insert(begun);
+            }
+        }
+        Event::ProbeStarted { step, .. } => {
+            goes_forward(state, envelope)?;
+            step_in(state, *step, StepState::Unknown, envelope)?.probed = Probed::Asked;
+        }
+        Event::ProbeFinished { step, finding, .. } => {
+            goes_forward(state, envelope)?;
+            let status = step_in(state, *step, StepState::Unknown, envelope)?;
+            status.probed = match finding {
+                Finding::Done { evidence } => {
+                    let lost = status.last().and_then(|last| last.reason.clone());
+                    status.end(StepState::Succeeded, *at, lost.as_deref(), evidence);
+                    Probed::Not
+                }
+                Finding::NotDone { reason } => Probed::NotDone { reason: reason.clone() },
+                Finding::CannotTell { reason } => Probed::CannotTell { reason: reason.clone() },
+            };
         }
         Event::StepSucceeded { step, evidence, checkpoint, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
             status.end(StepState::Succeeded, *at, None, evidence);
+            status.retry_wanted = false;
             if let Some(checkpoint) = checkpoint {
                 let service = state.plan.steps[*step as usize].service;
                 state.checkpoints.insert(service, checkpoint.clone());
@@ -98,23 +133,69 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         Event::StepFailed { step, reason, evidence, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
             status.end(StepState::Failed, *at, Some(reason), evidence);
+            again_if_wanted(status);
         }
-        Event::StepUnknown { step, reason, .. } => {
+        Event::StepUnknown { step, reason, may_run, .. } => {
             let status = step_in(state, *step, StepState::Running, envelope)?;
             status.end(StepState::Unknown, *at, Some(reason), &[]);
+            if *may_run {
+                // A second attempt beside the first would be what nobody asked for.
+                status.retry_wanted = false;
+                status.may_run = true;
+            } else {
+                again_if_wanted(status);
+            }
+        }
+        Event::Paused { .. } => {
+            expect(state, envelope, &[Phase::Running])?;
+            state.phase = Phase::Paused;
+            state.pauses.begin(*at);
+        }
+        Event::Resumed { .. } => {
+            if state.asks_forward() {
+                part::no_longer_asks(state, *at);
+            } else {
+                expect(state, envelope, &[Phase::Paused])?;
+                state.phase = Phase::Running;
+                state.pauses.end(*at);
+            }
+        }
+        Event::StepSkipped { step, reason, .. } => {
+            goes_forward(state, envelope)?;
+            stays_in(state, *step, envelope)?;
+            let status = step_at(state, *step, envelope)?;
+            if status.state == StepState::Running {
+                status.end(StepState::Skipped, *at, Some(reason), &[]);
+            }
+            status.state = StepState::Skipped;
+            status.retry_wanted = false;
+            part::no_longer_asks(state, *at);
+            begins_anew(state, *step, *at);
+        }
+        Event::StepRetried { step, .. } => {
+            goes_forward(state, envelope)?;
+            stays_in(state, *step, envelope)?;
+            let status = step_at(state, *step, envelope)?;
+            if status.state == StepState::Running {
+                status.retry_wanted = true;
+            } else {
+                status.state = StepState::Pending;
+                part::no_longer_asks(state, *at);
+            }
+            begins_anew(state, *step, *at);
         }
         Event::FailureDetected { failure } => {
-            expect(state, envelope, &[Phase::Running])?;
+            goes_forward(state, envelope)?;
             begin_rollback(state, *at, Ending::RolledBack);
             state.failure = Some(failure.clone());
         }
-        Event::CancelRequested { by, reason } => {
-            expect(state, envelope, &[Phase::Queued, Phase::Running])?;
-            let ending = Ending::Cancelled { by: by.clone(), reason: reason.clone() };
-            if state.phase == Phase::Running {
-                begin_rollback(state, *at, ending);
-            } else {
+        Event::CancelRequested { by, reason, keep } => {
+            let ending = Ending::Cancelled { by: by.clone(), reason: reason.clone(), keep: *keep };
+            if state.phase == Phase::Queued {
                 state.ending = Some(ending);
+            } else {
+                goes_forward(state, envelope)?;
+                begin_rollback(state, *at, ending);
             }
             let why = reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
             state.failure = Some(Failure {
@@ -122,16 +203,40 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
                 service: None,
                 version: None,
                 reason: format!("cancelled by {}{why}", by.user),
+                by: Some(by.clone()),
             });
+        }
+        Event::TakeBackRequested { services, by, reason } => {
+            goes_forward(state, envelope)?;
+            if let Some(place) = services.iter().find(|place| **place as usize >= state.plan.services.len()) {
+                return Err(illegal(envelope, &format!("there is no service {place}")));
+            }
+            part::requested(state, services, (by, reason.as_ref()), *at);
+        }
+        Event::TakeBackPlanned { rollback } => {
+            goes_forward(state, envelope)?;
+            part_at(state, envelope)?.rollback = Some(rollback.clone());
+        }
+        Event::TakenBack => {
+            goes_forward(state, envelope)?;
+            part_at(state, envelope)?;
+            part::is_back(state, *at);
         }
         Event::RollbackPlanned { rollback } => {
             expect(state, envelope, &[Phase::RollingBack])?;
             state.rollback = Some(rollback.clone());
-            state.rollback_since = Some(*at);
+            // What users notice begins with the failure, not with the plan.
+            state.rollback_since = Some(state.clocks.detected_at.unwrap_or(*at));
             state.clocks.decided_at = Some(*at);
         }
         Event::UndoStarted { step, attempt } => {
-            expect(state, envelope, &[Phase::RollingBack])?;
+            let place = state.plan.steps.get(*step as usize).map(|planned| planned.service);
+            let is_part = place.is_some_and(|place| state.is_in_part(place));
+            if is_part && state.ending.is_none() {
+                goes_forward(state, envelope)?;
+            } else {
+                goes_back(state, envelope)?;
+            }
             let status = step_at(state, *step, envelope)?;
             status.begin(true, *attempt, *at);
         }
@@ -143,14 +248,33 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
             let status = step_at(state, *step, envelope)?;
             status.end(StepState::UndoFailed, *at, Some(reason), evidence);
         }
-        Event::OperatorNeeded { reason } => {
-            expect(state, envelope, &[Phase::RollingBack])?;
+        Event::OperatorNeeded { reason, failure } => {
+            match failure {
+                None if matches!(state.phase, Phase::Running | Phase::Paused) => {
+                    let was_paused = state.phase == Phase::Paused;
+                    part_at(state, envelope)?.was_paused = was_paused;
+                    state.failure = None;
+                    state.pauses.begin(*at);
+                }
+                None => goes_back(state, envelope)?,
+                Some(failure) => {
+                    expect(state, envelope, &[Phase::Running, Phase::Paused])?;
+                    state.failure = Some(failure.clone());
+                    state.pauses.begin(*at);
+                }
+            }
             state.phase = Phase::NeedsOperator;
             state.operator_reason = Some(reason.clone());
         }
         Event::UndoRetried { .. } => {
             expect(state, envelope, &[Phase::NeedsOperator])?;
-            retry(state, *at);
+            if state.asks_about_part() {
+                part::retried(state, *at);
+            } else if state.asks_forward() {
+                return Err(illegal(envelope, "nothing was taken back yet"));
+            } else {
+                retry(state, *at);
+            }
         }
         Event::Resolved { outcome, .. } => {
             expect(state, envelope, &[Phase::NeedsOperator])?;
@@ -192,12 +316,64 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
 fn begin_rollback(state: &mut Deployment, at: Timestamp, ending: Ending) {
     state.phase = Phase::RollingBack;
     state.ending = Some(ending);
+    state.operator_reason = None;
+    state.pauses.end(at);
     state.clocks.detected_at = Some(at);
+    // Of services that went back before, too.
+    part::try_undo_again(state);
     for status in &mut state.steps {
-        if status.state == StepState::Pending {
-            status.state = StepState::Skipped;
-        }
+        status.leave_out();
     }
+}
+
+/// An attempt that was stopped to be tried again leaves its step waiting.
+fn again_if_wanted(status: &mut StepStatus) {
+    if std::mem::take(&mut status.retry_wanted) {
+        status.state = StepState::Pending;
+    }
+}
+
+/// Somebody decided about a step of a service: its limit runs from then.
+fn begins_anew(state: &mut Deployment, step: u32, at: Timestamp) {
+    let paused_ms = state.pauses.total_ms;
+    if let Some(work) = state.in_work.get_mut(&state.plan.steps[step as usize].service) {
+        *work = InWork { since: at, paused_ms };
+    }
+}
+
+/// Nothing more begins forward of a service that was taken back by itself.
+fn stays_in(state: &Deployment, step: u32, envelope: &Envelope) -> Result<(), IllegalEvent> {
+    let planned = state.plan.steps.get(step as usize);
+    match planned {
+        Some(planned) if state.is_in_part(planned.service) => {
+            Err(illegal(envelope, &format!("{} was taken back", planned.id)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What is taken back by itself and is not back yet.
+fn part_at<'s>(
+    state: &'s mut Deployment,
+    envelope: &Envelope,
+) -> Result<&'s mut lockstep_model::part::Part, IllegalEvent> {
+    let part = state.part.as_mut().filter(|part| !part.is_back);
+    part.ok_or_else(|| illegal(envelope, "no service is taken back by itself"))
+}
+
+/// It is being taken back, also while an operator is asked about that.
+fn goes_back(state: &Deployment, envelope: &Envelope) -> Result<(), IllegalEvent> {
+    if state.phase == Phase::NeedsOperator && state.rollback.is_some() {
+        return Ok(());
+    }
+    expect(state, envelope, &[Phase::RollingBack])
+}
+
+fn goes_forward(state: &Deployment, envelope: &Envelope) -> Result<(), IllegalEvent> {
+    if state.asks_forward() {
+        return Ok(());
+    }
+    expect(state, envelope, &[Phase::Running, Phase::Paused])
 }
 
 /// What failed may be tried again: undos of a release, steps of a restore.
@@ -207,16 +383,14 @@ fn retry(state: &mut Deployment, at: Timestamp) {
         DeploymentKind::Deploy => {
             state.phase = Phase::RollingBack;
             state.rollback_since = Some(at);
-            for status in &mut state.steps {
-                if status.state == StepState::UndoFailed {
-                    status.state = StepState::Unknown;
-                }
-            }
+            part::try_undo_again(state);
         }
         DeploymentKind::Restore { .. } => {
             state.phase = Phase::Running;
             state.failure = None;
             state.ending = None;
+            state.pauses = Pauses::default();
+            state.in_work.clear();
             state.clocks.started_at = Some(at);
             for status in &mut state.steps {
                 match status.state {
@@ -279,3 +453,6 @@ fn step_in<'s>(
 fn illegal(envelope: &Envelope, problem: &str) -> IllegalEvent {
     IllegalEvent { seq: envelope.seq, problem: problem.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use super::Decision;
 use crate::command::{StepOutcome, UndoOutcome};
 use lockstep_model::{
     Attempt,
-    deployment::{Deployment, StepState},
-    event::Event,
+    deployment::{Deployment, Probed, StepState},
+    event::{Event, Finding},
 };
 
 pub(super) fn step(state: &Deployment, step: u32, attempt: Attempt, outcome: StepOutcome) -> Decision {
@@ -23,8 +23,19 @@ pub(super) fn step(state: &Deployment, step: u32, attempt: Attempt, outcome: Ste
             Event::StepSucceeded { step, attempt, evidence, checkpoint }
         }
         StepOutcome::Failed { reason, evidence } => Event::StepFailed { step, attempt, reason, evidence },
-        StepOutcome::Unknown { reason } => Event::StepUnknown { step, attempt, reason },
+        StepOutcome::Unknown { reason } => Event::StepUnknown { step, attempt, reason, may_run: false },
+        StepOutcome::NotStopped { reason } => Event::StepUnknown { step, attempt, reason, may_run: true },
     })
+}
+
+pub(super) fn probe(state: &Deployment, step: u32, attempt: Attempt, finding: Finding) -> Decision {
+    let waited_for = state.steps.get(step as usize).is_some_and(|status| {
+        status.state == StepState::Unknown && status.probed == Probed::Asked && status.attempt == attempt.0
+    });
+    if !waited_for || state.phase.is_final() {
+        return Decision::nothing();
+    }
+    Decision::event(Event::ProbeFinished { step, attempt, finding })
 }
 
 pub(super) fn undo(state: &Deployment, step: u32, attempt: Attempt, outcome: UndoOutcome) -> Decision {
@@ -47,7 +58,11 @@ mod tests {
         command::{Command, StepOutcome, UndoOutcome},
         testing::{Story, check, in_phase},
     };
-    use lockstep_model::{Attempt, deployment::Phase, event::Event};
+    use lockstep_model::{
+        Attempt,
+        deployment::Phase,
+        event::{Event, Finding},
+    };
 
     fn done(step: u32, attempt: u32) -> Command {
         let outcome = StepOutcome::Succeeded { evidence: Vec::new(), checkpoint: None };
@@ -82,7 +97,7 @@ mod tests {
                 attempt,
                 outcome: StepOutcome::Unknown { reason: reason.clone() },
             },
-            &[Event::StepUnknown { step: 0, attempt, reason }],
+            &[Event::StepUnknown { step: 0, attempt, reason, may_run: false }],
             &[],
         );
     }
@@ -96,6 +111,17 @@ mod tests {
         let finished = Story::chain(1).started().run_to_the_end();
         assert_eq!(finished.state().phase, Phase::Succeeded);
         check(finished.state(), done(0, 1), &[], &[]);
+        // Nobody knows how it ended, and nobody has asked its target.
+        let lost = Event::StepUnknown {
+            step: 0,
+            attempt: Attempt::FIRST,
+            reason: "lost".to_owned(),
+            may_run: false,
+        };
+        let lost = Story::chain(1).started().event(lost);
+        let unasked = Finding::Done { evidence: Vec::new() };
+        let unasked = Command::FinishProbe { step: 0, attempt: Attempt::FIRST, finding: unasked };
+        check(lost.state(), unasked, &[], &[]);
         let outcome = UndoOutcome::Undone { evidence: Vec::new() };
         let undone = Command::FinishUndo { step: 0, attempt: Attempt::FIRST, outcome };
         check(&in_phase(Phase::RollingBack), undone, &[], &[]);

@@ -3,7 +3,7 @@
 
 use super::{Decision, Refusal};
 use lockstep_model::{
-    deployment::{Actor, Deployment, Phase, Resolution},
+    deployment::{Actor, Deployment, Phase, Resolution, StepState},
     event::Event,
 };
 
@@ -15,8 +15,11 @@ pub(super) fn resolve(
 ) -> Result<Decision, Refusal> {
     match state.phase {
         Phase::NeedsOperator if reason.trim().is_empty() => Err(Refusal::NoReason),
-        Phase::NeedsOperator => Ok(Decision::event(Event::Resolved { by, outcome, reason })),
-        Phase::Queued | Phase::Running | Phase::RollingBack => {
+        Phase::NeedsOperator => match running(state) {
+            Some(running) => Err(Refusal::StepsRun { running }),
+            None => Ok(Decision::event(Event::Resolved { by, outcome, reason })),
+        },
+        Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack => {
             Err(Refusal::NoOperatorNeeded { phase: state.phase })
         }
         Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
@@ -25,15 +28,25 @@ pub(super) fn resolve(
     }
 }
 
+/// Steps that run on while an operator is asked. An undo that hangs is not waited for.
+fn running(state: &Deployment) -> Option<String> {
+    let steps = state.plan.steps.iter().zip(&state.steps);
+    let running: Vec<&str> = steps
+        .filter(|(_, status)| status.state == StepState::Running)
+        .map(|(planned, _)| planned.id.as_str())
+        .collect();
+    (!running.is_empty()).then(|| running.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{
         command::Command,
         deployment::Refusal,
-        testing::{FINAL_PHASES, actor, check, check_refusal, in_phase},
+        testing::{FINAL_PHASES, Story, actor, check, check_refusal, in_phase},
     };
     use lockstep_model::{
-        deployment::{Phase, Resolution},
+        deployment::{Failure, Phase, Resolution},
         event::Event,
     };
 
@@ -47,11 +60,21 @@ mod tests {
             Event::Resolved { by: actor(), outcome: Resolution::Failed, reason: "by hand".to_owned() };
         check(&in_phase(Phase::NeedsOperator), resolve("by hand"), &[event], &[]);
         check_refusal(&in_phase(Phase::NeedsOperator), resolve("  "), &Refusal::NoReason);
-        for phase in [Phase::Queued, Phase::Running, Phase::RollingBack] {
+        for phase in [Phase::Queued, Phase::Running, Phase::Paused, Phase::RollingBack] {
             check_refusal(&in_phase(phase), resolve("x"), &Refusal::NoOperatorNeeded { phase });
         }
         for phase in FINAL_PHASES {
             check_refusal(&in_phase(phase), resolve("x"), &Refusal::AlreadyFinished { phase });
         }
+    }
+
+    #[test]
+    fn one_is_not_resolved_while_a_step_runs_and_the_steps_are_named() {
+        let failure =
+            Failure { step: None, service: None, version: None, reason: "test".to_owned(), by: None };
+        let asks = Event::OperatorNeeded { reason: "test".to_owned(), failure: Some(failure) };
+        let story = Story::chain(2).started().event(asks);
+        let running = "s0000.preflight, s0001.preflight".to_owned();
+        check_refusal(story.state(), resolve("by hand"), &Refusal::StepsRun { running });
     }
 }

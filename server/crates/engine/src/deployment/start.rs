@@ -9,7 +9,15 @@ use lockstep_model::{
 };
 
 pub(super) fn start(state: &Deployment) -> Result<Decision, Refusal> {
-    leave_queue(state, Event::Started)
+    let mut decision = leave_queue(state, Event::Started)?;
+    if let Some(failure) = &state.request.asks {
+        let reason = format!(
+            "{}; nothing begins before somebody decides: `resume` takes it back, `cancel` leaves it as it is",
+            failure.reason
+        );
+        decision.events.push(Event::OperatorNeeded { reason, failure: Some(failure.clone()) });
+    }
+    Ok(decision)
 }
 
 pub(super) fn supersede(state: &Deployment, by: DeploymentId) -> Result<Decision, Refusal> {
@@ -19,7 +27,7 @@ pub(super) fn supersede(state: &Deployment, by: DeploymentId) -> Result<Decision
 fn leave_queue(state: &Deployment, event: Event) -> Result<Decision, Refusal> {
     match state.phase {
         Phase::Queued => Ok(Decision::event(event)),
-        Phase::Running | Phase::RollingBack | Phase::NeedsOperator => {
+        Phase::Running | Phase::Paused | Phase::RollingBack | Phase::NeedsOperator => {
             Err(Refusal::AlreadyStarted { phase: state.phase })
         }
         Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
@@ -46,7 +54,7 @@ mod tests {
 
     #[test]
     fn one_that_began_neither_starts_nor_is_superseded() {
-        for phase in [Phase::Running, Phase::RollingBack, Phase::NeedsOperator] {
+        for phase in [Phase::Running, Phase::Paused, Phase::RollingBack, Phase::NeedsOperator] {
             for command in [Command::Start, Command::Supersede { by: DeploymentId(9) }] {
                 check_refusal(&in_phase(phase), command, &Refusal::AlreadyStarted { phase });
             }

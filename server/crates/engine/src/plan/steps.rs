@@ -1,29 +1,38 @@
 //! Which steps a service has, in which order, and how each is undone: one table.
 
-use super::gate_kind;
 use lockstep_model::{
     StepId,
-    manifest::{CommandTarget, ServiceSpec, Strategy, Target},
+    manifest::{
+        Canary, CanaryStep, CommandTarget, Condition, OnUnknown, ServiceSpec, Strategy, Target, WEIGHT_ALL,
+    },
     plan::{Goal, PlannedService, PlannedStep, StepKind, Undo},
 };
 
 /// Time that a step gets beside the limits that are its own (watching, getting ready).
 const STEP_SLACK_MS: u64 = 10_000;
 
+/// What a step does, and at which share of the traffic.
+type Kind = (StepKind, Option<u32>);
+
 /// The kinds of steps of a service, in order.
-fn kinds(service: &PlannedService) -> Vec<StepKind> {
+fn kinds(service: &PlannedService) -> Vec<Kind> {
     let spec = &service.spec;
     let serves = match &service.goal {
-        Goal::Unchanged => return vec![StepKind::Precondition],
+        Goal::Unchanged => return vec![(StepKind::Precondition, None)],
         Goal::Version { .. } => true,
         Goal::Checkpoint { checkpoint } => checkpoint.serving.is_some(),
     };
     let mut kinds = vec![StepKind::Preflight];
-    match (spec.strategy, serves) {
-        (Strategy::BlueGreen, true) => {
+    match (&spec.strategy, serves) {
+        (Strategy::Canary(canary), true) if shares_traffic(service) => {
+            kinds.extend([StepKind::Prepare, StepKind::Verify]);
+            let before = kinds.into_iter().map(|kind| (kind, None));
+            return before.chain(canary.steps.iter().flat_map(unrolled)).collect();
+        }
+        (Strategy::BlueGreen | Strategy::Canary(_), true) => {
             kinds.extend([StepKind::Prepare, StepKind::Verify, StepKind::Shift]);
         }
-        (Strategy::BlueGreen, false) => kinds.push(StepKind::Shift),
+        (Strategy::BlueGreen | Strategy::Canary(_), false) => kinds.push(StepKind::Shift),
         (Strategy::Recreate, true) if is_verified(spec) => {
             kinds.extend([StepKind::Replace, StepKind::Verify]);
         }
@@ -32,7 +41,42 @@ fn kinds(service: &PlannedService) -> Vec<StepKind> {
     if serves && is_watched(spec) {
         kinds.push(StepKind::Watch);
     }
-    kinds
+    kinds.into_iter().map(|kind| (kind, None)).collect()
+}
+
+/// Whether the traffic can move in steps: a release of a canary where something serves through the
+/// gateway that can keep the rest. What is brought back comes at once.
+pub(super) fn shares_traffic(service: &PlannedService) -> bool {
+    let goes_forward = matches!(service.goal, Goal::Version { .. });
+    let before = service.from.as_ref().map(|serving| &serving.spec.target);
+    let has_gateway = matches!(before, Some(Target::Process(process)) if process.gateway.is_some());
+    matches!(service.spec.strategy, Strategy::Canary(_)) && goes_forward && has_gateway
+}
+
+/// One step of a canary: shift, verify, watch. Without traffic nothing is shifted.
+fn unrolled(step: &CanaryStep) -> impl Iterator<Item = Kind> + use<> {
+    let weight = (step.weight < WEIGHT_ALL).then_some(step.weight);
+    let shift = (step.weight > 0).then_some((StepKind::Shift, weight));
+    let verify = (!step.verify.is_empty()).then_some((StepKind::Verify, Some(step.weight)));
+    let watch = (step.bake_ms > 0).then_some((StepKind::Watch, weight));
+    shift.into_iter().chain(verify).chain(watch)
+}
+
+/// The step of a service's canary at a share of the traffic; none = all. None when it has no such
+/// step.
+pub fn canary_step(spec: &ServiceSpec, weight: Option<u32>) -> Option<&CanaryStep> {
+    match &spec.strategy {
+        Strategy::Canary(Canary { steps, .. }) => {
+            steps.iter().find(|step| step.weight == weight.unwrap_or(WEIGHT_ALL))
+        }
+        Strategy::BlueGreen | Strategy::Recreate => None,
+    }
+}
+
+/// How long a watch takes: a canary's by its step.
+pub fn watch_ms(service: &PlannedService, weight: Option<u32>) -> u64 {
+    let baked = canary_step(&service.spec, weight).filter(|_| shares_traffic(service));
+    baked.map_or(service.spec.watch_ms, |step| step.bake_ms)
 }
 
 /// Whether there is something to verify: a process can always be looked at.
@@ -69,9 +113,10 @@ fn command_undo(service: &PlannedService, target: &CommandTarget) -> Undo {
     }
 }
 
-fn timeout_ms(spec: &ServiceSpec, kind: StepKind) -> u64 {
+fn timeout_ms(service: &PlannedService, (kind, weight): Kind) -> u64 {
+    let spec = &service.spec;
     match kind {
-        StepKind::Watch => spec.watch_ms.saturating_add(spec.step_timeout_ms),
+        StepKind::Watch => watch_ms(service, weight).saturating_add(spec.step_timeout_ms),
         StepKind::Verify => {
             let start = spec.healthcheck.as_ref().map_or(0, |health| health.start_period_ms);
             spec.step_timeout_ms.max(start.saturating_add(STEP_SLACK_MS))
@@ -95,26 +140,45 @@ fn timeout_ms(spec: &ServiceSpec, kind: StepKind) -> u64 {
     }
 }
 
+/// What follows when nobody knows how a step ended: the service's word, else the environment's, else
+/// what is safe. A process can be started and routed again; what a command did is asked first. To look
+/// again is the same as to ask.
+fn on_unknown(spec: &ServiceSpec, kind: StepKind, environment: Option<OnUnknown>) -> OnUnknown {
+    let said = spec.on_unknown.steps.get(&kind).copied().or(spec.on_unknown.every).or(environment);
+    match (said, kind.is_change(), &spec.target) {
+        (Some(OnUnknown::Probe) | None, false, _) => OnUnknown::Rerun,
+        (Some(said), _, _) => said,
+        (None, true, Target::Process(_)) => OnUnknown::Rerun,
+        (None, true, Target::Command(_)) => OnUnknown::Probe,
+    }
+}
+
 /// The steps of all services, with their edges. When restoring, dependants move before what they
 /// depend on; otherwise dependencies do.
-pub(super) fn steps(services: &[PlannedService], restoring: bool) -> Vec<PlannedStep> {
+pub(super) fn steps(
+    services: &[PlannedService],
+    restoring: bool,
+    environment: Option<OnUnknown>,
+) -> Vec<PlannedStep> {
     let mut steps = Vec::with_capacity(services.len() * 5);
     let mut first_change = vec![None; services.len()];
     let mut ranges = Vec::with_capacity(services.len());
     for (place, service) in (0u32..).zip(services) {
         let begin = steps.len();
-        for kind in kinds(service) {
+        for (kind, weight) in kinds(service) {
             let number = number(steps.len());
             if kind.is_change() && first_change[place as usize].is_none() {
                 first_change[place as usize] = Some(number);
             }
             steps.push(PlannedStep {
-                id: step_id(service, kind),
+                id: step_id(service, (kind, weight)),
                 service: place,
                 kind,
+                weight,
                 after: if steps.len() > begin { vec![number - 1] } else { Vec::new() },
-                timeout_ms: timeout_ms(&service.spec, kind),
+                timeout_ms: timeout_ms(service, (kind, weight)),
                 undo: undo(service, kind, restoring),
+                on_unknown: on_unknown(&service.spec, kind, environment),
             });
         }
         ranges.push(begin..steps.len());
@@ -134,23 +198,30 @@ pub(super) fn steps(services: &[PlannedService], restoring: bool) -> Vec<Planned
 }
 
 /// Place, among a service's steps, of the one that others wait for.
-fn gate(
-    steps: &[PlannedStep],
-    service: &PlannedService,
-    condition: lockstep_model::manifest::Condition,
-) -> Option<usize> {
-    let wanted = gate_kind(service.spec.strategy, condition, is_verified(&service.spec));
+fn gate(steps: &[PlannedStep], service: &PlannedService, condition: Condition) -> Option<usize> {
+    let spec = &service.spec;
+    let is_gate = |step: &PlannedStep| match (&spec.strategy, condition) {
+        (Strategy::BlueGreen | Strategy::Canary(_), Condition::Started) => step.kind == StepKind::Prepare,
+        // A canary shifts more than once, and may look once more after the last.
+        (Strategy::BlueGreen | Strategy::Canary(_), Condition::Healthy) => {
+            matches!(step.kind, StepKind::Shift | StepKind::Verify)
+        }
+        (Strategy::Recreate, Condition::Healthy) if is_verified(spec) => step.kind == StepKind::Verify,
+        (Strategy::Recreate, Condition::Started | Condition::Healthy) => step.kind == StepKind::Replace,
+    };
     steps
         .iter()
-        .position(|step| step.kind == wanted)
+        .rposition(is_gate)
         .or_else(|| steps.iter().rposition(|step| step.kind.is_change()))
         .or_else(|| steps.iter().position(|step| step.kind == StepKind::Precondition))
 }
 
-fn step_id(service: &PlannedService, kind: StepKind) -> StepId {
-    format!("{}.{}", service.service, kind.word()).parse().expect("a service name and a kind make a step id")
+fn step_id(service: &PlannedService, (kind, weight): Kind) -> StepId {
+    let share = weight.map_or_else(String::new, |weight| format!("-{weight}"));
+    let id = format!("{}.{}{share}", service.service, kind.word());
+    id.parse().expect("a service name, a kind and a number make a step id")
 }
 
 fn number(place: usize) -> u32 {
-    u32::try_from(place).expect("a plan has at most 10,000 services of six steps")
+    u32::try_from(place).expect("a plan has at most 10,000 services of a few steps")
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     plan::{PlanInput, PlanRefusal, Wish, artifacts, plan},
-    testing::{command_spec, digest, manifest, process_spec, service_name, serving, staging},
+    testing::{canary_spec, command_spec, digest, manifest, process_spec, service_name, serving, staging},
 };
 use lockstep_model::{
-    ServiceName, Version,
-    manifest::{Artifact, Manifest, Target},
-    plan::{Goal, Plan, Serving, StepKind, Undo},
+    DeploymentId, ServiceName, Version,
+    manifest::{Artifact, Manifest, Strategy, Target},
+    plan::{Checkpoint, Goal, Plan, Serving, StepKind, Undo},
 };
 use std::collections::BTreeMap;
 
@@ -151,6 +151,86 @@ fn what_cannot_be_taken_back_is_said_before_and_refused_where_it_must_not_be() {
     assert!(plan(&accepted).is_ok());
 }
 
+fn ids(plan: &Plan) -> Vec<&str> {
+    plan.steps.iter().map(|step| step.id.as_str()).collect()
+}
+
+#[test]
+fn a_canary_is_unrolled_and_dependants_wait_for_its_last_shift_and_verify() {
+    let mut manifest = manifest(2, &[(1, 0)], &canary_spec(&[0, 10, 50, 100]));
+    let plan = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    let first = [
+        "s0000.preflight",
+        "s0000.prepare",
+        "s0000.verify",
+        "s0000.watch-0",
+        "s0000.shift-10",
+        "s0000.watch-10",
+        "s0000.shift-50",
+        "s0000.verify-50",
+        "s0000.watch-50",
+        "s0000.shift",
+        "s0000.watch",
+    ];
+    assert_eq!(ids(&plan)[..first.len()], first);
+    assert_eq!(plan.steps.iter().filter(|step| step.undo == Undo::RouteBack).count(), 6);
+    assert_eq!(plan.steps.iter().filter(|step| step.gives_all_traffic()).count(), 2);
+    assert_eq!(plan.steps[4].word(), "shift 10 %");
+    let prepare = plan.steps.iter().rfind(|step| step.kind == StepKind::Prepare).expect("a prepare");
+    let shift = u32::try_from(first.len() - 2).expect("small");
+    assert!(prepare.after.contains(&shift), "{prepare:?}");
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+
+    // Where the last step looks once more, that is waited for.
+    for service in manifest.services.values_mut() {
+        let spec = service.environments.get_mut(&staging()).expect("there");
+        if let Strategy::Canary(canary) = &mut spec.strategy {
+            canary.steps[3].verify = vec!["smoke".to_owned()];
+        }
+    }
+    let plan = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    let prepare = plan.steps.iter().rfind(|step| step.kind == StepKind::Prepare).expect("a prepare");
+    assert_eq!(ids(&plan)[shift as usize + 1], "s0000.verify-100");
+    assert!(prepare.after.contains(&(shift + 1)), "{prepare:?}");
+}
+
+#[test]
+fn a_canary_that_nothing_can_share_with_gets_all_at_once_and_that_is_said() {
+    let manifest = manifest(1, &[], &canary_spec(&[10, 100]));
+    let at_once = ["s0000.preflight", "s0000.prepare", "s0000.verify", "s0000.shift", "s0000.watch"];
+    let plan = planned(&manifest, &[], BTreeMap::new()).expect("a plan");
+    assert_eq!(ids(&plan), at_once);
+    assert!(plan.warnings.iter().any(|one| one.message.contains("nothing serves that could keep the rest")));
+    let mut bare = serving(&manifest);
+    for serving in bare.values_mut() {
+        serving.spec = process_spec();
+    }
+    let plan = planned(&manifest, &[], bare).expect("a plan");
+    assert_eq!(ids(&plan), at_once);
+    assert!(plan.warnings.iter().any(|one| one.message.contains("not reached through the gateway")));
+}
+
+#[test]
+fn what_is_brought_back_comes_at_once_and_a_preview_is_told() {
+    let mut spec = canary_spec(&[10, 100]);
+    if let Target::Process(process) = &mut spec.target {
+        process.gateway.as_mut().expect("there").preview = Some("127.0.0.1:2".to_owned());
+    }
+    let manifest = manifest(1, &[], &spec);
+    let plan = planned(&manifest, &[], serving(&manifest)).expect("a plan");
+    assert!(plan.warnings.iter().any(|one| one.message.contains("on http://127.0.0.1:2 until")));
+    let (digest, staging) = (digest(), staging());
+    let mut restore = input(&manifest, &digest, &staging, &[], serving(&manifest));
+    let checkpoints = serving(&manifest)
+        .into_iter()
+        .map(|(name, serving)| (name, Checkpoint { serving: Some(serving) }))
+        .collect();
+    restore.wish = Wish::Restore { of: lockstep_model::DeploymentId(1), checkpoints };
+    let plan = super::plan(&restore).expect("a plan");
+    assert_eq!(plan.steps.iter().filter(|step| step.kind == StepKind::Shift).count(), 1);
+    assert!(plan.steps.iter().all(|step| step.weight.is_none()));
+}
+
 #[test]
 fn equal_input_gives_an_equal_plan() {
     let manifest = manifest(30, &[(29, 3), (3, 7), (12, 29)], &process_spec());
@@ -168,4 +248,31 @@ fn a_plan_of_ten_thousand_services_is_made() {
     let manifest = manifest(10_000, &edges, &command_spec());
     let plan = planned(&manifest, &[], BTreeMap::new()).expect("a plan");
     assert_eq!(plan.services.len(), 10_000);
+}
+
+#[test]
+fn a_restore_of_one_service_says_what_those_beside_it_will_meet() {
+    // 2 needs 1 needs 0; only the one in the middle goes back.
+    let manifest = manifest(3, &[(1, 0), (2, 1)], &process_spec());
+    let old = serving(&manifest);
+    let mut now = old.clone();
+    for serving in now.values_mut() {
+        serving.version = "1.0.0".parse().expect("valid");
+    }
+    let middle = service_name(1);
+    let checkpoints = BTreeMap::from([(middle.clone(), Checkpoint { serving: old.get(&middle).cloned() })]);
+    let (digest, staging) = (digest(), staging());
+    let mut input = input(&manifest, &digest, &staging, &[], now);
+    input.wish = Wish::Restore { of: DeploymentId(2), checkpoints };
+    let plan = plan(&input).expect("a plan");
+    let messages: Vec<&str> = plan.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "s0002 needs s0001, stays at 1.0.0 and will meet 0.9.0",
+            "s0001 0.9.0 will need s0000, which stays at 1.0.0"
+        ]
+    );
+    assert_eq!(plan.outside, [service_name(2)]);
+    assert_eq!(plan.services.len(), 1);
 }

@@ -39,6 +39,27 @@ pub enum HostError {
     },
 }
 
+/// What is to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostCancel {
+    /// What the keys of the orders begin with; it ends with a slash.
+    pub prefix: String,
+    /// On whose behalf.
+    pub deployment: DeploymentId,
+    /// The owner's epoch.
+    pub epoch: Epoch,
+}
+
+/// What is known of orders that were to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The agent says that none of them is carried out any more, and it will carry out no late one.
+    Confirmed,
+    /// Nobody says so: no agent answers, it takes too long, or it belongs to another owner. They may
+    /// still be carried out.
+    Unconfirmed,
+}
+
 /// Agents, as targets see them.
 #[async_trait]
 pub trait Host: Send + Sync {
@@ -49,7 +70,8 @@ pub trait Host: Send + Sync {
     /// [`HostError`] when no outcome can be had.
     async fn order(&self, order: HostOrder) -> Result<Outcome, HostError>;
 
-    /// Cancels every order under way whose key begins with `prefix`, and returns when the agent
-    /// has confirmed it or is lost.
-    async fn cancel(&self, prefix: &str);
+    /// Cancels every order whose key begins with a prefix, whoever gave it and wherever it is, and
+    /// returns when the agent has confirmed it or is lost. A wish that was not confirmed is told to
+    /// the agent again as soon as there is one.
+    async fn cancel(&self, cancel: HostCancel) -> Stopped;
 }

@@ -14,7 +14,8 @@ use lockstep_model::{
     gateway::Slot,
     manifest::ManifestRevision,
     plan::{Checkpoint, Serving},
-    view::{DeploymentSummary, KnownVersion},
+    restriction::{Restriction, RestrictionId},
+    view::{AuditHead, AuditReport, DeploymentSummary, KnownVersion},
 };
 
 /// Why the store did not do it.
@@ -117,6 +118,8 @@ pub struct Rows {
     pub serving: Vec<ServingRow>,
     /// Checkpoints that were taken.
     pub checkpoints: Vec<CheckpointRow>,
+    /// Versions that are held from now on; one that is held already stays as it is.
+    pub holds: Vec<Restriction>,
 }
 
 /// A step's row.
@@ -167,6 +170,29 @@ pub struct AuditEntry {
     pub allowed: bool,
 }
 
+/// Which lines of the audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only of this user.
+    pub user: Option<UserName>,
+    /// Only actions that begin with this.
+    pub action: Option<String>,
+    /// Only on exactly this.
+    pub target: Option<String>,
+    /// Only with these words in what it was done to, how or why.
+    pub words: Option<String>,
+    /// Only what was denied.
+    pub only_denied: bool,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Only before.
+    pub until: Option<Timestamp>,
+    /// Only lines with a lower number.
+    pub before: Option<i64>,
+    /// How many.
+    pub limit: u32,
+}
+
 /// Makes a request that is sent twice act once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
@@ -208,6 +234,29 @@ pub struct Committed {
     pub epoch: Epoch,
     /// Place of the last new event in the feed of all deployments.
     pub position: i64,
+}
+
+/// Where and by whom an event was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventPlace {
+    /// Its place in the feed of all deployments.
+    pub position: i64,
+    /// The epoch of the owner who wrote it; 0 = written before this was kept.
+    pub epoch: Epoch,
+}
+
+/// What came of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is owned under this epoch.
+    Owned(Epoch),
+    /// Somebody else's lease on it has not run out.
+    Leased {
+        /// Whose.
+        owner: String,
+    },
+    /// There is no such deployment, or it is finished.
+    Finished,
 }
 
 /// A deployment that is not finished, as recovery finds it.
@@ -261,9 +310,25 @@ pub trait Store: Send + Sync {
     /// the deployment that it made or because the key was used for another request.
     async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError>;
 
-    /// Takes ownership: the epoch rises by one. None when there is no such deployment or it is
-    /// finished.
-    async fn deployment_claim(&self, id: DeploymentId, owner: &str) -> Result<Option<Epoch>, StoreError>;
+    /// Takes ownership: the epoch rises by one. Refused while another owner's lease has not run out
+    /// `now`. Whoever is replaced loses its lease, and so everything else that it owns.
+    async fn deployment_claim(
+        &self,
+        id: DeploymentId,
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError>;
+
+    /// Begins the lease of an owner. With `alone` no other owner can be alive, and all their leases
+    /// end now.
+    async fn lease_begin(&self, owner: &str, until: Timestamp, alone: bool) -> Result<(), StoreError>;
+
+    /// Extends the lease of an owner; false when it was taken over or never begun. One that has run
+    /// out and was not taken over is extended as well.
+    async fn lease_renew(&self, owner: &str, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends the lease of an owner: others may take over at once.
+    async fn lease_end(&self, owner: &str) -> Result<(), StoreError>;
 
     /// All that is not finished, the oldest first. Rows are decoded one by one by the caller, so
     /// one that cannot be read does not hide the others.
@@ -271,6 +336,9 @@ pub trait Store: Send + Sync {
 
     /// Events of a deployment after a sequence number.
     async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError>;
+
+    /// Where and by whom a deployment's events were written, in the order of the journal.
+    async fn event_places(&self, id: DeploymentId) -> Result<Vec<EventPlace>, StoreError>;
 
     /// Effects of a deployment that are not done, in the order in which they were written.
     async fn effect_pending(&self, id: DeploymentId) -> Result<Vec<Effect>, StoreError>;
@@ -311,6 +379,31 @@ pub trait Store: Send + Sync {
     /// What serves for one slot; none when nothing does.
     async fn serving_show(&self, slot: &Slot) -> Result<Option<Serving>, StoreError>;
 
+    /// Locks, holds and freezes that hold now or will, the oldest first. One that cannot be read is
+    /// an error: it must not open what it closes.
+    async fn restriction_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+        now: Timestamp,
+    ) -> Result<Vec<Restriction>, StoreError>;
+
+    /// Makes one; none when there is a lock of the same, or a hold of the same version.
+    async fn restriction_add(
+        &self,
+        wanted: &Restriction,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<Restriction>, StoreError>;
+
+    /// Ends one; false when it has ended already.
+    async fn restriction_end(
+        &self,
+        id: RestrictionId,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError>;
+
     /// Checkpoints of an environment, the newest first, at most 200.
     async fn checkpoint_list(
         &self,
@@ -328,8 +421,14 @@ pub trait Store: Send + Sync {
     /// Notes that a revision is retired.
     async fn retirement_done(&self, slot: &Slot, serving: &Serving, at: Timestamp) -> Result<(), StoreError>;
 
-    /// What was done to something, the newest first, at most 200.
-    async fn audit_list(&self, target: &str) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Who did what, the newest first, each with its number.
+    async fn audit_find(&self, wanted: &AuditQuery) -> Result<Vec<(i64, AuditEntry)>, StoreError>;
+
+    /// The last line of the audit.
+    async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError>;
+
+    /// Whether every line of the audit follows the one before it, up to the head, and past `anchor`.
+    async fn audit_verify(&self, anchor: Option<&AuditHead>) -> Result<AuditReport, StoreError>;
 
     /// Notes a denial or another mutation that belongs to no deployment.
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError>;

@@ -8,6 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_model::{
     Attempt, DeploymentId, Epoch, RevisionId, Timestamp, Version,
+    event::Finding,
     gateway::Slot,
     health::Evidence,
     manifest::ServiceSpec,
@@ -31,6 +32,8 @@ pub struct Job {
     pub step: u32,
     /// What served before; there once the service's preflight has succeeded.
     pub checkpoint: Option<Checkpoint>,
+    /// How long ago this try began: more than a moment only where another coordinator takes it up again.
+    pub begun_ms: u64,
 }
 
 impl Job {
@@ -61,12 +64,27 @@ impl Job {
 
     /// What every order key of this step's attempt begins with.
     pub fn run_prefix(&self) -> String {
-        format!("d{}/{}/{}/", self.deployment, self.planned_step().id, self.attempt)
+        self.run_prefix_of(self.attempt)
+    }
+
+    /// What every order key of an attempt of the step begins with.
+    pub fn run_prefix_of(&self, attempt: Attempt) -> String {
+        format!("d{}/{}/{attempt}/", self.deployment, self.planned_step().id)
     }
 
     /// What every order key of this undo's attempt begins with.
     pub fn undo_prefix(&self) -> String {
-        format!("d{}/undo/{}/{}/", self.deployment, self.planned_step().id, self.attempt)
+        self.undo_prefix_of(self.attempt)
+    }
+
+    /// What every order key of an attempt of the undo begins with.
+    pub fn undo_prefix_of(&self, attempt: Attempt) -> String {
+        format!("d{}/undo/{}/{attempt}/", self.deployment, self.planned_step().id)
+    }
+
+    /// What every order key of the question about this step's attempt begins with.
+    pub fn probe_prefix(&self) -> String {
+        format!("d{}/probe/{}/{}/", self.deployment, self.planned_step().id, self.attempt)
     }
 
     /// The key of the order `name` below `prefix`.
@@ -84,8 +102,12 @@ pub struct Observation {
     pub revision: Option<RevisionId>,
     /// The version that serves; none = not deployed.
     pub version: Option<Version>,
+    /// Its share of the traffic in percent; none = the target does not tell.
+    pub traffic: Option<u8>,
     /// What was seen.
     pub evidence: Evidence,
+    /// It ended more often than it is started again: what happened, in one sentence.
+    pub given_up: Option<String>,
 }
 
 /// Carries out steps of one kind of target, or of all by passing them on.
@@ -94,6 +116,10 @@ pub trait Target: Send + Sync {
     /// Carries out a step. Carrying it out again with the same job, after any interruption,
     /// comes to the same end without doing anything twice.
     async fn run(&self, job: &Job, host: &dyn Host) -> StepOutcome;
+
+    /// Asks what became of a step that changes something and whose outcome was lost. Only looks; what
+    /// cannot be told for sure counts as not told.
+    async fn probe(&self, job: &Job, host: &dyn Host) -> Finding;
 
     /// Makes the job's checkpoint serve, as far as the step changed it, and probes that. Safe
     /// after any outcome of the step, and safe to repeat.

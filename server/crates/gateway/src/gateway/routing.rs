@@ -5,7 +5,8 @@ use super::{Gateway, Superseded};
 use crate::{
     listen,
     revision::Revision,
-    routes_file, rules,
+    routes_file::{self, Routes},
+    rules::{self, Key, Purpose},
     table::{Phase, Table},
 };
 use lockstep_model::gateway::{GatewayResponse, Route, Slot};
@@ -30,7 +31,7 @@ impl Gateway {
         drain: bool,
     ) -> Result<GatewayResponse, Superseded> {
         let timeout = Duration::from_millis(route.drain_timeout_ms).min(DRAIN_MAX);
-        let draining = match self.route_switch(route).await? {
+        let draining = match self.route_switch(route, Purpose::Users).await? {
             Ok(losers) => self.start_drain(losers, timeout),
             Err(message) => return Ok(GatewayResponse::Refused { message }),
         };
@@ -39,20 +40,45 @@ impl Gateway {
         Ok(GatewayResponse::Done { drained })
     }
 
+    /// Lets people look at what has no traffic, by `route`; with none they no longer do.
+    pub(crate) async fn preview_set(
+        self: &Arc<Self>,
+        slot: Slot,
+        route: Option<Route>,
+    ) -> Result<GatewayResponse, Superseded> {
+        let Some(route) = route else {
+            return self.forget(&Key { slot, purpose: Purpose::Preview }).await;
+        };
+        if route.slot != slot {
+            let message = format!("the preview of {slot} was not set: its route is one of {}", route.slot);
+            return Ok(GatewayResponse::Refused { message });
+        }
+        let timeout = Duration::from_millis(route.drain_timeout_ms).min(DRAIN_MAX);
+        Ok(match self.route_switch(route, Purpose::Preview).await? {
+            Ok(losers) => {
+                let drained = losers.is_empty();
+                drop(self.start_drain(losers, timeout));
+                GatewayResponse::Done { drained }
+            }
+            Err(message) => GatewayResponse::Refused { message },
+        })
+    }
+
     async fn route_switch(
         self: &Arc<Self>,
         route: Route,
+        purpose: Purpose,
     ) -> Result<Result<Vec<Arc<Revision>>, String>, Superseded> {
-        let checked = match rules::check(route) {
+        let checked = match rules::check(route, purpose) {
             Ok(checked) => checked,
             Err(message) => return Ok(Err(message)),
         };
-        let slot = checked.route.slot.clone();
+        let key = checked.key.clone();
         let mut table = self.table.lock().await;
         if self.is_superseded() {
             return Err(Superseded);
         }
-        let others = table.checked().filter(|other| other.route.slot != slot);
+        let others = table.checked().filter(|other| other.key != key);
         if let Err(message) = rules::check_beside(&checked, others) {
             return Ok(Err(message));
         }
@@ -60,54 +86,60 @@ impl Gateway {
         let opened = if is_open { None } else { Some(listen::bind(checked.listen).await) };
         let opened = match opened.transpose() {
             Ok(opened) => opened,
-            Err(reason) => return Ok(Err(format!("the route of {slot} was not set: {reason}"))),
+            // Nothing comes in for it, and nothing is to: so it stays, whoever holds the address.
+            Err(_) if checked.route.backends.is_empty() && !table.has(&key) => return Ok(Ok(Vec::new())),
+            Err(reason) => return Ok(Err(format!("{key} was not set: {reason}"))),
         };
-        let routes = table.routes_with(&checked.route).into_iter().cloned().collect();
-        if let Err(message) = self.save(routes).await {
-            return Ok(Err(format!("the route of {slot} was not set: {message}")));
+        if let Err(message) = self.save(table.routes_with(&checked)).await {
+            return Ok(Err(format!("{key} was not set: {message}")));
         }
-        let (listen, text) = (checked.listen, describe(&checked.route));
+        let (listen, text) = (checked.listen, describe(&checked.route, purpose));
         let losers = table.install(checked);
         if let (Some(listener), Some(endpoint)) = (opened, table.endpoint(listen)) {
             listen::start_accepting(self, endpoint, listener);
         }
         close_unused(&mut table).await;
-        info!(slot = %slot, "{text}");
+        info!(slot = %key.slot, "{text}");
         Ok(Ok(losers))
     }
 
     /// Forgets the route of `slot`. What its revisions are doing may finish within its drain
     /// timeout.
-    pub(crate) async fn route_remove(self: &Arc<Self>, slot: &Slot) -> Result<GatewayResponse, Superseded> {
+    pub(crate) async fn route_remove(self: &Arc<Self>, slot: Slot) -> Result<GatewayResponse, Superseded> {
+        self.forget(&Key { slot, purpose: Purpose::Users }).await
+    }
+
+    async fn forget(self: &Arc<Self>, key: &Key) -> Result<GatewayResponse, Superseded> {
         let mut table = self.table.lock().await;
         if self.is_superseded() {
             return Err(Superseded);
         }
-        if !table.has(slot) {
+        if !table.has(key) {
             return Ok(GatewayResponse::Done { drained: true });
         }
-        let routes = table.routes_without(slot).into_iter().cloned().collect();
-        if let Err(message) = self.save(routes).await {
-            return Ok(GatewayResponse::Refused {
-                message: format!("the route of {slot} was not removed: {message}"),
-            });
+        if let Err(message) = self.save(table.routes_without(key)).await {
+            return Ok(GatewayResponse::Refused { message: format!("{key} was not removed: {message}") });
         }
-        let Some((checked, losers)) = table.uninstall(slot) else {
+        let Some((checked, losers)) = table.uninstall(key) else {
             return Ok(GatewayResponse::Done { drained: true });
         };
         close_unused(&mut table).await;
-        info!(slot = %slot, "{slot} is no longer served on {}", checked.listen);
+        let slot = &key.slot;
+        match key.purpose {
+            Purpose::Users => info!(slot = %slot, "{slot} is no longer served on {}", checked.listen),
+            Purpose::Preview => {
+                info!(slot = %slot, "nothing of {slot} is to be seen on {} any more", checked.listen)
+            }
+        }
         let drained = losers.is_empty();
         let timeout = Duration::from_millis(checked.route.drain_timeout_ms).min(DRAIN_MAX);
         drop(self.start_drain(losers, timeout));
         Ok(GatewayResponse::Done { drained })
     }
 
-    async fn save(&self, routes: Vec<Route>) -> Result<(), String> {
+    async fn save(&self, routes: Routes) -> Result<(), String> {
         let dir = self.dir.clone();
-        let saved =
-            tokio::task::spawn_blocking(move || routes_file::save(&dir, &routes.iter().collect::<Vec<_>>()))
-                .await;
+        let saved = tokio::task::spawn_blocking(move || routes_file::save(&dir, &routes)).await;
         let refused = match saved {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(refused)) => refused,
@@ -158,10 +190,13 @@ async fn close_unused(table: &mut Table) {
     }
 }
 
-fn describe(route: &Route) -> String {
+fn describe(route: &Route, purpose: Purpose) -> String {
     let shares: Vec<_> =
         route.backends.iter().map(|backend| format!("{} {} %", backend.revision, backend.weight)).collect();
     let to = if shares.is_empty() { "nobody".to_owned() } else { shares.join(", ") };
     let host = route.host.as_deref().map(|host| format!(" ({host})")).unwrap_or_default();
-    format!("traffic of {} on {}{host} goes to {to}", route.slot, route.listen)
+    match purpose {
+        Purpose::Users => format!("traffic of {} on {}{host} goes to {to}", route.slot, route.listen),
+        Purpose::Preview => format!("on {}{host} {to} of {} is to be seen", route.listen, route.slot),
+    }
 }

@@ -6,16 +6,39 @@ use http::{HeaderMap, HeaderValue, header};
 /// The session cookie, over https and over http on the own machine.
 const OWN: [&[u8]; 2] = [b"__Host-lockstep", b"lockstep"];
 
+/// Whether `name` is that of Lockstep's session.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    OWN.contains(&name.as_bytes())
+}
+
+/// The value of the first cookie called `name`.
+pub(crate) fn value_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let mut all = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+    let pair = all.find(|pair| name_of(pair) == name.as_bytes())?;
+    let at = pair.iter().position(|b| *b == b'=')?;
+    Some(pair[at + 1..].trim_ascii())
+}
+
 /// Takes Lockstep's own cookies out of the request and leaves the others as they are.
 pub(super) fn strip_own(headers: &mut HeaderMap) {
-    let has_own = |value: &HeaderValue| pairs(value).any(is_own);
-    if !headers.get_all(header::COOKIE).iter().any(has_own) {
+    strip_if(headers, |name| OWN.contains(&name));
+}
+
+/// Takes the cookie `name` out of the request.
+pub(super) fn strip(headers: &mut HeaderMap, name: &str) {
+    strip_if(headers, |other| other == name.as_bytes());
+}
+
+fn strip_if(headers: &mut HeaderMap, is_meant: impl Fn(&[u8]) -> bool) {
+    let is_meant = |pair: &[u8]| is_meant(name_of(pair));
+    let has_one = |value: &HeaderValue| pairs(value).any(is_meant);
+    if !headers.get_all(header::COOKIE).iter().any(has_one) {
         return;
     }
     let header::Entry::Occupied(cookies) = headers.entry(header::COOKIE) else { return };
     let kept: Vec<Vec<u8>> = cookies
         .iter()
-        .map(|value| pairs(value).filter(|pair| !is_own(pair)).collect::<Vec<_>>().join(b"; ".as_slice()))
+        .map(|value| pairs(value).filter(|pair| !is_meant(pair)).collect::<Vec<_>>().join(b"; ".as_slice()))
         .filter(|value| !value.is_empty())
         .collect();
     cookies.remove_entry_mult();
@@ -31,9 +54,8 @@ fn pairs(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-fn is_own(pair: &[u8]) -> bool {
-    let name = pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii();
-    OWN.contains(&name)
+fn name_of(pair: &[u8]) -> &[u8] {
+    pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]

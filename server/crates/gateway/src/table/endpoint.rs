@@ -1,7 +1,8 @@
 //! An address where users come in, and the routes that share it.
 
-use super::Entry;
+use super::{Entry, stick::Stuck};
 use crate::{revision::Visit, sync::lock};
+use http::HeaderMap;
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -41,8 +42,8 @@ struct Socket {
 
 /// What becomes of a request.
 pub(crate) enum Admission {
-    /// It goes to a revision.
-    Visit(Visit),
+    /// It goes to a revision, and what else follows.
+    Visit(Visit, Stuck),
     /// Its route has no revision.
     Unserved,
     /// No route takes its host.
@@ -59,14 +60,15 @@ impl Endpoint {
         }
     }
 
-    /// Chooses a revision for a request to `host`, in lower case and without port, and counts it in.
-    pub(crate) fn admit(&self, host: Option<&str>) -> Admission {
+    /// Chooses a revision for a request with `headers` to `host`, in lower case and without port, and
+    /// counts it in.
+    pub(crate) fn admit(&self, host: Option<&str>, headers: &HeaderMap) -> Admission {
         // The request is counted in under this lock, so that a switch that follows sees it.
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         let named = if hosts.named.is_empty() { None } else { host.and_then(|host| hosts.named.get(host)) };
         let Some(entry) = named.or(hosts.fallback.as_ref()) else { return Admission::UnknownHost };
-        match entry.choose() {
-            Some(revision) => Admission::Visit(revision.enter()),
+        match entry.choose(headers) {
+            Some((revision, stuck)) => Admission::Visit(revision.enter(), stuck),
             None => {
                 entry.unserved.fetch_add(1, Ordering::Relaxed);
                 Admission::Unserved

@@ -77,6 +77,10 @@ async fn a_taken_port_is_refused_and_nothing_changes() {
         assert!(message.contains(&format!("shop/staging/{service}")), "{message}");
         assert!(message.contains(&format!("{taken} is taken by another program")), "{message}");
     }
+    let refused = up.route(route("web", &taken, &[]), true).await;
+    assert!(matches!(refused, GatewayResponse::Refused { .. }), "it would move what is routed: {refused:?}");
+    // Taking the traffic from what never got any changes nothing, and is done.
+    up.set(route("other", &taken, &[])).await;
     assert_eq!(std::fs::read_to_string(up.dir.path().join("routes.json")).unwrap(), routes);
     assert_eq!(up.state().await.routes.len(), 1);
     assert_eq!(ask(&listen, "shop").await.1, "web");

@@ -138,6 +138,7 @@ pub fn route(service: &str, listen: &str, backends: &[(&str, SocketAddr, u32)]) 
         listen: listen.to_owned(),
         host: None,
         backends: backends.collect(),
+        sticky: None,
         drain_timeout_ms: 20_000,
     }
 }

@@ -229,7 +229,7 @@ fn a_cancelled_deployment_is_taken_back_and_ends_as_cancelled() {
         let outcome = story.good(effect);
         story.answer(effect, outcome);
     }
-    story.tell(Command::Cancel { by: actor(), reason: None });
+    story.tell(Command::Cancel { by: actor(), reason: None, keep: false });
     let story = story.run_to_the_end();
     assert_eq!(story.state().phase, Phase::Cancelled);
     assert!(story.state().clocks.stable_at.is_some());
@@ -237,13 +237,18 @@ fn a_cancelled_deployment_is_taken_back_and_ends_as_cancelled() {
 }
 
 #[test]
-fn with_rollback_switched_off_a_failure_leaves_things_as_they_are() {
+fn with_rollback_switched_off_a_failure_asks_an_operator_and_leaves_things_as_they_are() {
     let mut spec = process_spec();
     spec.rollback.auto = false;
     let manifest = manifest(2, &[(1, 0)], &spec);
+    let unchanged = Story::of(&manifest, serving(&manifest)).started().run_failing(0);
+    assert_eq!(unchanged.state().phase, Phase::Failed, "nothing changed: there is nothing to ask");
     let story = Story::of(&manifest, serving(&manifest)).started().run_failing(3);
-    assert_eq!(story.state().phase, Phase::Failed);
+    assert_eq!(story.state().phase, Phase::NeedsOperator);
+    assert!(story.state().asks_forward());
     assert!(story.state().rollback.is_none());
+    assert!(story.steps_in(StepState::Running).is_empty(), "what ran came to its end");
+    assert!(!story.steps_in(StepState::Pending).is_empty(), "nothing else began");
 }
 
 fn failed_undo(reason: &str) -> UndoOutcome {
@@ -266,7 +271,7 @@ fn stuck_story() -> Story {
                     StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() },
                 );
             }
-            Effect::RunStep { .. } | Effect::StopStep { .. } => {
+            Effect::RunStep { .. } | Effect::StopStep { .. } | Effect::ProbeStep { .. } => {
                 let outcome = story.good(effect);
                 story.answer(effect, outcome);
             }
@@ -300,7 +305,7 @@ fn an_undo_that_ends_well_after_the_limit_still_counts() {
             {
                 story.answer(effect, StepOutcome::Unknown { reason: "lost".to_owned() });
             }
-            Effect::RunStep { .. } | Effect::StopStep { .. } => {
+            Effect::RunStep { .. } | Effect::StopStep { .. } | Effect::ProbeStep { .. } => {
                 let outcome = story.good(effect);
                 story.answer(effect, outcome);
             }
@@ -323,8 +328,13 @@ fn a_command_that_cannot_be_undone_is_left_to_an_operator_and_the_others_go_back
     let story = Story::of(&manifest, std::collections::BTreeMap::new()).started();
     let story = story.run_failing(3);
     assert_eq!(story.state().phase, Phase::NeedsOperator);
-    let failed = story.steps_in(StepState::UndoFailed).len();
-    assert_eq!(failed, 2, "one that cannot be undone does not block the others");
+    let failed = story.steps_in(StepState::UndoFailed);
+    assert_eq!(failed.len(), 2, "one that cannot be undone does not block the others");
+    let said = story.journal().iter().filter_map(|envelope| match envelope.event {
+        Event::UndoFailed { attempt, .. } => Some(attempt),
+        _ => None,
+    });
+    assert_eq!(said.collect::<Vec<_>>(), [Attempt::FIRST; 2], "each is said once");
 }
 
 #[test]
@@ -417,6 +427,57 @@ fn a_restore_goes_dependants_first_and_a_failed_one_asks_for_an_operator() {
 }
 
 #[test]
+fn a_restore_that_fails_before_it_changed_something_has_failed_and_asks_nobody() {
+    let story = Story::restore(1).started().run_failing(0);
+    assert_eq!(story.state().phase, Phase::Failed);
+}
+
+#[test]
+fn a_limit_has_passed_after_it_and_not_at_it() {
+    let limited =
+        lockstep_model::manifest::ServiceSpec { service_timeout_ms: Some(20_000), ..process_spec() };
+    let of_service = manifest(1, &[], &limited);
+    let mut of_service = Story::of(&of_service, serving(&of_service)).started();
+    let preflight = of_service.next_effect().expect("a preflight");
+    let outcome = of_service.good(preflight);
+    // The limit of a service runs from its first change.
+    of_service.answer(preflight, outcome);
+    let whole = Story::chain(1).started();
+    let whole_ms = whole.state().plan.deployment_timeout_ms;
+    for (story, limit_ms) in [(of_service, 20_000), (whole, whole_ms)] {
+        let mut story = story.later_ms(limit_ms);
+        story.tell(Command::Proceed);
+        assert_eq!(story.state().phase, Phase::Running, "at {limit_ms} ms");
+        let mut story = story.later_ms(1);
+        story.tell(Command::Proceed);
+        assert_eq!(story.state().phase, Phase::RollingBack, "after {limit_ms} ms");
+    }
+}
+
+#[test]
+fn the_limit_of_a_rollback_has_passed_after_it_and_not_at_it() {
+    let mut story = Story::chain(1).started();
+    while !story.pending().iter().any(|effect| matches!(effect, Effect::UndoStep { .. })) {
+        let effect = story.next_effect().expect("something runs");
+        let is_watch = matches!(effect, Effect::RunStep { step, .. }
+            if story.state().plan.steps[step as usize].kind == StepKind::Watch);
+        let outcome = if is_watch {
+            StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() }
+        } else {
+            story.good(effect)
+        };
+        story.answer(effect, outcome);
+    }
+    let limit_ms = story.state().rollback.as_ref().expect("it goes back").max_duration_ms;
+    let mut story = story.later_ms(limit_ms);
+    story.tell(Command::Proceed);
+    assert_eq!(story.state().phase, Phase::RollingBack);
+    let mut story = story.later_ms(1);
+    story.tell(Command::Proceed);
+    assert_eq!(story.state().phase, Phase::NeedsOperator);
+}
+
+#[test]
 fn recreate_has_its_own_steps() {
     let mut spec = process_spec();
     spec.strategy = Strategy::Recreate;
@@ -492,7 +553,7 @@ proptest! {
                 Fate::Lost => StepOutcome::Unknown { reason: "lost".to_owned() },
                 Fate::Cancelled => {
                     if story.state().phase == Phase::Running {
-                        story.tell(Command::Cancel { by: actor(), reason: None });
+                        story.tell(Command::Cancel { by: actor(), reason: None, keep: false });
                     }
                     continue;
                 }

@@ -1,0 +1,289 @@
+//! Steering a deployment on its way: pause and resume, leave a step out, try one again, end it and
+//! keep what serves already.
+
+use super::{
+    boxed::{click, part},
+    controls::Doing,
+};
+use crate::{
+    api::{
+        deployment_cancel, deployment_pause, deployment_resume, deployment_service_keep,
+        deployment_service_retry, deployment_step_retry, deployment_step_skip,
+    },
+    live::DeploymentStore,
+    ui::{Ask, Dialog, Glyph, Guarded, Icon, Pill, Reason, Then, step_look},
+};
+use leptos::prelude::*;
+use lockstep_model::{
+    ServiceName, StepId,
+    access::Permission,
+    api::{
+        DeploymentRequest, EndDeployment, KeepService, PauseDeployment, RetryService, RetryStep, SkipStep,
+    },
+    deployment::StepState,
+    view::{DeploymentSummary, ServiceProgress, StepView},
+};
+
+fn given(reason: String) -> Option<String> {
+    Some(reason).filter(|reason| !reason.trim().is_empty())
+}
+
+#[component]
+pub(super) fn PauseButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
+    let doing = Doing::here();
+    let ask = Callback::new(move |()| {
+        let id = row.with_untracked(|row| row.id);
+        doing.questions.ask(Ask {
+            title: format!("Pause deployment #{id}"),
+            impact: vec![
+                "Steps that run come to their end; nothing else begins.".to_owned(),
+                "A failure is still acted on, and the environment stays closed to others.".to_owned(),
+                "The deployment's time limit does not run meanwhile.".to_owned(),
+            ],
+            must_type: None,
+            reason: Reason::Optional,
+            verb: "Pause",
+            is_risky: false,
+            then: Then::new(move |reason| {
+                doing.run("Paused", deployment_pause(PauseDeployment { id, reason: given(reason) }));
+            }),
+        });
+    });
+    view! {
+        <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
+    }
+}
+
+/// It can be paused again at once, so nothing is asked before.
+#[component]
+pub(super) fn ResumeButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
+    let doing = Doing::here();
+    let resume = Callback::new(move |()| {
+        let id = row.with_untracked(|row| row.id);
+        doing.run("Goes on", deployment_resume(DeploymentRequest { id }));
+    });
+    view! {
+        <Guarded permission=Permission::Operate class="btn btn-primary" on_click=resume><Icon glyph=Glyph::Run/>"Resume"</Guarded>
+    }
+}
+
+/// Ends it where it stands; offered once there is something to keep.
+#[component]
+pub(super) fn KeepButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
+    let doing = Doing::here();
+    let keeps = |state: ServiceProgress| matches!(state, ServiceProgress::Done | ServiceProgress::Watching);
+    let is_useful = Memo::new(move |_| row.with(|row| row.services.iter().any(|change| keeps(change.state))));
+    let ask = Callback::new(move |()| {
+        let now = row.get_untracked();
+        let id = now.id;
+        let mut impact = vec!["No further step begins; those that run are stopped.".to_owned()];
+        impact.extend(now.services.iter().filter_map(|change| match change.state {
+            ServiceProgress::Pending | ServiceProgress::Untouched => None,
+            state if keeps(state) => Some(match &change.to {
+                Some(to) => format!("{} keeps {to}", change.service),
+                None => format!("{} stays ended", change.service),
+            }),
+            _ => Some(format!("{} is in between and goes back", change.service)),
+        }));
+        impact.push("Versions that were never deployed together may serve side by side.".to_owned());
+        doing.questions.ask(Ask {
+            title: format!("End #{id} and keep what serves"),
+            impact,
+            must_type: None,
+            reason: Reason::Optional,
+            verb: "End and keep",
+            is_risky: true,
+            then: Then::new(move |reason| {
+                let request = EndDeployment { id, reason: given(reason), keep: true };
+                doing.run("Asked to end", deployment_cancel(request));
+            }),
+        });
+    });
+    view! {
+        <Show when=move || is_useful.get()>
+            <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Close/>"End and keep"</Guarded>
+        </Show>
+    }
+}
+
+fn may_retry(step: &StepView) -> bool {
+    matches!(step.state, StepState::Running | StepState::Failed | StepState::Unknown)
+}
+
+fn may_skip(step: &StepView) -> bool {
+    step.kind.is_optional() && (may_retry(step) || step.state == StepState::Pending)
+}
+
+/// Services of which everything that failed can be tried again (true), or of which only looking is left,
+/// so that they can be kept as they are (false).
+fn services(steps: &[StepView]) -> Vec<(ServiceName, bool)> {
+    let mut found = Vec::new();
+    for step in steps {
+        if found.iter().any(|(service, _)| *service == step.service) {
+            continue;
+        }
+        let own = || steps.iter().filter(|one| one.service == step.service);
+        let failed = own().any(|one| matches!(one.state, StepState::Failed | StepState::Unknown));
+        // A canary's share is not kept: it has all the traffic, or it goes back.
+        let has_all = |one: &StepView| {
+            one.kind.gives_traffic() && one.weight.is_none() && one.state == StepState::Succeeded
+        };
+        let serves = own().any(has_all);
+        let open = own().any(may_skip);
+        if failed {
+            found.push((step.service.clone(), true));
+        }
+        if serves && open {
+            found.push((step.service.clone(), false));
+        }
+    }
+    found
+}
+
+/// What stands before people first: what failed, then what runs, then what waits.
+const fn urgency(state: StepState) -> u8 {
+    match state {
+        StepState::Failed | StepState::Unknown => 0,
+        StepState::Running => 1,
+        StepState::Pending
+        | StepState::Succeeded
+        | StepState::Skipped
+        | StepState::Undoing
+        | StepState::Undone
+        | StepState::UndoFailed => 2,
+    }
+}
+
+/// Opens the steps that can be left out or tried again.
+#[component]
+pub(super) fn StepsButton(
+    row: RwSignal<DeploymentSummary>,
+    store: DeploymentStore,
+    /// It is what the deployment waits for.
+    #[prop(optional)]
+    is_first: bool,
+) -> impl IntoView {
+    let doing = Doing::here();
+    let open = RwSignal::new(false);
+    let id = row.with_untracked(|row| row.id);
+    let skip = move |step: StepId| {
+        open.set(false);
+        doing.questions.ask(Ask {
+            title: format!("Skip {step}"),
+            impact: vec![
+                format!(
+                    "{step} counts as passed without having been looked at; a running attempt is stopped."
+                ),
+                "What waits for it begins.".to_owned(),
+            ],
+            must_type: None,
+            reason: Reason::Needed,
+            verb: "Skip the step",
+            is_risky: true,
+            then: Then::new(move |reason| {
+                let request = SkipStep { id, step: step.clone(), reason };
+                doing.run("Step skipped", deployment_step_skip(request));
+            }),
+        });
+    };
+    let retry = move |step: StepId| {
+        open.set(false);
+        doing.run("Step is tried again", deployment_step_retry(RetryStep { id, step }));
+    };
+    let whole = move |service: ServiceName, failed: bool| {
+        open.set(false);
+        if failed {
+            doing.run("Tried again", deployment_service_retry(RetryService { id, service }));
+            return;
+        }
+        doing.questions.ask(Ask {
+            title: format!("Keep {service} as it is"),
+            impact: vec![
+                format!("The new version of {service} serves already; what was still to be looked at counts as passed."),
+                "What waits for it begins.".to_owned(),
+            ],
+            must_type: None,
+            reason: Reason::Needed,
+            verb: "Keep",
+            is_risky: true,
+            then: Then::new(move |reason| {
+                let request = KeepService { id, service: service.clone(), reason };
+                doing.run("Kept", deployment_service_keep(request));
+            }),
+        });
+    };
+    let shown = move || {
+        if !open.get() {
+            return None;
+        }
+        let mut steps: Vec<StepView> =
+            store.steps.with(|steps| steps.iter().map(|step| step.get()).collect());
+        let gone = row.with(|row| {
+            let is_gone = |state| matches!(state, ServiceProgress::TakingBack | ServiceProgress::Back);
+            let gone = row.services.iter().filter(|one| is_gone(one.state)).map(|one| one.service.clone());
+            gone.collect::<Vec<_>>()
+        });
+        steps.retain(|step| (may_retry(step) || may_skip(step)) && !gone.contains(&step.service));
+        steps.sort_by_key(|step| urgency(step.state));
+        if steps.is_empty() && row.with_untracked(super::part::offered).is_empty() {
+            return Some(
+                view! { <p class="text-muted">"No step can be left out or tried again now."</p> }.into_any(),
+            );
+        }
+        let line = move |step: StepView| {
+            let (again, out) = (step.id.clone(), step.id.clone());
+            let why = step.last().and_then(|one| one.reason.clone());
+            view! {
+                <li class="steer-step">
+                    <span class="mono">{step.id.to_string()}</span>
+                    <Pill look=step_look(step.state)/>
+                    {why.map(|why| view! { <span class="text-meta text-muted w-full">{why}</span> })}
+                    <span class="steer-actions">
+                        {may_retry(&step).then(|| view! {
+                            <button type="button" class="btn" aria-label=format!("Retry {again}") on:click=click(move || retry(again.clone()))>"Retry"</button>
+                        })}
+                        {may_skip(&step).then(|| view! {
+                            <button type="button" class="btn" aria-label=format!("Skip {out}") on:click=click(move || skip(out.clone()))>"Skip…"</button>
+                        })}
+                    </span>
+                </li>
+            }
+        };
+        let services = services(
+            &store.steps.with_untracked(|all| all.iter().map(|one| one.get_untracked()).collect::<Vec<_>>()),
+        );
+        let services = services.into_iter().filter(move |(service, _)| !gone.contains(service));
+        let back = row.with_untracked(super::part::offered).into_iter().map(|service| {
+            let name = service.clone();
+            let ask = click(move || {
+                open.set(false);
+                super::part::ask(id, name.clone(), doing);
+            });
+            view! { <button type="button" class="btn btn-risky" on:click=ask>{format!("Take {service} back…")}</button> }
+        });
+        let services = services.map(|(service, failed)| {
+            let name = service.clone();
+            let words = if failed { format!("Retry all of {service} that failed") } else { format!("Keep {service} as it is…") };
+            view! { <button type="button" class="btn" on:click=click(move || whole(name.clone(), failed))>{words}</button> }
+        });
+        Some(
+            view! {
+                <ul class="stack">{steps.into_iter().map(line).collect_view()}</ul>
+                <div class="flex flex-wrap gap-2 mt-3">{services.collect_view()}{back.collect_view()}</div>
+            }
+            .into_any(),
+        )
+    };
+    let class = if is_first { "btn btn-primary" } else { "btn" };
+    view! {
+        <Guarded permission=Permission::Operate class on_click=Callback::new(move |()| open.set(true))>
+            <Icon glyph=Glyph::Hand/>"Steps…"
+        </Guarded>
+        <Dialog open title="Steps that can be steered">
+            <p class="text-meta text-muted mb-2">
+                "Retry makes a new attempt, and stops a running one first. Only steps that look, not those that change something, can be skipped."
+            </p>
+            {part(shown)}
+        </Dialog>
+    }
+}

@@ -1,0 +1,195 @@
+// History: filters that are seen and go away one by one, sorting, pages, downloads. On a server of its
+// own with many short deployments, and with hostile words wherever they can come in.
+const { test, expect } = require("@playwright/test");
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { start, end, enter, freePort, command: run } = require("../server.js");
+const { complaints } = require("../support.js");
+
+// More than a page has.
+const COUNT = 27;
+const EAST = 8;
+const EVIL = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>`;
+const manifest = (port) => `
+version: 1
+project: many
+default_environment: staging
+environments: {staging: {}, qa: {}, preview: {}, east: {}}
+watch: 0s
+services:
+  talker:
+    version: "1"
+    target: {type: command, deploy: ["true"], undo: ["true"]}
+  speaker:
+    version: "1"
+    healthcheck: {ready: /health, interval: 100ms, timeout: 2s, retries: 3}
+    target: {type: command, deploy: ["true"], undo: ["true"], address: "http://127.0.0.1:${port}"}
+`;
+// Answers that it is well, in hostile words.
+const SPEAKER = `require("node:http").createServer((_, answer) => {
+  answer.setHeader("content-type", "application/json");
+  answer.end(JSON.stringify({ status: "ok", note: process.argv[2] }));
+}).listen(Number(process.argv[1]), "127.0.0.1")`;
+
+test.describe.serial("history", () => {
+  let folder, data, url, cookie, speaker;
+
+  test.beforeAll(async () => {
+    test.setTimeout(180_000);
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "lockstep-history-"));
+    data = path.join(folder, "data");
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    await start(data, port, []);
+    cookie = await enter(url, data, "reader", "operator");
+    const speaks = await freePort();
+    // In a process of its own: commands keep this one busy.
+    speaker = spawn(process.execPath, ["-e", SPEAKER, String(speaks), EVIL], { stdio: "ignore" });
+    fs.writeFileSync(path.join(folder, "many.yaml"), manifest(speaks));
+    run(data, "apply", path.join(folder, "many.yaml"));
+    run(data, "deploy", "--set", "speaker=1", "--wait");
+    for (let number = 1; number < COUNT; number += 1) {
+      // Labels, authors and CI runs come from outside.
+      run(data, "deploy", "--env", number % 3 === 0 ? "east" : "staging", "--set", `talker=${number}`, "--reason", `round ${number} ${EVIL}`, "--author", EVIL, "--ci-run", EVIL, "--wait");
+    }
+  });
+
+  test.afterAll(async () => {
+    speaker?.kill();
+    await end(data, () => run(data, "stop", "--all"));
+    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+  });
+
+  const enterPage = async (browser, address, options = {}) => {
+    const context = await browser.newContext(options);
+    await context.addCookies([{ name: "lockstep", value: cookie, url }]);
+    const page = await context.newPage();
+    const heard = complaints(page);
+    await page.goto(url + address);
+    await expect(page.locator("html[data-hydrated]")).toBeAttached();
+    return { context, page, heard };
+  };
+
+  test("pages lead through all deployments and none comes twice", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments");
+    await expect(page.getByText(`${COUNT} found`)).toBeVisible();
+    const ids = () => page.locator("tbody th").allTextContents();
+    const first = await ids();
+    expect(first.length).toBe(25);
+    await page.getByRole("link", { name: "Next page" }).click();
+    await expect(page).toHaveURL(/cursor=/);
+    await expect(page.locator("tbody th")).toHaveCount(COUNT - 25);
+    expect([...new Set([...first, ...(await ids())])].length).toBe(COUNT);
+    await page.getByRole("link", { name: "First page" }).click();
+    await expect(page.locator("tbody th")).toHaveCount(25);
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("filters are seen, go away one by one, and clearing them can be undone", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments?environment=east&service=talker&project=many&range=7d&q=round");
+    const active = page.getByRole("group", { name: "Active filters" });
+    await expect(active.getByRole("link")).toHaveCount(5);
+    await expect(page.getByText(`${EAST} found`)).toBeVisible();
+    await active.getByRole("link", { name: "Remove the filter environment: east" }).click();
+    await expect(page).not.toHaveURL(/environment=/);
+    await expect(page.getByText(`${COUNT - 1} found`)).toBeVisible();
+    await page.getByRole("link", { name: "Clear filters" }).first().click();
+    await expect(active).toHaveCount(0);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect(page).toHaveURL(/q=round/);
+    await expect(active.getByRole("link")).toHaveCount(4);
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("a begin and an end of one's own stand in the address in UTC", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments", { timezoneId: "Asia/Tokyo" });
+    await page.getByLabel("Time", { exact: true }).selectOption("custom");
+    await page.getByLabel("From", { exact: true }).fill("2020-01-02T09:00");
+    await expect(page).toHaveURL(/from=2020-01-02T00%3A00%3A00Z|from=2020-01-02T00:00:00Z/);
+    await expect(page.getByText(`${COUNT} found`)).toBeVisible();
+    await page.getByLabel("Until", { exact: true }).fill("2020-01-03T09:00");
+    await expect(page.getByText("No deployment fits")).toBeVisible();
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await expect(other.locator("html[data-hydrated]")).toBeAttached();
+    await expect(other.getByLabel("From", { exact: true })).toHaveValue("2020-01-02T09:00");
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("columns sort, and say how", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments");
+    await expect(page.getByRole("columnheader", { name: "Asked for" })).toHaveAttribute("aria-sort", "descending");
+    await page.getByRole("columnheader", { name: "Took" }).getByRole("link").click();
+    await expect(page).toHaveURL(/sort=longest/);
+    await expect(page.getByRole("columnheader", { name: "Took" })).toHaveAttribute("aria-sort", "descending");
+    await page.getByRole("columnheader", { name: "Took" }).getByRole("link").click();
+    await expect(page.getByRole("columnheader", { name: "Took" })).toHaveAttribute("aria-sort", "ascending");
+    await page.getByRole("columnheader", { name: "Asked for" }).getByRole("link").click();
+    await expect(page.getByRole("columnheader", { name: "Asked for" })).toHaveAttribute("aria-sort", "descending");
+    await page.getByRole("columnheader", { name: "Asked for" }).getByRole("link").click();
+    await expect(page).toHaveURL(/sort=oldest/);
+    await expect(page.locator("tbody th").first()).toHaveText("#1");
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("typing asks once, when somebody has stopped", async ({ browser }) => {
+    const { context, page } = await enterPage(browser, "/deployments");
+    let asked = 0;
+    page.on("request", (request) => { if (request.url().includes("/deployment/list")) asked += 1; });
+    await page.getByLabel("Search deployments").pressSequentially("nothing-has-this", { delay: 20 });
+    await expect(page.getByText("No deployment fits")).toBeVisible();
+    expect(asked).toBeLessThan(4);
+    await context.close();
+  });
+
+  test("downloads hold what the list finds", async ({ browser }) => {
+    const { context, page } = await enterPage(browser, "/deployments?environment=east");
+    const get = async (name) => (await context.request.get(url + (await page.getByRole("link", { name, exact: true }).getAttribute("href")))).text();
+    const lines = (await get("CSV")).trimEnd().split("\n");
+    expect(lines[0]).toContain("id,project,environment");
+    expect(lines.length).toBe(1 + EAST);
+    const rows = JSON.parse(await get("JSON"));
+    expect(rows.length).toBe(EAST);
+    expect(rows.every((row) => row.environment === "east")).toBe(true);
+    await context.close();
+  });
+
+  test("four environments are seen side by side at 1280 px", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/", { viewport: { width: 1280, height: 800 } });
+    const heads = page.locator(".matrix thead th");
+    await expect(heads).toHaveCount(5);
+    const edges = await heads.evaluateAll((all) => all.map((head) => head.getBoundingClientRect().right));
+    expect(Math.max(...edges)).toBeLessThanOrEqual(1280);
+    const cells = await page.locator(".matrix td .cell").evaluateAll((all) => all.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).length);
+    expect(cells).toBe(0);
+    // The head stays when one goes down, the services when one goes aside.
+    expect(await heads.first().evaluate((head) => getComputedStyle(head).position)).toBe("sticky");
+    expect(await page.locator(".matrix tbody th").first().evaluate((head) => getComputedStyle(head).position)).toBe("sticky");
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("hostile answers, authors and reasons stay words", async ({ browser }) => {
+    test.setTimeout(150_000);
+    run(data, "hold", "add", "talker", "99", "--env", "staging", "--reason", EVIL);
+    for (const address of ["/", "/deployments", "/deployments/1", "/deployments/1?tab=audit", "/services", "/services/speaker?project=many&environment=staging", "/restrictions"]) {
+      const { context, page, heard } = await enterPage(browser, address);
+      await expect(page.locator("h1")).toBeVisible();
+      expect(await page.evaluate(() => window.hurt), address).toBeUndefined();
+      expect(await page.locator("img").count(), address).toBe(0);
+      expect(heard, address).toEqual([]);
+      await context.close();
+    }
+    const { context, page } = await enterPage(browser, "/services/speaker?project=many&environment=staging");
+    await expect(page.locator(".raw")).toContainText("<script>window.hurt=1</script>", { timeout: 90_000 });
+    await page.goto(url + "/restrictions");
+    await expect(page.getByRole("row", { name: /Hold/ })).toContainText("<script>window.hurt=1</script>");
+    await context.close();
+  });
+});

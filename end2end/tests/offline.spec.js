@@ -1,0 +1,90 @@
+// When the connection goes: no network, a socket that died unnoticed, a server that is killed in the
+// middle of a deployment.
+const { test, expect } = require("@playwright/test");
+const { url, start, end, as, complaints, open, isLive, link } = require("../support.js");
+const server = require("../server.js");
+
+test("a browser without network says so at once, and comes back by itself", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  await open(page, "/");
+  await isLive(page);
+  await context.setOffline(true);
+  await expect(link(page)).toContainText("Offline", { timeout: 2_000 });
+  await expect(page.getByRole("button", { name: "Retry now" })).toBeVisible();
+  await context.setOffline(false);
+  await isLive(page);
+  await context.close();
+});
+
+test("a socket that died unnoticed is left when somebody looks", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  let [sockets, isDeaf, asked, answered] = [0, false, false, 0];
+  // The first one takes everything and answers nothing any more; whatever comes after it works.
+  await page.routeWebSocket(/\/live$/, (socket) => {
+    sockets += 1;
+    const isFirst = sockets === 1;
+    const real = socket.connectToServer();
+    socket.onMessage((message) => { if (!(isFirst && isDeaf)) real.send(message); });
+    real.onMessage((message) => {
+      if (asked && String(message).startsWith('{"ping"')) answered += 1;
+      if (!(isFirst && isDeaf)) socket.send(message);
+    });
+  });
+  await open(page, "/");
+  await isLive(page);
+  expect(sockets).toBe(1);
+  // As long as it answers, looking changes nothing.
+  asked = true;
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await expect.poll(() => answered).toBeGreaterThan(0);
+  expect(sockets).toBe(1);
+  isDeaf = true;
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await expect.poll(() => sockets, { timeout: 12_000 }).toBe(2);
+  await isLive(page);
+  await context.close();
+});
+
+test("a socket that is cut again and again is tried less and less often", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  const opened = [];
+  await page.routeWebSocket(/\/live$/, (socket) => {
+    opened.push(Date.now());
+    const real = socket.connectToServer();
+    // It says hello and is cut.
+    real.onMessage((message) => { socket.send(message); socket.close({ code: 1012 }); });
+  });
+  // Otherwise the page would ask instead, which is another matter.
+  await page.route("**/api/v1/deployment/monitor", (route) => route.abort());
+  await open(page, "/");
+  await expect.poll(() => opened.length, { timeout: 20_000 }).toBeGreaterThan(3);
+  const waits = opened.slice(1, 4).map((at, place) => at - opened[place]);
+  expect(waits[1]).toBeGreaterThan(1_500);
+  expect(waits[2]).toBeGreaterThan(3_000);
+  await context.close();
+});
+
+test("a server that is killed in the middle of a deployment finishes it, and the page sees it", async ({ browser }) => {
+  test.setTimeout(120_000);
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  const heard = complaints(page, ["WebSocket", "ERR_CONNECTION", "Failed to load resource"]);
+  const data = process.env.LOCKSTEP_DATA_DIR;
+  await open(page, "/");
+  await isLive(page);
+  const id = start("--set", "backend=1.8.0");
+  await page.getByRole("link", { name: `Open deployment ${id}` }).click();
+  await expect(page.locator("[data-step='backend.watch']")).toHaveAttribute("data-state", "running", { timeout: 20_000 });
+  await end(data, (pid) => process.kill(pid, "SIGKILL"));
+  await expect(link(page)).toContainText("Reconnecting", { timeout: 15_000 });
+  await expect(page.locator(".head .pill").first()).not.toHaveText("Succeeded");
+  await server.start(data, new URL(url()).port);
+  await isLive(page);
+  await expect(page.locator(".head .pill").first()).toHaveText("Succeeded", { timeout: 30_000 });
+  await expect(page).toHaveTitle(new RegExp(`#${id}`));
+  expect(heard).toEqual([]);
+  await context.close();
+});

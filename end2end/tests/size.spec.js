@@ -1,0 +1,35 @@
+// What a first visit loads, as it comes over the line: the budget that the size of the WASM alone does
+// not keep.
+const { test, expect } = require("@playwright/test");
+const { as, open, lastId } = require("../support.js");
+
+const KB = 1024;
+// A page that is a piece of its own brings that beside the first; its text is there before. The page of a
+// deployment is the largest piece by far: its budget keeps it from growing.
+const BUDGET = { overview: 450 * KB, list: 540 * KB, deployment: 730 * KB };
+
+for (const [name, path, budget] of [
+  ["the overview", () => "/", BUDGET.overview],
+  ["the list of deployments", () => "/deployments", BUDGET.list],
+  ["a deployment", () => `/deployments/${lastId()}`, BUDGET.deployment],
+]) {
+  test(`${name} is small on the first visit and smaller on the next`, async ({ browser }) => {
+    const context = await as(browser, "viewer");
+    const page = await context.newPage();
+    const line = await context.newCDPSession(page);
+    let bytes = 0;
+    let requests = 0;
+    await line.send("Network.enable");
+    line.on("Network.loadingFinished", (end) => { bytes += end.encodedDataLength; requests += 1; });
+    await open(page, path());
+    await page.waitForLoadState("networkidle");
+    console.log(`${name}: ${(bytes / KB).toFixed(0)} KiB in ${requests} requests (at most ${budget / KB})`);
+    expect(bytes).toBeLessThanOrEqual(budget);
+    bytes = 0;
+    await page.reload();
+    await expect(page.locator("html[data-hydrated]")).toBeAttached();
+    // Nothing but the page itself and what it asks for.
+    expect(bytes).toBeLessThan(60 * KB);
+    await context.close();
+  });
+}

@@ -1,0 +1,96 @@
+// Steering: a deployment is paused and goes on, a step is left out; locks hold others up and are ended.
+const { test, expect } = require("@playwright/test");
+const { command, start, as, complaints, open, isLive, fits } = require("../support.js");
+
+test.describe.serial("steering", () => {
+  test("pause, look at the steps, resume, end and keep", async ({ browser }) => {
+    const context = await as(browser, "operator", { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });
+    const page = await context.newPage();
+    const heard = complaints(page);
+    await open(page, "/deployments");
+    await isLive(page);
+    const pill = page.locator(".head .pill").first();
+    const id = start("--set", "backend=1.5.0");
+    await open(page, `/deployments/${id}`);
+    await page.getByRole("button", { name: "Pause" }).tap();
+    const dialog = page.getByRole("dialog");
+    await expect(dialog).toContainText("nothing else begins");
+    await dialog.getByLabel(/Why/).fill("the database team asks");
+    await dialog.getByRole("button", { name: "Pause" }).tap();
+    await expect(pill).toHaveText("Paused");
+    await fits(page);
+    await page.getByRole("button", { name: "Steps…" }).tap();
+    await expect(page.getByRole("dialog")).toContainText("Retry makes a new attempt");
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toBeHidden();
+    await page.getByRole("button", { name: "Resume" }).tap();
+    await expect(pill).toHaveText("Succeeded", { timeout: 20_000 });
+    const verified = command("history", "verify", String(id));
+    expect(verified).toContain("every promise is kept");
+
+    // The watch of the next one is left out before it begins.
+    const next = start("--set", "backend=1.6.0");
+    // Its turn comes within moments.
+    const pause = async () => command("pause", String(next), "--reason", "to look at it");
+    await expect(pause).toPass({ intervals: [20, 20, 50, 100], timeout: 10_000 });
+    await open(page, `/deployments/${next}`);
+    await page.getByRole("button", { name: "Steps…" }).tap();
+    await page.getByRole("button", { name: "Skip backend.watch" }).tap();
+    const question = page.getByRole("dialog");
+    await expect(question).toContainText("without having been looked at");
+    await question.getByRole("button", { name: "Skip the step" }).tap();
+    await expect(question.getByRole("alert")).toContainText("Say why");
+    await question.getByLabel(/Why/).fill("seen by hand");
+    await question.getByRole("button", { name: "Skip the step" }).tap();
+    await expect(page.locator("[data-step='backend.watch']")).toHaveAttribute("data-state", "skipped");
+    await page.getByRole("button", { name: "Resume" }).tap();
+    await expect(pill).toHaveText("Succeeded", { timeout: 20_000 });
+    await expect(page.locator("[data-step='backend.watch']")).toHaveAttribute("data-state", "skipped");
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("a lock holds others up, is seen at once, and ended only by who types the name", async ({ browser }) => {
+    const [owner, other] = [await as(browser, "deployer"), await as(browser, "operator")];
+    const [mine, theirs] = [await owner.newPage(), await other.newPage()];
+    const heard = complaints(mine);
+    await open(theirs, "/");
+    await isLive(theirs);
+    await open(mine, "/restrictions");
+    await isLive(mine);
+    await mine.getByRole("button", { name: "Make it" }).click();
+    await expect(mine.locator("#main .complaint, main .complaint").first()).toContainText("Say why");
+    await mine.getByLabel(/^Why/).fill("a migration");
+    await mine.getByLabel("For").selectOption({ label: "30 minutes" });
+    await mine.getByRole("button", { name: "Make it" }).click();
+    await expect(mine.getByRole("row", { name: /Lock.*a migration/ })).toBeVisible();
+    await expect(theirs.locator(".in-the-way")).toContainText("a migration");
+    expect(() => start("--set", "backend=1.7.0")).toThrow(/locked by/);
+
+    await theirs.locator(".in-the-way").click();
+    await theirs.getByRole("button", { name: /End the lock/ }).click();
+    const dialog = theirs.getByRole("dialog");
+    await dialog.getByLabel(/Type/).fill("nowhere");
+    await dialog.getByLabel(/Why/).fill("they are asleep");
+    await dialog.getByRole("button", { name: "End" }).click();
+    await expect(dialog.getByRole("alert")).toContainText("That is not");
+    const name = await dialog.locator("code").textContent();
+    await dialog.getByLabel(/Type/).fill(name);
+    await dialog.getByRole("button", { name: "End" }).click();
+    await expect(mine.getByRole("row", { name: /Lock.*a migration/ })).toBeHidden();
+    expect(heard).toEqual([]);
+    await owner.close();
+    await other.close();
+  });
+
+  test("who may only look sees why, and makes nothing", async ({ browser }) => {
+    const context = await as(browser, "viewer");
+    const page = await context.newPage();
+    await open(page, "/restrictions");
+    await expect(page.getByRole("button", { name: "Make it" })).toHaveAttribute("aria-disabled", "true");
+    await page.getByLabel(/^Why/).fill("mine");
+    await page.getByLabel(/^Why/).press("Enter");
+    await expect(page.locator("main .complaint").first()).toContainText(/role|may/);
+    await context.close();
+  });
+});

@@ -86,7 +86,20 @@ pub fn PageTitle(
         let mark = mark.strip_suffix(&format!("{text} ")).unwrap_or(&mark);
         format!("{mark}{text}")
     };
-    view! { <Title text=title/> }
+    view! { <Title text=of_this_page(title)/> }
+}
+
+/// The head of a page is written after its body, by whichever thread comes to it: without its owner
+/// it would read what belongs to somebody else's page, or nothing at all.
+#[cfg(feature = "ssr")]
+fn of_this_page(text: impl Fn() -> String) -> impl Fn() -> String {
+    let page = Owner::current().map(|owner| owner.downgrade());
+    move || page.as_ref().and_then(|page| page.upgrade()).map(|page| page.with(&text)).unwrap_or_default()
+}
+
+#[cfg(not(feature = "ssr"))]
+fn of_this_page<F: Fn() -> String>(text: F) -> F {
+    text
 }
 
 /// From when what is shown is, while nothing is heard.

@@ -15,6 +15,7 @@ mod guard;
 mod live;
 mod operator;
 mod own_programs;
+mod pages;
 mod promote;
 mod restrictions;
 mod rollbacks;

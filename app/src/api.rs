@@ -10,7 +10,7 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::{
-        AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
+        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
         DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction, EnvironmentRequest,
         FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
         ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
@@ -128,6 +128,13 @@ pub async fn audit_list(req: FindAudit) -> Result<AuditPage, AppError> {
 pub async fn audit_verify(req: VerifyAudit) -> Result<AuditReport, AppError> {
     let (backend, _) = authorised::<endpoint::AuditVerify>().await?;
     backend.audit.audit_verify(req).await
+}
+
+/// Notes the end of the audit down anew.
+#[server(name = AuditAcceptCall, prefix = "/api/v1", endpoint = "/audit/accept", input = ApiJson, output = ApiAnswer)]
+pub async fn audit_accept(req: AcceptAudit) -> Result<AuditReport, AppError> {
+    let (backend, caller) = authorised::<endpoint::AuditAccept>().await?;
+    backend.audit.audit_accept(&caller, req).await
 }
 
 /// Output of the steps.

@@ -8,7 +8,7 @@ use lockstep_model::{
     UserName,
     access::{Permission, Role},
     api::{
-        AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
+        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
         DeploymentPage, DeploymentRequest, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest,
         FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
         ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
@@ -191,6 +191,8 @@ pub trait Audit: Send + Sync {
     async fn audit_list(&self, req: FindAudit) -> Result<AuditPage, AppError>;
     /// Whether it is whole.
     async fn audit_verify(&self, req: VerifyAudit) -> Result<AuditReport, AppError>;
+    /// Notes its end down anew, after what was found has been looked into.
+    async fn audit_accept(&self, caller: &Caller, req: AcceptAudit) -> Result<AuditReport, AppError>;
 }
 
 /// Scripts that run elsewhere and report.

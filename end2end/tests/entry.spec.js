@@ -8,7 +8,7 @@ test.describe.serial("coming in", () => {
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();
     await page.goto(url() + made.path);
-    await page.getByLabel("Password, 12 characters or more").fill(PASSWORD);
+    await page.getByLabel("Password, 15 characters or more").fill(PASSWORD);
     await page.getByLabel("The same again").fill(PASSWORD);
     await page.getByRole("button", { name: "Set and sign in" }).click();
     await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();

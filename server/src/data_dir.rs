@@ -150,6 +150,7 @@ pub(crate) fn private_write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
+    file.sync_all()?;
     fs::rename(beside, path)
 }
 

@@ -89,6 +89,7 @@ impl Server {
         };
         let url = origin.url().to_owned();
         let store = SqliteStore::open(data.path()).await?;
+        let anchor = Anchor::open(data.audit_head(), &store).await.context("the audit")?;
         let lines = watch::Sender::new(0);
         let kept = Arc::new(SqliteLogStore::open(data.path()).await?);
         let logs: Arc<dyn LogStore> = Arc::new(Telling { store: kept, lines: lines.clone() });
@@ -117,7 +118,6 @@ impl Server {
         if !deployments.project_list().await?.is_empty() {
             agent.want();
         }
-        let anchor = Anchor::at(data.audit_head());
         let monitor = Monitor::default();
         let services = Services {
             coordinator: coordinator.clone(),

@@ -13,7 +13,6 @@ fn message(error: &str) -> &'static str {
         "link" => {
             "This link was used already or is too old. Ask an admin for a new one, or start the demo again."
         }
-        "password" => "The password was not set: it needs 12 to 1,024 characters.",
         "origin" => "The form came from another site. Open this page directly and try again.",
         "ended" => "You are signed out.",
         _ => "That did not work. Try again.",

@@ -1,11 +1,14 @@
 //! The audit of the whole installation: looked through, and verified.
 
-use super::{Services, store};
-use app::{AppError, backend::Audit};
+use super::{Services, deployments::check_reason, store};
+use app::{
+    AppError,
+    backend::{Audit, Caller},
+};
 use async_trait::async_trait;
 use lockstep_engine::port::store::{AuditEntry, AuditQuery};
 use lockstep_model::{
-    api::{AuditPage, FindAudit, PAGE_ROWS_MAX, VerifyAudit},
+    api::{AcceptAudit, AuditPage, FindAudit, PAGE_ROWS_MAX, VerifyAudit},
     error::ErrorKind,
     view::{AuditReport, AuditView},
 };
@@ -33,8 +36,27 @@ impl Audit for Services {
     }
 
     async fn audit_verify(&self, req: VerifyAudit) -> Result<AuditReport, AppError> {
-        let anchor = req.anchor.or_else(|| self.anchor.read());
-        self.store.audit_verify(anchor.as_ref()).await.map_err(store)
+        self.anchor.verify(self.store.as_ref(), req.anchor).await.map_err(store)
+    }
+
+    async fn audit_accept(&self, caller: &Caller, req: AcceptAudit) -> Result<AuditReport, AppError> {
+        let reason = req.reason.trim().to_owned();
+        if reason.is_empty() {
+            return Err(AppError::new(
+                ErrorKind::Invalid,
+                "'reason' is empty; say what came of looking into it",
+            ));
+        }
+        check_reason(Some(&reason))?;
+        let faults = self.anchor.verify(self.store.as_ref(), None).await.map_err(store)?.faults;
+        let found = format!("{} faults", faults.len());
+        let entry = AuditEntry { reason: Some(reason), ..self.entry(&caller.actor, "/audit/accept", found) };
+        self.store.audit_append(entry).await.map_err(store)?;
+        let head = self.store.audit_head().await.map_err(store)?;
+        self.anchor.accept(head.as_ref()).map_err(|error| {
+            AppError::new(ErrorKind::Internal, format!("the head could not be noted down: {error}"))
+        })?;
+        self.anchor.verify(self.store.as_ref(), None).await.map_err(store)
     }
 }
 

@@ -386,7 +386,7 @@ pub(crate) fn search(request: &ListDeployments) -> Result<Search, AppError> {
     Search::of(request).map_err(|message| AppError::new(ErrorKind::Invalid, message))
 }
 
-fn check_reason(reason: Option<&str>) -> Result<(), AppError> {
+pub(super) fn check_reason(reason: Option<&str>) -> Result<(), AppError> {
     if reason.is_none_or(|reason| reason.chars().count() <= REASON_CHARS_MAX) {
         return Ok(());
     }

@@ -31,6 +31,11 @@ impl Services {
             promise: broken.promise.words().to_owned(),
             found: broken.found,
         });
-        Ok(HistoryReport { deployments: report.deployments, events: report.events, broken: broken.collect() })
+        let broken = broken.collect();
+        let audit = match req.id {
+            Some(_) => None,
+            None => Some(self.anchor.verify(self.store.as_ref(), None).await.map_err(store)?),
+        };
+        Ok(HistoryReport { deployments: report.deployments, events: report.events, broken, audit })
     }
 }

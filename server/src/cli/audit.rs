@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 use lockstep_engine::port::Clock as _;
 use lockstep_model::{
     Timestamp, UserName,
-    api::{AuditList, AuditVerify, FindAudit, PAGE_ROWS_MAX, VerifyAudit},
-    view::{AuditHead, AuditView},
+    api::{AcceptAudit, AuditAccept, AuditList, AuditVerify, FindAudit, PAGE_ROWS_MAX, VerifyAudit},
+    view::{AuditHead, AuditReport, AuditView},
 };
 use std::time::Duration;
 
@@ -42,6 +42,15 @@ pub(super) enum AuditCommand {
         /// A head that was printed earlier.
         #[arg(long, value_name = "LINE:HASH", value_parser = head)]
         head: Option<AuditHead>,
+    },
+    /// Say that what `verify` found has been looked into: the present end is noted down anew.
+    ///
+    /// Until then nothing more is noted down, so that what was noted stays for whoever looks into it.
+    /// Needed after a backup was restored, too. Recorded with the reason.
+    Accept {
+        /// What came of it.
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -134,25 +143,30 @@ pub(super) async fn audit(global: &Global, client: &Client, command: AuditComman
             }
         }
         AuditCommand::Verify { head } => {
-            let report = client.call(AuditVerify, &VerifyAudit { anchor: head }).await?;
-            if global.json {
-                print::json(&report)?;
-            } else {
-                for fault in &report.faults {
-                    say!("line {}: {}", fault.id, fault.found);
-                }
-                let end = report.head.as_ref().map_or_else(
-                    || "there is none yet".to_owned(),
-                    |head| format!("the last one is {}:{}", head.id, head.hash),
-                );
-                let faults = report.faults.len();
-                let verdict =
-                    if faults == 0 { "all as written".to_owned() } else { format!("{faults} faults") };
-                say!("{} lines, {verdict}; {end}", report.lines);
-            }
-            Ok(if report.faults.is_empty() { exit::SUCCEEDED } else { exit::NOT_SUCCEEDED })
+            verified(global, &client.call(AuditVerify, &VerifyAudit { anchor: head }).await?)
+        }
+        AuditCommand::Accept { reason } => {
+            verified(global, &client.call(AuditAccept, &AcceptAudit { reason }).await?)
         }
     }
+}
+
+fn verified(global: &Global, report: &AuditReport) -> Result<u8, Failure> {
+    if global.json {
+        print::json(report)?;
+    } else {
+        for fault in &report.faults {
+            say!("line {}: {}", fault.id, fault.found);
+        }
+        let end = report.head.as_ref().map_or_else(
+            || "there is none yet".to_owned(),
+            |head| format!("the last one is {}:{}", head.id, head.hash),
+        );
+        let faults = report.faults.len();
+        let verdict = if faults == 0 { "all as written".to_owned() } else { format!("{faults} faults") };
+        say!("{} lines, {verdict}; {end}", report.lines);
+    }
+    Ok(if report.faults.is_empty() { exit::SUCCEEDED } else { exit::NOT_SUCCEEDED })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Whether journals, and what is kept beside them, keep every promise, as the server finds it.
+//! Whether journals, and what is kept beside them, keep every promise, and whether the audit is whole, as
+//! the server finds it.
 
 use super::{arguments::Global, client::Client, error::Failure, exit, print};
 use crate::out::say;
@@ -14,6 +15,7 @@ pub(super) async fn verify(
     limit: u32,
 ) -> Result<u8, Failure> {
     let report = client.call(HistoryVerify, &VerifyHistory { id, limit }).await?;
+    let faults = report.audit.as_ref().map_or(0, |audit| audit.faults.len());
     if global.json {
         print::json(&report)?;
     } else {
@@ -26,6 +28,13 @@ pub(super) async fn verify(
             format!("{} broken", report.broken.len())
         };
         say!("{} deployments, {} events: {kept}", report.deployments, report.events);
+        if let Some(audit) = &report.audit {
+            for fault in &audit.faults {
+                say!("audit, line {}: {}", fault.id, fault.found);
+            }
+            let verdict = if faults == 0 { "all as written".to_owned() } else { format!("{faults} faults") };
+            say!("audit: {} lines, {verdict}", audit.lines);
+        }
     }
-    Ok(if report.broken.is_empty() { exit::SUCCEEDED } else { exit::NOT_SUCCEEDED })
+    Ok(if report.broken.is_empty() && faults == 0 { exit::SUCCEEDED } else { exit::NOT_SUCCEEDED })
 }

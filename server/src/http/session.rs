@@ -63,13 +63,14 @@ pub(super) async fn set_password(
         Ok(form) => form,
         Err(rejection) => return rejection.into_response(),
     };
-    let back = format!("/link/{}?error=password", query_value(&form.code));
+    let back = |error: &str| see(&format!("/link/{}?error={error}", query_value(&form.code)));
     if form.password != form.again {
-        return see(&back);
+        return back("again");
     }
     match web.identities.link_set_password(&form.code, form.password, address(peer)).await {
         Ok(started) => enter_as(&web, &started, "/"),
-        Err(LinkError::Password) => see(&back),
+        Err(LinkError::Password) => back("password"),
+        Err(LinkError::Guessable) => back("guessable"),
         Err(LinkError::Busy) => see("/login?error=throttled"),
         Err(LinkError::Spent) => see("/login?error=link"),
         Err(LinkError::Store(error)) => unavailable(&error),
@@ -79,7 +80,9 @@ pub(super) async fn set_password(
 pub(super) async fn enter(State(web): State<Web>, peer: Peer, Path(code): Path<String>) -> Response {
     match web.identities.link_enter(&code, address(peer)).await {
         Ok(started) => enter_as(&web, &started, "/"),
-        Err(LinkError::Spent | LinkError::Password | LinkError::Busy) => see("/login?error=link"),
+        Err(LinkError::Spent | LinkError::Password | LinkError::Guessable | LinkError::Busy) => {
+            see("/login?error=link")
+        }
         Err(LinkError::Store(error)) => unavailable(&error),
     }
 }

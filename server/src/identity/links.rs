@@ -22,6 +22,9 @@ pub enum LinkError {
     /// The password is too short or too long.
     #[error("a password has {} to {} characters", password::CHARS.start(), password::CHARS.end())]
     Password,
+    /// It is among those that are tried first.
+    #[error("the password is easily guessed")]
+    Guessable,
     /// Too many do the same at this moment.
     #[error("too many tries; wait a moment")]
     Busy,
@@ -74,6 +77,9 @@ impl Identities {
         let row = self.link_of(code, LinkKind::SetPassword).await?;
         if !password::CHARS.contains(&password.chars().count()) {
             return Err(LinkError::Password);
+        }
+        if password::is_guessable(&password, row.user.as_str()) {
+            return Err(LinkError::Guessable);
         }
         let hash = self.passwords.hash(password).await.map_err(|password::Busy| LinkError::Busy)?;
         self.link_take(code).await?;

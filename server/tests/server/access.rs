@@ -136,7 +136,12 @@ async fn a_user_sets_a_password_by_a_link_signs_in_and_out_and_is_throttled() {
     };
     let short = post("/session/set_password", &[("code", &code), ("password", "short"), ("again", "short")]);
     assert!(location(&short.await.expect("an answer")).contains("error=password"));
+    let common = "passwordpassword";
+    let common = post("/session/set_password", &[("code", &code), ("password", common), ("again", common)]);
+    assert!(location(&common.await.expect("an answer")).contains("error=guessable"));
     let password = "correct-horse-battery";
+    let other = post("/session/set_password", &[("code", &code), ("password", password), ("again", "other")]);
+    assert!(location(&other.await.expect("an answer")).contains("error=again"));
     let form = [("code", code.as_str()), ("password", password), ("again", password)];
     let set = post("/session/set_password", &form).await.expect("an answer");
     assert_eq!(location(&set), "/");

@@ -73,8 +73,38 @@ async fn an_older_database_that_is_put_back_is_noticed_by_the_head_that_was_note
     restart(&mut server);
     server.fails(1, &["audit", "verify"]);
     assert_eq!(noted(&server), Some(second), "it stays for whoever looks into it");
+    // It takes somebody who says so, with a reason that is recorded.
     fs::remove_file(server.data().join("audit.head")).expect("removed");
     restart(&mut server);
+    let said = server.fails(1, &["audit", "verify"]);
+    assert!(said.contains("cannot be read") && said.contains("audit accept"), "{said}");
+    server.ok(&["user", "add", "dora", "--role", "viewer"]);
+    assert!(noted(&server).is_none());
+    server.fails(2, &["audit", "accept", "--reason", " "]);
+    let said = server.ok(&["audit", "accept", "--reason", "a backup was restored"]);
+    assert!(said.contains("all as written"), "{said}");
+    let kept = server.ok(&["audit", "list", "--action", "/audit/accept"]);
+    assert!(kept.contains("a backup was restored"), "{kept}");
+    restart(&mut server);
     server.ok(&["audit", "verify"]);
+    server.ok(&["user", "add", "emil", "--role", "viewer"]);
+    until_noted(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_cannot_be_read_is_told_and_stays() {
+    let mut server = Lockstep::start();
+    until_noted(&server);
+    server.ok(&["stop"]);
+    let file = server.data().join("audit.head");
+    fs::write(&file, "{\"id\":").expect("written");
+    server.serve();
+    let said = server.fails(1, &["audit", "verify"]);
+    assert!(said.contains("is unreadable"), "{said}");
+    let said = server.fails(1, &["history", "verify"]);
+    assert!(said.contains("every promise is kept") && said.contains("audit, line"), "{said}");
+    server.ok(&["user", "add", "anna", "--role", "viewer"]);
+    assert_eq!(fs::read_to_string(&file).expect("read"), "{\"id\":");
+    server.ok(&["audit", "accept", "--reason", "the disk was full"]);
     until_noted(&server);
 }

@@ -109,6 +109,8 @@ endpoints! {
     AuditList "/audit/list" ReadAudit false FindAudit => AuditPage, [];
     /// Whether nothing of the audit was edited, removed, reordered or cut off; only looks.
     AuditVerify "/audit/verify" ReadAudit false VerifyAudit => AuditReport, [];
+    /// Notes the end of the audit down anew, after what was found has been looked into.
+    AuditAccept "/audit/accept" ManageUsers true AcceptAudit => AuditReport, [];
     /// Output of the steps.
     DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
     /// Lets nothing more begin; what runs comes to its end.
@@ -398,6 +400,11 @@ VerifyAudit {
     #[serde(default)]
     anchor: Option<AuditHead>,
 } }
+body! { /// What was found in the audit has been looked into.
+AcceptAudit {
+    /// What came of it; recorded.
+    reason: String,
+} }
 body! { /// Names a deployment.
 DeploymentRequest {
     /// Its number.
@@ -431,6 +438,8 @@ HistoryReport {
     events: u64,
     /// Promises that are broken; none = every one is kept.
     broken: Vec<BrokenPromise>,
+    /// Whether the audit is whole; none = one deployment was asked for.
+    audit: Option<AuditReport>,
 } }
 body! { /// A promise that something in the history breaks.
 BrokenPromise {

@@ -104,7 +104,7 @@ impl Prefs {
     }
 
     /// From all cookies of a request or a document.
-    fn of_cookies(cookies: &str) -> Self {
+    pub fn of_cookies(cookies: &str) -> Self {
         let found = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
         let value = found.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value).next();
         value.map(Self::read).unwrap_or_default()

@@ -10,6 +10,7 @@ pub mod listen;
 mod metrics;
 mod origin;
 mod pages;
+mod reference;
 mod session;
 pub mod site;
 
@@ -109,6 +110,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     PlainRoute { path: "/health/ready", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/health/detailed", method: "GET", permission: Permission::View },
     PlainRoute { path: "/metrics", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/api/openapi.json", method: "GET", permission: Permission::View },
+    PlainRoute { path: "/docs/api", method: "GET", permission: Permission::View },
     PlainRoute { path: "/login", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/link/{code}", method: "GET", permission: Permission::Public },
     PlainRoute { path: "/", method: "GET", permission: Permission::View },
@@ -146,6 +149,8 @@ impl Web {
             .route("/health/ready", get(health::ready))
             .route("/health/detailed", get(health::detailed))
             .route("/metrics", get(metrics::metrics))
+            .route("/api/openapi.json", get(reference::json))
+            .route("/docs/api", get(reference::page))
             .route("/api/{*path}", any(api::handle))
             .with_state(self.clone());
         let pages = pages::router(self);

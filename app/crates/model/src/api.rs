@@ -54,13 +54,28 @@ pub struct Declared {
     pub mutates: bool,
     /// What it may answer beside success, 401, 403 and what holds for all (400, 413, 415, 422, 503).
     pub refusals: &'static [ErrorKind],
+    /// What its documentation is made from.
+    #[cfg(feature = "schema")]
+    pub described: Described,
+}
+
+/// What the documentation of an endpoint is made from.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// The schema of its body.
+    pub request: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// The schema of its answer.
+    pub response: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
 macro_rules! endpoints {
-    ($($(#[$doc:meta])* $name:ident $path:literal $permission:ident $mutates:literal
+    ($($(#[doc = $doc:literal])* $name:ident $path:literal $permission:ident $mutates:literal
        $request:ty => $response:ty, [$($refusal:ident),*];)*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Debug, Clone, Copy)]
             pub struct $name;
             impl Endpoint for $name {
@@ -77,6 +92,12 @@ macro_rules! endpoints {
                 permission: Permission::$permission,
                 mutates: $mutates,
                 refusals: &[$(ErrorKind::$refusal),*],
+                #[cfg(feature = "schema")]
+                described: Described {
+                    summary: concat!($($doc),*),
+                    request: |generator| generator.subschema_for::<$request>(),
+                    response: |generator| generator.subschema_for::<$response>(),
+                },
             },)*
         ];
     };
@@ -328,6 +349,7 @@ Listen {
 } }
 /// What happened, as the socket would have told it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MonitorView {
     /// The server's clock.
     pub now: Timestamp,
@@ -745,6 +767,7 @@ ServicePage {
 } }
 /// What gateways do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GatewayPage {
     /// The gateway's state; none = none runs.
     pub gateway: Option<crate::gateway::GatewayState>,

@@ -208,6 +208,7 @@ impl ReleaseOrder {
 
 /// What was asked for, as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Request {
     /// Who asked.
     pub by: Actor,
@@ -259,6 +260,7 @@ pub struct Clocks {
 
 /// Whether a target was asked how an attempt ended that nobody knows the end of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Probed {
     /// It was not.
@@ -287,6 +289,7 @@ impl Probed {
 
 /// What is known of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepStatus {
     /// Where it stands.
     pub state: StepState,
@@ -386,6 +389,7 @@ impl StepStatus {
 
 /// What goes back, in which order; stored before the first undo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RollbackPlan {
     /// What goes back. `after` of an entry names places in this list.
     pub services: Vec<RollbackService>,
@@ -397,6 +401,7 @@ pub struct RollbackPlan {
 
 /// A service that goes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RollbackService {
     /// Place in [`Plan::services`].
     pub service: u32,
@@ -408,6 +413,7 @@ pub struct RollbackService {
 
 /// What follows when everything that should go back is back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Ending {
     /// It ends as failed and taken back.
@@ -426,6 +432,7 @@ pub enum Ending {
 
 /// Time in which the deployment waits for a person and its limit does not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pauses {
     /// Since when it waits; none = it does not.
     pub since: Option<Timestamp>,
@@ -449,6 +456,7 @@ impl Pauses {
 
 /// A deployment as its journal tells it up to `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deployment {
     /// The last event that is in here.
     pub seq: Seq,
@@ -487,6 +495,7 @@ pub struct Deployment {
 
 /// Since when a service is in work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InWork {
     /// Its first change began.
     pub since: Timestamp,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// An event with its place and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Envelope {
     /// Its place in the journal of its deployment.
     pub seq: Seq,
@@ -23,6 +24,7 @@ pub struct Envelope {
 
 /// What a target says of an attempt that nobody knows the end of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Finding {
     /// It is done.
@@ -48,6 +50,7 @@ pub enum Finding {
     reason = "values of a wire format, one at a time; a box would show in every match"
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// Somebody asked for it; always the first event.

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// One service in one environment: the thing that is served, whatever revision does it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Slot {
     /// Project.
     pub project: ProjectName,
@@ -24,6 +25,7 @@ impl fmt::Display for Slot {
 
 /// Where the traffic of a slot comes in and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Route {
     /// Whose traffic.
     pub slot: Slot,
@@ -43,6 +45,7 @@ pub struct Route {
 
 /// A revision that gets traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Backend {
     /// Which revision.
     pub revision: RevisionId,
@@ -54,6 +57,7 @@ pub struct Backend {
 
 /// A request to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum GatewayRequest {
     /// Puts the route of a slot in place of the one it has. Answered when new requests follow it
@@ -88,6 +92,7 @@ pub enum GatewayRequest {
 
 /// An answer of the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum GatewayResponse {
     /// It is done. `drained` is false when requests were still running at the drain timeout.
@@ -109,6 +114,7 @@ pub enum GatewayResponse {
 
 /// What the gateway does at this moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GatewayState {
     /// Process id of the gateway.
     pub pid: u32,
@@ -128,6 +134,7 @@ pub struct GatewayState {
 
 /// A route and what went through it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteState {
     /// The route.
     pub route: Route,
@@ -139,6 +146,7 @@ pub struct RouteState {
 
 /// What one revision was asked since the gateway knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RevisionTraffic {
     /// Which revision.
     pub revision: RevisionId,

@@ -29,6 +29,7 @@ pub const CLOSED_SIGNED_OUT: u16 = 4401;
 
 /// What can be listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum Topic {
     /// All services and the deployments that matter now.
@@ -77,6 +78,7 @@ impl TryFrom<String> for Topic {
 
 /// How far a listener has come in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Which run of the server counted.
@@ -87,6 +89,7 @@ pub struct Place {
 
 /// What a page says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientFrame {
     /// It wants to hear of a topic from a place on; without one, or when that is too far back, it
@@ -114,6 +117,7 @@ pub enum ClientFrame {
 /// What the server says.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServerFrame {
     /// First of all.
@@ -174,6 +178,7 @@ pub enum ServerFrame {
 /// Everything of a topic.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Snapshot {
     /// Of the overview.
@@ -187,6 +192,7 @@ pub enum Snapshot {
 /// What has changed of a topic.
 #[allow(clippy::large_enum_variant, reason = "values of a wire format, one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Patch {
     /// Of the overview.
@@ -197,6 +203,7 @@ pub enum Patch {
 
 /// All services and the deployments that matter now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OverviewView {
     /// Environments in the order of risk.
     pub environments: Vec<EnvironmentView>,
@@ -213,6 +220,7 @@ pub struct OverviewView {
 
 /// A service in an environment, with its last looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CellView {
     /// As it stands; what was seen is left out while it is healthy.
     pub service: ServiceView,
@@ -222,6 +230,7 @@ pub struct CellView {
 
 /// What has changed of the overview. Another set of services or environments is a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OverviewPatch {
     /// Cells that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -239,6 +248,7 @@ pub struct OverviewPatch {
 
 /// What has changed of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CellPatch {
     /// Its place.
     pub cell: u32,
@@ -252,6 +262,7 @@ pub struct CellPatch {
 
 /// A deployment as the overview shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeploymentCard {
     /// The deployment, with its first services only.
     pub summary: DeploymentSummary,
@@ -263,6 +274,7 @@ pub struct DeploymentCard {
 
 /// Figures over all deployments and agents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     /// Deployments of the last 30 days that ended.
     pub ended_30d: u32,
@@ -280,6 +292,7 @@ pub struct Figures {
 
 /// What has changed of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeploymentPatch {
     /// The head, when it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -300,6 +313,7 @@ pub struct DeploymentPatch {
 
 /// The end of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogTail {
     /// The last lines, in order.
     pub lines: Vec<LogLine>,

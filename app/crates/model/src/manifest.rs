@@ -14,6 +14,7 @@ pub const GUARD_MS: u64 = 600_000;
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// The project it describes.
     pub project: ProjectName,
@@ -27,6 +28,7 @@ pub struct Manifest {
 
 /// One environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Environment {
     /// What a degraded service means at a gate.
     pub degraded: DegradedPolicy,
@@ -71,6 +73,7 @@ pub enum OnUnknown {
 
 /// What a service says of its steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OnUnknownSpec {
     /// For every step.
     pub every: Option<OnUnknown>,
@@ -80,6 +83,7 @@ pub struct OnUnknownSpec {
 
 /// What may pass on to an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Promotion {
     /// Where it must have served.
     pub from: EnvironmentName,
@@ -89,6 +93,7 @@ pub struct Promotion {
 
 /// A time that comes again and again, in which nobody deploys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FreezeWindow {
     /// What people call it.
     pub name: String,
@@ -128,6 +133,7 @@ pub enum QueuePolicy {
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Service {
     /// Who answers for it.
     pub team: Option<TeamName>,
@@ -150,6 +156,7 @@ pub enum Condition {
 
 /// How a service is deployed, checked and taken back in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceSpec {
     /// Where and how it runs.
     pub target: Target,
@@ -179,6 +186,7 @@ pub struct ServiceSpec {
 
 /// What is deployed: a file or folder on the agent's host. `${VERSION}` may stand in the path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Artifact {
     /// Absolute, or relative to the target's `workdir`.
     pub path: String,
@@ -186,6 +194,7 @@ pub struct Artifact {
 
 /// How the new version takes over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// The new revision starts beside the old one, is verified, then gets the traffic.
@@ -198,6 +207,7 @@ pub enum Strategy {
 
 /// The steps of a canary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Canary {
     /// What happens one after the other; weights rise, and the last is [`WEIGHT_ALL`].
     pub steps: Vec<CanaryStep>,
@@ -210,6 +220,7 @@ pub const WEIGHT_ALL: u32 = 100;
 
 /// One step of a canary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CanaryStep {
     /// The new version's share of the traffic in hundredths; 0 = none yet.
     pub weight: u32,
@@ -221,6 +232,7 @@ pub struct CanaryStep {
 
 /// By what users of a canary are told apart, so that each stays with the version that he met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sticky {
     /// A cookie of this name, which the gateway sets and keeps from the service.
@@ -231,6 +243,7 @@ pub enum Sticky {
 
 /// Where a service runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Target {
     /// A process that an agent keeps.
@@ -259,6 +272,7 @@ impl Target {
 
 /// A process that an agent starts, keeps and gives traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessTarget {
     /// Program and arguments; `${VERSION}` and `${PORT}` are replaced.
     pub command: Vec<String>,
@@ -279,6 +293,7 @@ pub struct ProcessTarget {
 
 /// The place where users reach a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GatewaySpec {
     /// Address and port, as `127.0.0.1:8080`.
     pub listen: String,
@@ -293,6 +308,7 @@ pub struct GatewaySpec {
 
 /// How often a process that ended by itself is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestartBudget {
     /// At most this often within `window_ms`.
     pub max: u32,
@@ -304,6 +320,7 @@ pub struct RestartBudget {
 
 /// Commands of the user's. Each is an argument list, never a shell text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandTarget {
     /// Makes the version serve. Exit code 0 = done.
     pub deploy: Vec<String>,
@@ -325,6 +342,7 @@ pub struct CommandTarget {
 
 /// How health is asked for. Paths are asked of the revision itself, not through the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
     /// Path that tells whether it lives.
     pub live: Option<String>,
@@ -344,6 +362,7 @@ pub struct HealthCheck {
 
 /// A check of `verify:`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// Its name in evidence and messages.
     pub name: String,
@@ -355,6 +374,7 @@ pub struct Check {
 
 /// What a check does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CheckKind {
     /// Asks an address and compares the answer.
@@ -379,6 +399,7 @@ pub enum CheckKind {
 
 /// How a service is taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RollbackSpec {
     /// Whether a failure takes back by itself.
     pub auto: bool,
@@ -412,6 +433,7 @@ pub enum RollbackScope {
 
 /// A stored, immutable revision of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ManifestRevision {
     /// SHA-256 over the text as it was applied.
     pub digest: Digest,

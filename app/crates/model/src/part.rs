@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 /// Services of a release that go back, or are back, while the others go on. One a deployment: who
 /// takes back another service adds it here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Part {
     /// Places in [`crate::plan::Plan::services`]; nothing more of them begins.
     pub services: BTreeSet<u32>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What serves for a service, with all that is needed to make it serve again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Serving {
     /// The revision.
     pub revision: RevisionId,
@@ -25,6 +26,7 @@ pub struct Serving {
 /// What was serving before a change; `serving: None` is "not deployed". Undoing means making this
 /// serve, whatever happened in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// What served.
     pub serving: Option<Serving>,
@@ -32,6 +34,7 @@ pub struct Checkpoint {
 
 /// Why there is a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DeploymentKind {
     /// A release: new versions.
@@ -45,6 +48,7 @@ pub enum DeploymentKind {
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// Project.
     pub project: ProjectName,
@@ -73,6 +77,7 @@ pub struct Plan {
 
 /// A service in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedService {
     /// Its name.
     pub service: ServiceName,
@@ -96,6 +101,7 @@ pub struct PlannedService {
     reason = "values of a wire format, one at a time; a box would show in every match"
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Goal {
     /// This version, in a new revision.
@@ -133,6 +139,7 @@ impl PlannedService {
 
 /// A step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedStep {
     /// Its id: `backend.verify`.
     pub id: StepId,

@@ -598,6 +598,7 @@ pub struct ManifestView {
 
 /// Events of a deployment and where it stands after them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventsView {
     /// The events, in order.
     pub events: Vec<Envelope>,

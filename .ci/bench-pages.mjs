@@ -112,8 +112,18 @@ try {
     const overview = await (await context.request.post(`${url}/api/v1/deployment/monitor`, { data: { topics: [{ topic: "overview" }] }, headers: { origin: url } })).json();
     const { place, body } = overview.frames[0].snapshot;
     const cells = body.overview.cells;
+    // What the page's main thread works at a stretch, in its own time: others on the machine do not
+    // count, and no frame comes before it is done.
+    const tasks = async (act) => {
+      await browser.startTracing(page, { categories: ["toplevel", "disabled-by-default-devtools.timeline"] });
+      await act();
+      const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
+      const main = traceEvents.find((event) => event.name === "FireAnimationFrame");
+      const ours = traceEvents.filter((event) => event.ph === "X" && event.name.endsWith("RunTask") && event.pid === main?.pid && event.tid === main?.tid);
+      return Math.max(...ours.map((event) => (event.tdur ?? event.dur) / 1_000));
+    };
     const longest = async (name, goal, change) => {
-      const took = [];
+      const [took, worked] = [[], []];
       for (let time = 1; time <= 7; time += 1) {
         const patch = cells.map((cell, n) => change(cell, n, time)).filter(Boolean);
         longest.seq = (longest.seq ?? place.seq + 1_000) + 1;
@@ -129,22 +139,24 @@ try {
           };
           requestAnimationFrame(tick);
         });
-        send(frame);
-        await page.waitForFunction(() => window.frames.length >= 60);
+        worked.push(await tasks(async () => {
+          send(frame);
+          await page.waitForFunction(() => window.frames.length >= 60);
+        }));
         took.push(await page.evaluate(() => Math.max(...window.frames)));
       }
-      return figure(name, `${median(took).toFixed(1)} ms${goal}`);
+      return figure(name, `longest task ${median(worked).toFixed(1)} ms${goal}, longest frame ${median(took).toFixed(1)} ms`);
     };
     const health = ["healthy", "degraded", "unhealthy"];
     const check = (n, time) => ({ at: Date.now() + time, health: health[(n + time) % 3], latency_ms: n % 90 });
     // A frame on an idle page is the peer: nothing can be within less.
-    await longest("800 cells, nothing changes: longest frame", "", (cell, n, time) => n === 0 && { cell: n, checks: [check(n, time)] });
-    await longest("a look at each of 800 cells: longest frame", " (goal: as idle)", (cell, n, time) => ({ cell: n, checks: [check(n, time)] }));
-    await longest("each of 800 cells changes its state: longest frame", " (goal: as idle)", (cell, n, time) => ({
+    await longest("800 cells, nothing changes", "", (cell, n, time) => n === 0 && { cell: n, checks: [check(n, time)] });
+    await longest("a look at each of 800 cells", " (goal 16)", (cell, n, time) => ({ cell: n, checks: [check(n, time)] }));
+    await longest("each of 800 cells changes its state", " (goal 16)", (cell, n, time) => ({
       cell: n, checks: [check(n, time)],
       service: { ...cell.service, version: `1.${time}`, health: health[(n + time) % 3], since: Date.now() },
     }));
-    await longest("the same, and all 200 rows change places", "", (cell, n, time) => ({
+    await longest("the same, and all 200 rows change places", " (goal 16)", (cell, n, time) => ({
       cell: n, checks: [check(n, time)],
       service: { ...cell.service, version: `2.${time}`, health: health[(Number(cell.service.service.slice(1)) + time) % 3] },
     }));

@@ -10,7 +10,7 @@ use lockstep_model::{
 use std::{collections::VecDeque, mem::take};
 
 /// Cells that are shown anew in a frame; a screen has room for about as many.
-const CELLS_A_FRAME: usize = 24;
+const CELLS_A_FRAME: usize = 20;
 
 /// A service in an environment.
 #[derive(Debug, Clone)]

@@ -249,6 +249,7 @@ async function history() {
   const searches = [
     {}, { q: "release train 99123" }, { q: "status:rolled_back env:production" }, { q: "error ratio 4.1" }, { q: "by:user7 service:s1" },
     { q: "no such words anywhere" }, { sort: "longest" }, { q: "#77777" }, { environment: "preview", sort: "oldest" }, { q: "s0@512.9" },
+    { sort: "environment" }, { sort: "by_down", phase: "failed" }, { sort: "phase", q: "release train" }, { sort: "widest", service: "s0001" },
   ];
   const times = [];
   for (let time = 0; time < 10; time += 1) {

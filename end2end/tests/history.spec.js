@@ -138,6 +138,97 @@ test.describe.serial("history", () => {
     await context.close();
   });
 
+  test("every column sorts, and pages and neighbours go on in its order", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments?per=25");
+    for (const [name, first, second] of [
+      ["Status", "ascending", "descending"], ["Environment", "ascending", "descending"], ["Services", "descending", "ascending"], ["User", "ascending", "descending"],
+    ]) {
+      const head = page.getByRole("columnheader", { name, exact: true });
+      await head.getByRole("link").click();
+      await expect(head).toHaveAttribute("aria-sort", first);
+      await head.getByRole("link").click();
+      await expect(head).toHaveAttribute("aria-sort", second);
+    }
+    await page.getByRole("columnheader", { name: "Environment" }).getByRole("link").click();
+    await expect(page).toHaveURL(/sort=environment(&|$)/);
+    const ids = () => page.locator("tbody th").allTextContents();
+    const places = () => page.locator("tbody td[data-label=Environment]").allTextContents();
+    await expect.poll(async () => (await places())[0]).toBe("east");
+    const [firstIds, firstPlaces] = [await ids(), await places()];
+    await page.getByRole("link", { name: "Next page" }).click();
+    await expect(page.locator("tbody th")).toHaveCount(COUNT - 25);
+    const allIds = [...firstIds, ...(await ids())];
+    const allPlaces = [...firstPlaces, ...(await places())];
+    expect(new Set(allIds).size).toBe(COUNT);
+    expect(allPlaces).toEqual([...allPlaces].sort());
+    // In each environment the newest come first.
+    const east = allIds.slice(0, EAST).map((id) => Number(id.slice(1)));
+    expect(east).toEqual([...east].sort((a, b) => b - a));
+    // From one deployment to the next of the same list.
+    await page.getByRole("link", { name: "First page" }).click();
+    await expect(page.locator("tbody th")).toHaveCount(25);
+    await page.locator("tbody th a").nth(EAST - 1).click();
+    await page.getByRole("link", { name: `After it in the list: ${allIds[EAST]}` }).click();
+    await expect(page.locator("h1")).toContainText(allIds[EAST]);
+    await expect(page.getByRole("link", { name: `Before it in the list: ${allIds[EAST - 1]}` })).toBeVisible();
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("a facet of services narrows the list, also without scripts", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments");
+    const facet = page.getByRole("group", { name: "Service", exact: true });
+    await expect(facet.getByRole("link", { name: `talker ${COUNT - 1}` })).toBeVisible();
+    await facet.getByRole("link", { name: "speaker 1" }).click();
+    await expect(page).toHaveURL(/service=speaker/);
+    await expect(page.getByText("1 found")).toBeVisible();
+    // What choosing the other one would find is still seen.
+    await expect(facet.getByRole("link", { name: `talker ${COUNT - 1}` })).toBeVisible();
+    expect(heard).toEqual([]);
+    await context.close();
+    const plain = await browser.newContext({ javaScriptEnabled: false });
+    await plain.addCookies([{ name: "lockstep", value: cookie, url }]);
+    const still = await plain.newPage();
+    await still.goto(`${url}/deployments`);
+    await still.getByRole("group", { name: "Service", exact: true }).getByRole("link", { name: /speaker/ }).click();
+    await expect(still.getByText("1 found")).toBeVisible();
+    await plain.close();
+  });
+
+  test("without scripts the page says that it is not live, and how to get what is new", async ({ browser }) => {
+    for (const colorScheme of ["light", "dark"]) {
+      const plain = await browser.newContext({ javaScriptEnabled: false, colorScheme, viewport: { width: 360, height: 800 } });
+      await plain.addCookies([{ name: "lockstep", value: cookie, url }]);
+      const page = await plain.newPage();
+      await page.goto(`${url}/deployments?environment=east`);
+      await expect(page.getByText("This page is not live")).toBeVisible();
+      await page.getByRole("link", { name: "load it again" }).click();
+      await expect(page).toHaveURL(/environment=east/);
+      await expect(page.getByText(`${EAST} found`)).toBeVisible();
+      await plain.close();
+    }
+    const { context, page } = await enterPage(browser, "/deployments");
+    await expect(page.getByText("This page is not live")).toBeHidden();
+    await context.close();
+  });
+
+  test("a deployment that is not there is said to be so, and shown once it is", async ({ browser }) => {
+    test.setTimeout(90_000);
+    const next = COUNT + 1;
+    const { context, page } = await enterPage(browser, `/deployments/${next}`);
+    await expect(page.getByText("There is no such deployment")).toBeVisible();
+    await expect(page.getByRole("link", { name: "Try again" })).toHaveCount(0);
+    await expect(page.getByRole("link", { name: "All deployments" })).toBeVisible();
+    await expect(page.locator(".live")).toContainText("Live", { timeout: 15_000 });
+    run(data, "deploy", "--env", "qa", "--set", "talker=99", "--wait");
+    await expect(page.locator("h1")).toHaveText(`#${next} qa`, { timeout: 15_000 });
+    await expect(page.locator(".head .pill").first()).toHaveText("Succeeded", { timeout: 15_000 });
+    expect((await context.request.get(`${url}/deployments/999`)).status()).toBe(404);
+    await page.goto(`${url}/deployments/x`);
+    await expect(page.getByText("Deployments have numbers")).toBeVisible();
+    await context.close();
+  });
+
   test("typing asks once, when somebody has stopped", async ({ browser }) => {
     const { context, page } = await enterPage(browser, "/deployments");
     let asked = 0;

@@ -12,6 +12,7 @@ mod follow;
 mod gateway;
 mod generate;
 mod health;
+mod history;
 mod look;
 mod manifest;
 mod operate;
@@ -25,7 +26,7 @@ mod steer;
 mod verify;
 
 use crate::out::complain;
-use arguments::{Arguments, Command, Global, HistoryCommand};
+use arguments::{Arguments, Command, Global};
 use clap::Parser;
 use client::Client;
 use error::Failure;
@@ -94,10 +95,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
             follow::watch(global, &client()?, id, timeout, follow::Hope::Release).await
         }
         Command::Logs { id, step, follow } => look::logs(global, &client()?, id, step, follow).await,
-        Command::History { limit, phase, command: None } => {
-            look::history(global, &client()?, limit, phase).await
-        }
-        Command::History { command: Some(HistoryCommand::Verify { id, limit }), .. } => {
+        Command::History { wanted, command: None } => history::history(global, &client()?, wanted).await,
+        Command::History { command: Some(history::HistoryCommand::Verify { id, limit }), .. } => {
             verify::verify(global, &client()?, id, limit).await
         }
         Command::Promote(options) => promote::promote(global, &client()?, options).await,

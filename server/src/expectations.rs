@@ -2,7 +2,7 @@
 
 use crate::backend::{Services, store};
 use app::AppError;
-use lockstep_engine::search::{Cursor, Search};
+use lockstep_engine::search::{Cursor, Key, Search};
 use lockstep_model::{
     DeploymentId, StepId,
     deployment::{Deployment, Phase, StepState},
@@ -52,7 +52,7 @@ impl Expectations {
             environment: Some(plan.environment.clone()),
             phase: Some(Phase::Succeeded),
             // Those before this one, however many came since.
-            after: Some(Cursor { key: id.0, id }),
+            after: Some(Cursor { key: Key::Number(id.0), id }),
             limit: EARLIER * 2,
             ..Search::default()
         };

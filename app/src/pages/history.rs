@@ -28,11 +28,20 @@ use std::str::FromStr;
 mod filters;
 
 const FILTERS: [&str; 9] = ["q", "environment", "phase", "service", "by", "range", "from", "to", "project"];
-const SORTS: [(&str, Sort, &str); 4] = [
+/// Orders: as the address and the API call them, and in words.
+const SORTS: [(&str, Sort, &str); 12] = [
     ("", Sort::Newest, "newest first"),
     ("oldest", Sort::Oldest, "oldest first"),
     ("longest", Sort::Longest, "longest first"),
     ("shortest", Sort::Shortest, "shortest first"),
+    ("phase", Sort::Phase, "status, A to Z"),
+    ("phase_down", Sort::PhaseDown, "status, Z to A"),
+    ("environment", Sort::Environment, "environment, A to Z"),
+    ("environment_down", Sort::EnvironmentDown, "environment, Z to A"),
+    ("by", Sort::By, "user, A to Z"),
+    ("by_down", Sort::ByDown, "user, Z to A"),
+    ("widest", Sort::Widest, "most services first"),
+    ("narrowest", Sort::Narrowest, "fewest services first"),
 ];
 const RANGES: [(&str, &str, i64); 4] = [
     ("1h", "last hour", 3_600_000),
@@ -40,6 +49,9 @@ const RANGES: [(&str, &str, i64); 4] = [
     ("7d", "last week", 604_800_000),
     ("30d", "last 30 days", 2_592_000_000),
 ];
+/// So many values of a facet are seen at once, and so many in all.
+const FACETS: usize = 8;
+const FACETS_MAX: usize = 200;
 const PER_PAGE: [u32; 3] = [25, 50, 100];
 
 fn now_ms() -> i64 {
@@ -193,18 +205,26 @@ fn pairs(query: Query) -> impl Iterator<Item = (&'static str, String)> {
 fn Page(page: Found, query: Query) -> impl IntoView {
     let facet = move |name: &'static str, label: &'static str, all: Vec<Facet>| {
         let chosen = query.get(name);
-        let chips = all.into_iter().take(8).map(|facet| {
+        let chip = |facet: Facet| {
             let is_on = chosen == facet.value;
             let target = query.with(&[(name, if is_on { "" } else { &facet.value }), ("cursor", "")]);
             view! { <a class="chip" href=target aria-current=is_on.then_some("true")>{facet.value.replace('_', " ")}" "<span class="text-subtle">{facet.count}</span></a> }
-        }).collect_view();
-        view! { <div class="chips" role="group" aria-label=label>{chips}</div> }
+        };
+        // What occurs most is seen at once; the others are a click away, also without scripts.
+        let mut all = all.into_iter();
+        let first = all.by_ref().take(FACETS).map(chip).collect_view();
+        let more = all.len();
+        let rest = (more > 0).then(|| view! {
+            <details class="more"><summary class="chip">{format!("{more} more")}</summary><div class="chips">{all.take(FACETS_MAX).map(chip).collect_view()}</div></details>
+        });
+        view! { <div class="chips" role="group" aria-label=label>{first}{rest}</div> }
     };
     let facets = page.facets.map(|facets| {
         view! {
             <div class="card-head">
                 {facet("phase", "Status", facets.phases)}
                 {facet("environment", "Environment", facets.environments)}
+                {facet("service", "Service", facets.services)}
                 {facet("by", "User", facets.users)}
             </div>
         }
@@ -232,16 +252,17 @@ fn Page(page: Found, query: Query) -> impl IntoView {
     let rows = page.deployments;
     let row = move |row| view! { <Row row compared=compared.clone() list=list.clone() query/> };
     let sort = query.get("sort");
-    let head = move |word: &'static str, down: &'static str, up: &'static str| {
-        let (is_down, is_up) = (sort == down, sort == up);
-        let order = if is_down { Some("descending") } else { is_up.then_some("ascending") };
-        let target = query.with(&[("sort", if is_down { up } else { down }), ("cursor", "")]);
-        let mark = if is_down {
-            " ↓"
-        } else if is_up {
-            " ↑"
-        } else {
-            ""
+    // The first order of a column is that which people want first: the newest, the longest, A to Z.
+    let head = move |word: &'static str, first: &'static str, second: &'static str| {
+        let (is_first, is_second) = (sort == first, sort == second);
+        let falls = ["", "longest", "widest"].contains(&first);
+        let order =
+            (is_first || is_second).then_some(if is_first == falls { "descending" } else { "ascending" });
+        let target = query.with(&[("sort", if is_first { second } else { first }), ("cursor", "")]);
+        let mark = match order {
+            Some("descending") => " ↓",
+            Some(_) => " ↑",
+            None => "",
         };
         view! { <th scope="col" aria-sort=order><a class="sort" href=target aria-current=order.map(|_| "true")>{word}<span aria-hidden="true">{mark}</span></a></th> }
     };
@@ -255,8 +276,8 @@ fn Page(page: Found, query: Query) -> impl IntoView {
             <table class="table">
                 <caption class="sr-only">"Deployments"</caption>
                 <thead><tr>
-                    <th scope="col">"Deployment"</th><th scope="col">"Status"</th><th scope="col">"Environment"</th><th scope="col">"Services"</th>
-                    <th scope="col">"User"</th>{head("Asked for", "", "oldest")}{head("Took", "longest", "shortest")}<th scope="col"><span class="sr-only">"Compare"</span></th>
+                    <th scope="col">"Deployment"</th>{head("Status", "phase", "phase_down")}{head("Environment", "environment", "environment_down")}
+                    {head("Services", "widest", "narrowest")}{head("User", "by", "by_down")}{head("Asked for", "", "oldest")}{head("Took", "longest", "shortest")}<th scope="col"><span class="sr-only">"Compare"</span></th>
                 </tr></thead>
                 <tbody><For each=move || rows.clone() key=key children=row/></tbody>
             </table>

@@ -1,5 +1,6 @@
 //! All services in a list, with what serves and where it is reached.
 
+use super::deployment::encoded;
 use super::overview::FirstFrames;
 use crate::{
     live::Live,
@@ -31,12 +32,7 @@ fn Shown() -> impl IntoView {
             .overview
             .cells
             .with(|cells| cells.iter().map(|cell| cell.service_now(ServiceView::clone)).collect());
-        all.retain(|service| {
-            let team = service.team.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("{} {} {} {team}", service.project, service.environment, service.service)
-                .to_ascii_lowercase()
-                .contains(&needle)
-        });
+        all.retain(|service| service.words().contains(&needle));
         all.sort_by(|a, b| {
             (&a.project, &a.service, &a.environment).cmp(&(&b.project, &b.service, &b.environment))
         });
@@ -66,12 +62,17 @@ fn Shown() -> impl IntoView {
             </tr>
         }
     };
+    // What is downloaded is what is listed.
+    let export = move |kind: &str| match q.get() {
+        q if q.is_empty() => format!("/services.{kind}"),
+        q => format!("/services.{kind}?q={}", encoded(&q)),
+    };
     view! {
         <div class="head">
             <h1 class="text-h1 font-semibold">"Services"</h1>
             <div class="head-actions">
-                <a class="btn" href="/services.csv" rel="external" download="">"CSV"</a>
-                <a class="btn" href="/services.json" rel="external" download="">"JSON"</a>
+                <a class="btn" href=move || export("csv") rel="external" download="">"CSV"</a>
+                <a class="btn" href=move || export("json") rel="external" download="">"JSON"</a>
             </div>
         </div>
         <section class="card" aria-label="Services">

@@ -5,6 +5,7 @@ use super::{
     exec::{self, Exec},
     gateway::GatewayCommand,
     health::HealthOptions,
+    history::{HistoryCommand, HistoryOptions},
     people::{TokenCommand, UserCommand},
     restrictions::{FreezeCommand, HoldCommand, LockCommand},
     scripts::ScriptCommand,
@@ -14,8 +15,7 @@ use crate::demo::service::DemoService;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lockstep_model::{
-    DeploymentId, EnvironmentName, ProjectName, ServiceName, Version,
-    deployment::{Phase, ReleaseOrder},
+    DeploymentId, EnvironmentName, ProjectName, ServiceName, Version, deployment::ReleaseOrder,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -147,15 +147,11 @@ pub(super) enum Command {
         #[arg(long, short = 'f')]
         follow: bool,
     },
-    /// List deployments, the newest first; or verify their journals.
+    /// List deployments, the newest first unless told otherwise; or verify their journals.
     #[command(args_conflicts_with_subcommands = true)]
     History {
-        /// How many, 1 to 200.
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-        /// Only in this phase.
-        #[arg(long)]
-        phase: Option<PhaseWord>,
+        #[command(flatten)]
+        wanted: HistoryOptions,
         #[command(subcommand)]
         command: Option<HistoryCommand>,
     },
@@ -367,51 +363,6 @@ pub(super) struct Rollback {
     pub(super) reason: Option<String>,
     #[command(flatten)]
     pub(super) waiting: Waiting,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum HistoryCommand {
-    /// Check that journals keep every promise: order, one attempt at a time, nothing undone that never
-    /// ran, nothing left behind; and that rows, outbox and the other deployments of an environment agree
-    /// with them. Exit code 1 when one does not.
-    Verify {
-        /// Only this deployment; without it, the last ones.
-        id: Option<DeploymentId>,
-        /// How many of the last ones, at most 1,000.
-        #[arg(long, default_value_t = 200)]
-        limit: u32,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum PhaseWord {
-    Queued,
-    Running,
-    Paused,
-    RollingBack,
-    NeedsOperator,
-    Succeeded,
-    RolledBack,
-    Failed,
-    Cancelled,
-    Superseded,
-}
-
-impl From<PhaseWord> for Phase {
-    fn from(word: PhaseWord) -> Self {
-        match word {
-            PhaseWord::Queued => Self::Queued,
-            PhaseWord::Running => Self::Running,
-            PhaseWord::Paused => Self::Paused,
-            PhaseWord::RollingBack => Self::RollingBack,
-            PhaseWord::NeedsOperator => Self::NeedsOperator,
-            PhaseWord::Succeeded => Self::Succeeded,
-            PhaseWord::RolledBack => Self::RolledBack,
-            PhaseWord::Failed => Self::Failed,
-            PhaseWord::Cancelled => Self::Cancelled,
-            PhaseWord::Superseded => Self::Superseded,
-        }
-    }
 }
 
 fn assignment(text: &str) -> Result<(ServiceName, Version), String> {

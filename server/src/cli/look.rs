@@ -1,18 +1,12 @@
 //! Looking: services, a deployment, its output, what was deployed before.
 
-use super::{
-    arguments::{Global, PhaseWord},
-    client::Client,
-    error::Failure,
-    exit, print,
-};
+use super::{arguments::Global, client::Client, error::Failure, exit, print};
 use crate::out::{self, complain, say};
 use crate::progress::seconds;
 use lockstep_model::{
     DeploymentId,
     api::{
-        DeploymentList, DeploymentLogs, DeploymentRequest, DeploymentShow, LOG_LINES_MAX, ListDeployments,
-        ListServices, ReadLogs, ServiceList,
+        DeploymentLogs, DeploymentRequest, DeploymentShow, LOG_LINES_MAX, ListServices, ReadLogs, ServiceList,
     },
     view::{
         DeploymentDetail, DeploymentSummary, RollbackServiceView, RollbackTrigger, RollbackView, ServiceView,
@@ -225,54 +219,4 @@ pub(super) async fn logs(
         }
         sleep(FOLLOW_EVERY).await;
     }
-}
-
-pub(super) async fn history(
-    global: &Global,
-    client: &Client,
-    limit: u32,
-    phase: Option<PhaseWord>,
-) -> Result<u8, Failure> {
-    let request = ListDeployments {
-        project: global.project.clone(),
-        environment: global.environment.clone(),
-        phase: phase.map(Into::into),
-        limit,
-        ..ListDeployments::default()
-    };
-    let page = client.call(DeploymentList, &request).await?;
-    if global.json {
-        print::json(&page)?;
-        return Ok(exit::SUCCEEDED);
-    }
-    if page.deployments.is_empty() {
-        say!("Nothing was deployed yet: `lockstep deploy --wait` begins.");
-        return Ok(exit::SUCCEEDED);
-    }
-    let rows: Vec<[String; 7]> = page
-        .deployments
-        .iter()
-        .map(|deployment| {
-            let services: Vec<String> = deployment
-                .services
-                .iter()
-                .take(4)
-                .map(|service| format!("{} {}", service.service, print::or_dash(service.to.as_ref())))
-                .collect();
-            let more = deployment.services.len().saturating_sub(services.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let clocks = &deployment.clocks;
-            [
-                deployment.id.to_string(),
-                deployment.environment.to_string(),
-                deployment.standing().to_owned(),
-                print::ago(clocks.requested_at),
-                print::between(clocks.started_at, clocks.finished_at),
-                deployment.by.user.to_string(),
-                format!("{}{more}", services.join(", ")),
-            ]
-        })
-        .collect();
-    print::table(["ID", "ENVIRONMENT", "PHASE", "ASKED FOR", "TOOK", "BY", "SERVICES"], &rows);
-    Ok(exit::SUCCEEDED)
 }

@@ -79,8 +79,20 @@ pub(super) async fn deployments_json(
     }
 }
 
-pub(super) async fn services_csv(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
-    match services(&web, &sender).await {
+/// Which services.
+#[derive(serde::Deserialize)]
+pub(super) struct AskedServices {
+    /// Only those whose words hold this, as the list of the page.
+    #[serde(default)]
+    q: String,
+}
+
+pub(super) async fn services_csv(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    Query(asked): Query<AskedServices>,
+) -> Response {
+    match services(&web, &sender, &asked).await {
         Ok(rows) => {
             let head = [
                 "project",
@@ -101,8 +113,12 @@ pub(super) async fn services_csv(State(web): State<Web>, Extension(sender): Exte
     }
 }
 
-pub(super) async fn services_json(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
-    match services(&web, &sender).await {
+pub(super) async fn services_json(
+    State(web): State<Web>,
+    Extension(sender): Extension<Sender>,
+    Query(asked): Query<AskedServices>,
+) -> Response {
+    match services(&web, &sender, &asked).await {
         Ok(rows) => json("services.json", &rows),
         Err(refusal) => *refusal,
     }
@@ -180,7 +196,8 @@ fn deployments(
             let Some(mut search) = search else { return Ok(None) };
             let page = store.deployment_list(&search).await?;
             let is_last = page.next.is_none();
-            let further = ListDeployments { cursor: page.next, ..ListDeployments::default() };
+            let further =
+                ListDeployments { cursor: page.next, sort: search.sort, ..ListDeployments::default() };
             search.after = crate::backend::search(&further)?.after;
             let text = write(page.deployments, Place { is_first, is_last })?;
             anyhow::Ok(Some((Bytes::from(text), ((!is_last).then_some(search), false))))
@@ -189,11 +206,16 @@ fn deployments(
     Ok(Body::from_stream(pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"))))
 }
 
-async fn services(web: &Web, sender: &Sender) -> Result<Vec<ServiceView>, Box<Response>> {
+async fn services(
+    web: &Web,
+    sender: &Sender,
+    asked: &AskedServices,
+) -> Result<Vec<ServiceView>, Box<Response>> {
     may_view(sender)?;
     let all = ListServices { project: None, environment: None };
     let page = web.backend.services.service_list(all).await.map_err(|error| Box::new(plain(&error.0)))?;
-    Ok(page.services)
+    let needle = asked.q.to_ascii_lowercase();
+    Ok(page.services.into_iter().filter(|service| service.words().contains(&needle)).collect())
 }
 
 fn deployment_fields(row: &DeploymentSummary) -> Vec<String> {

@@ -316,6 +316,22 @@ pub enum Sort {
     Longest,
     /// Those that took shortest come first; those that run still, last.
     Shortest,
+    /// By environment, A to Z; in each the newest come first.
+    Environment,
+    /// By environment, Z to A; in each the newest come first.
+    EnvironmentDown,
+    /// By the word of their phase, A to Z; in each the newest come first.
+    Phase,
+    /// By the word of their phase, Z to A; in each the newest come first.
+    PhaseDown,
+    /// By who asked for them, A to Z; of each the newest come first.
+    By,
+    /// By who asked for them, Z to A; of each the newest come first.
+    ByDown,
+    /// Those that change the most services come first.
+    Widest,
+    /// Those that change the fewest services come first.
+    Narrowest,
 }
 body! { /// Asks what stands beside a deployment in a list.
 NeighboursRequest {

@@ -411,6 +411,14 @@ pub struct ServiceView {
     pub needs: Vec<ServiceName>,
 }
 
+impl ServiceView {
+    /// What lists of services are filtered by, in lower case: project, environment, name, team.
+    pub fn words(&self) -> String {
+        let team = self.team.as_ref().map_or("", |team| team.as_str());
+        format!("{} {} {} {team}", self.project, self.environment, self.service).to_ascii_lowercase()
+    }
+}
+
 /// An environment of a project, in the order in which releases pass through them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -520,6 +528,9 @@ pub struct Facets {
     pub phases: Vec<Facet>,
     /// Who asked.
     pub users: Vec<Facet>,
+    /// Services that are changed; one deployment counts for each of its own.
+    #[serde(default)]
+    pub services: Vec<Facet>,
 }
 
 /// A line of output.

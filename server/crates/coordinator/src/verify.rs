@@ -3,7 +3,7 @@
 
 use lockstep_engine::{
     port::{Store, StoreError},
-    search::{Cursor, Search},
+    search::Search,
     verify::{Broken, Promise, Stored, life, live_together, stored, verify},
 };
 use lockstep_model::{DeploymentId, Seq, api::PAGE_ROWS_MAX, event::Envelope};
@@ -36,7 +36,7 @@ pub async fn newest(store: &dyn Store, limit: u32) -> Result<Vec<DeploymentId>, 
         let page = store.deployment_list(&search).await?;
         found.extend(page.deployments.iter().map(|row| row.id));
         match page.deployments.last() {
-            Some(last) if page.next.is_some() => after = Some(Cursor { key: search.key(last), id: last.id }),
+            Some(last) if page.next.is_some() => after = Some(search.place(last)),
             Some(_) | None => break,
         }
     }

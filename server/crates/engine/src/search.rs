@@ -8,18 +8,40 @@ use lockstep_model::{
     live::Figures,
     view::DeploymentSummary,
 };
+use std::cmp::Ordering;
 
 /// The most words of a search.
 const WORDS_MAX: usize = 16;
 /// What is kept of a deployment's text; services beyond it are still found by `service:NAME`.
 const TEXT_CHARS_MAX: usize = 4_000;
+/// The longest value of a cursor: that of a name.
+const KEY_CHARS_MAX: usize = 64;
+
+/// A value that a list is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A number.
+    Number(i64),
+    /// A word in lower case.
+    Word(String),
+}
+
 /// Where a page ends: the value that is sorted by, and the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// The value.
-    pub key: i64,
-    /// The deployment.
+    pub key: Key,
+    /// The deployment; it decides among equal values.
     pub id: DeploymentId,
+}
+
+/// Which way a list goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direction {
+    /// Larger values come first.
+    pub is_descending: bool,
+    /// Among equal values the newest come first.
+    pub is_newest_first: bool,
 }
 
 /// Which deployments are wanted, in which order.
@@ -89,7 +111,7 @@ impl Search {
             since: request.since,
             until: request.until,
             sort: request.sort,
-            after: request.cursor.as_deref().map(Cursor::read).transpose()?,
+            after: request.cursor.as_deref().map(|text| Cursor::read(text, request.sort)).transpose()?,
             limit: request.limit,
             count: request.count,
         };
@@ -135,35 +157,77 @@ impl Search {
     }
 
     /// What a deployment is sorted by.
-    pub fn key(&self, row: &DeploymentSummary) -> i64 {
-        match self.sort {
+    pub fn key(&self, row: &DeploymentSummary) -> Key {
+        let word = |text: &str| Key::Word(text.to_ascii_lowercase());
+        Key::Number(match self.sort {
             Sort::Newest | Sort::Oldest => row.id.0,
             Sort::Longest => duration_ms(row).unwrap_or(-1),
             Sort::Shortest => duration_ms(row).unwrap_or(i64::MAX),
-        }
+            Sort::Widest | Sort::Narrowest => i64::try_from(row.services.len()).unwrap_or(i64::MAX),
+            Sort::Environment | Sort::EnvironmentDown => return word(row.environment.as_str()),
+            Sort::Phase | Sort::PhaseDown => return word(row.phase.key()),
+            Sort::By | Sort::ByDown => return word(row.by.user.as_str()),
+        })
     }
 
-    /// Whether larger values come first.
-    pub const fn is_descending(&self) -> bool {
-        matches!(self.sort, Sort::Newest | Sort::Longest)
+    /// The place of a deployment in this list.
+    pub fn place(&self, row: &DeploymentSummary) -> Cursor {
+        Cursor { key: self.key(row), id: row.id }
+    }
+
+    /// Which way the list goes.
+    pub const fn direction(&self) -> Direction {
+        let (is_descending, is_newest_first) = match self.sort {
+            Sort::Newest | Sort::Longest | Sort::Widest => (true, true),
+            Sort::Oldest | Sort::Shortest | Sort::Narrowest => (false, false),
+            Sort::Environment | Sort::Phase | Sort::By => (false, true),
+            Sort::EnvironmentDown | Sort::PhaseDown | Sort::ByDown => (true, true),
+        };
+        Direction { is_descending, is_newest_first }
+    }
+
+    /// Which of two places comes first in this list.
+    pub fn compare(&self, one: &Cursor, other: &Cursor) -> Ordering {
+        let turn = |order: Ordering, is_turned: bool| if is_turned { order.reverse() } else { order };
+        let direction = self.direction();
+        turn(one.key.cmp(&other.key), direction.is_descending)
+            .then_with(|| turn(one.id.cmp(&other.id), direction.is_newest_first))
     }
 }
 
 impl Cursor {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str, sort: Sort) -> Result<Self, String> {
         let read = || {
-            let (key, id) = text.split_once('.')?;
-            Some(Self { key: key.parse().ok()?, id: id.parse().ok()? })
+            let (key, id) = text.rsplit_once('.')?;
+            let key = match sort {
+                Sort::Newest
+                | Sort::Oldest
+                | Sort::Longest
+                | Sort::Shortest
+                | Sort::Widest
+                | Sort::Narrowest => Key::Number(key.parse().ok()?),
+                Sort::Environment
+                | Sort::EnvironmentDown
+                | Sort::Phase
+                | Sort::PhaseDown
+                | Sort::By
+                | Sort::ByDown => Key::Word(Some(key).filter(|key| key.len() <= KEY_CHARS_MAX)?.to_owned()),
+            };
+            Some(Self { key, id: id.parse().ok()? })
         };
         read().ok_or_else(|| {
-            "'cursor' is not one of ours; take it from the last page, or leave it out".to_owned()
+            "'cursor' is not one of ours for this order; take it from the last page, or leave it out"
+                .to_owned()
         })
     }
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.key, self.id)
+        match &self.key {
+            Key::Number(key) => write!(f, "{key}.{}", self.id),
+            Key::Word(key) => write!(f, "{key}.{}", self.id),
+        }
     }
 }
 
@@ -258,6 +322,13 @@ mod tests {
         assert!(asked(&"a ".repeat(17)).expect_err("too many").contains("16"));
         let cursor = Some("abc".to_owned());
         assert!(Search::of(&ListDeployments { cursor, ..ListDeployments::default() }).is_err());
+        let cursor = Some("production.7".to_owned());
+        let of = |sort| {
+            Search::of(&ListDeployments { cursor: cursor.clone(), sort, ..ListDeployments::default() })
+        };
+        assert!(of(Sort::Newest).is_err(), "a cursor of another order");
+        let after = of(Sort::EnvironmentDown).expect("its own").after.expect("a place");
+        assert_eq!(after.to_string(), "production.7");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
 };
 use lockstep_engine::{
     port::StoreError,
-    search::{Cursor, Ended, Search, duration_ms, stable_ms, text},
+    search::{Cursor, Ended, Key, Search, duration_ms, stable_ms, text},
 };
 use lockstep_model::{
     DeploymentId, ProjectName, ServiceName, Timestamp,
@@ -23,6 +23,8 @@ const VERSIONS_DEPTH: i64 = 2_000;
 const VERSIONS_MAX: i64 = 2_000;
 const ENDED_MAX: i64 = 50_000;
 const ROWS_MAX: usize = 1_000;
+/// Of more different sets of services than this, those that occur most are counted.
+const SETS_MAX: i64 = 20_000;
 
 /// The value that a list is sorted by, as SQL.
 const fn key(sort: Sort) -> &'static str {
@@ -30,6 +32,10 @@ const fn key(sort: Sort) -> &'static str {
         Sort::Newest | Sort::Oldest => "search.deployment",
         Sort::Longest => "coalesce(search.duration_ms, -1)",
         Sort::Shortest => "coalesce(search.duration_ms, 9223372036854775807)",
+        Sort::Environment | Sort::EnvironmentDown => "search.environment",
+        Sort::Phase | Sort::PhaseDown => "search.phase",
+        Sort::By | Sort::ByDown => "search.account",
+        Sort::Widest | Sort::Narrowest => "search.services",
     }
 }
 
@@ -37,7 +43,10 @@ const fn key(sort: Sort) -> &'static str {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Narrowed {
     Fully,
+    /// Without those that are told apart by environment, phase and user.
     ForFacets,
+    /// Without that of the service.
+    ForServices,
 }
 
 fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed) {
@@ -45,7 +54,7 @@ fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed)
     if let Some(project) = &search.project {
         query.push(" AND search.project = ").push_bind(project.as_str().to_owned());
     }
-    if narrowed == Narrowed::Fully {
+    if narrowed != Narrowed::ForFacets {
         if let Some(environment) = &search.environment {
             query.push(" AND search.environment = ").push_bind(environment.as_str().to_owned());
         }
@@ -56,12 +65,9 @@ fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed)
             query.push(" AND search.account = ").push_bind(by.as_str().to_owned());
         }
     }
-    if let Some(service) = &search.service {
-        query.push(
-            " AND EXISTS (SELECT 1 FROM deployed_service WHERE deployed_service.project = search.project \
-             AND deployed_service.deployment = search.deployment AND deployed_service.service = ",
-        );
-        query.push_bind(service.as_str().to_owned()).push(")");
+    if let Some(service) = search.service.as_ref().filter(|_| narrowed != Narrowed::ForServices) {
+        query.push(" AND search.service_set IN (SELECT id FROM service_set WHERE instr(lower(' ' || services || ' '), ");
+        query.push_bind(format!(" {} ", service.as_str().to_ascii_lowercase())).push(") > 0)");
     }
     if let Some(since) = search.since {
         query.push(" AND search.requested_at >= ").push_bind(since.0);
@@ -75,42 +81,80 @@ fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed)
     }
 }
 
-/// What comes after a place in the list's order; `back` turns the order around.
-fn after(query: &mut QueryBuilder<Sqlite>, search: &Search, place: Cursor, back: bool) {
-    let sign = if search.is_descending() == back { ">" } else { "<" };
+/// Where a list is read from. Words and services are looked for in every row: by an index that gives the
+/// order, and means to jump to each, that takes several times as long as reading the table as it lies.
+fn from(query: &mut QueryBuilder<Sqlite>, search: &Search) {
+    query.push(" FROM search");
+    let looks_at_all = !search.words.is_empty() || search.service.is_some();
+    if looks_at_all && !matches!(search.sort, Sort::Newest | Sort::Oldest) {
+        query.push(" NOT INDEXED");
+    }
+}
+
+/// What comes after a place in the list's order; `back` turns the order around. The first half alone
+/// is what an index is entered by.
+fn after(query: &mut QueryBuilder<Sqlite>, search: &Search, place: &Cursor, back: bool) {
+    let direction = search.direction();
+    let sign = |is_down: bool| if is_down == back { ">" } else { "<" };
+    let (of_key, of_id) = (sign(direction.is_descending), sign(direction.is_newest_first));
     let key = key(search.sort);
-    query.push(format!(" AND ({key} {sign} ")).push_bind(place.key);
-    query.push(format!(" OR ({key} = ")).push_bind(place.key);
-    query.push(format!(" AND search.deployment {sign} ")).push_bind(place.id.0).push("))");
+    query.push(format!(" AND {key} {of_key}= "));
+    bind(query, &place.key);
+    query.push(format!(" AND ({key} {of_key} "));
+    bind(query, &place.key);
+    query.push(format!(" OR search.deployment {of_id} ")).push_bind(place.id.0).push(")");
+}
+
+fn bind(query: &mut QueryBuilder<Sqlite>, key: &Key) {
+    match key {
+        Key::Number(number) => query.push_bind(*number),
+        Key::Word(word) => query.push_bind(word.clone()),
+    };
 }
 
 fn order(query: &mut QueryBuilder<Sqlite>, search: &Search, back: bool) {
-    let direction = if search.is_descending() == back { "ASC" } else { "DESC" };
-    query.push(format!(" ORDER BY {} {direction}, search.deployment {direction} LIMIT ", key(search.sort)));
+    let direction = search.direction();
+    let word = |is_down: bool| if is_down == back { "ASC" } else { "DESC" };
+    let (of_key, of_id) = (word(direction.is_descending), word(direction.is_newest_first));
+    query.push(format!(" ORDER BY {} {of_key}, search.deployment {of_id} LIMIT ", key(search.sort)));
+}
+
+/// Ordered by how often they occur.
+fn facets(counts: BTreeMap<String, u64>) -> Vec<Facet> {
+    let mut facets: Vec<Facet> = counts.into_iter().map(|(value, count)| Facet { value, count }).collect();
+    facets.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+    facets
 }
 
 impl SqliteStore {
     pub(crate) async fn search_page(&self, search: &Search) -> Result<DeploymentPage, StoreError> {
         const OPERATION: &str = "listing deployments";
         let limit = search.limit as usize;
+        // Only what is shown is read whole: rows that are sorted stay narrow.
         let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT deployment.id, deployment.summary FROM search JOIN deployment ON deployment.id = search.deployment",
+            "SELECT deployment.id, deployment.summary FROM (SELECT search.deployment AS id",
         );
+        from(&mut query, search);
         filter(&mut query, search, Narrowed::Fully);
-        if let Some(place) = search.after {
+        if let Some(place) = &search.after {
             after(&mut query, search, place, false);
         }
         order(&mut query, search, false);
         query.push_bind(i64::from(search.limit) + 1);
+        query.push(") AS found JOIN deployment ON deployment.id = found.id");
         let page = async { query.build().fetch_all(&self.readers).await.map_err(failed(OPERATION)) };
         let count = async { if search.count { self.search_count(search).await.map(Some) } else { Ok(None) } };
-        let (mut rows, counted) = tokio::try_join!(page, count)?;
+        let services =
+            async { if search.count { self.search_services(search).await } else { Ok(Vec::new()) } };
+        let (rows, counted, services) = tokio::try_join!(page, count, services)?;
         let more = rows.len() > limit;
-        rows.truncate(limit);
-        let deployments = readable(rows, summary);
+        let mut deployments = readable(rows, summary);
+        // A join keeps no order.
+        deployments.sort_by(|one, other| search.compare(&search.place(one), &search.place(other)));
+        deployments.truncate(limit);
         let last = deployments.last().filter(|_| more);
-        let next = last.map(|row| Cursor { key: search.key(row), id: row.id }.to_string());
-        let (total, facets) = counted.unzip();
+        let next = last.map(|row| search.place(row).to_string());
+        let (total, facets) = counted.map(|(total, facets)| (total, Facets { services, ..facets })).unzip();
         Ok(DeploymentPage { deployments, next, total, facets })
     }
 
@@ -122,11 +166,13 @@ impl SqliteStore {
         // Groups would come ready from their index, but every row is looked at for these, and by an
         // index that means to jump to each: four times slower than reading the table as it lies.
         let looks_at_all = !search.words.is_empty() || search.service.is_some();
-        if looks_at_all && search.since.is_none() && search.until.is_none() {
+        let is_timed = search.since.is_some() || search.until.is_some();
+        if looks_at_all && !is_timed {
             query.push(" NOT INDEXED");
         }
         filter(&mut query, search, Narrowed::ForFacets);
-        query.push(" GROUP BY 1, 2, 3");
+        // A stretch of time is found by its own index, not by that of the groups.
+        query.push(if is_timed { " GROUP BY +search.environment, 2, 3" } else { " GROUP BY 1, 2, 3" });
         let rows = query.build().fetch_all(&self.readers).await.map_err(failed("counting deployments"))?;
         let mut total = 0;
         let mut counts: [BTreeMap<String, u64>; 3] = Default::default();
@@ -152,13 +198,35 @@ impl SqliteStore {
                 }
             }
         }
-        let [environments, phases, users] = counts.map(|counts| {
-            let mut facets: Vec<Facet> =
-                counts.into_iter().map(|(value, count)| Facet { value, count }).collect();
-            facets.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-            facets
+        let [environments, phases, users] = counts.map(facets);
+        Ok((total, Facets { environments, phases, users, services: Vec::new() }))
+    }
+
+    /// Which services are changed by what is found, and would be without the filter by service.
+    async fn search_services(&self, search: &Search) -> Result<Vec<Facet>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT service_set.services, found.many FROM (SELECT search.service_set AS id, count(*) AS many FROM search",
+        );
+        let is_timed = search.since.is_some() || search.until.is_some();
+        query.push(match (is_timed, search.words.is_empty()) {
+            (true, _) => "",
+            (false, false) => " NOT INDEXED",
+            // It has all that is asked for, ready in groups.
+            (false, true) => " INDEXED BY search_by_set",
         });
-        Ok((total, Facets { environments, phases, users }))
+        filter(&mut query, search, Narrowed::ForServices);
+        query.push(if is_timed { " GROUP BY +search.service_set" } else { " GROUP BY search.service_set" });
+        query.push(" ORDER BY 2 DESC LIMIT ").push_bind(SETS_MAX);
+        query.push(") AS found JOIN service_set ON service_set.id = found.id");
+        let rows = query.build().fetch_all(&self.readers).await.map_err(failed("counting services"))?;
+        let mut counts = BTreeMap::<String, u64>::new();
+        for row in rows {
+            let (services, count) = (row.get::<String, _>(0), row.get::<i64, _>(1));
+            for service in services.split_whitespace() {
+                *counts.entry(service.to_owned()).or_default() += u64::try_from(count).unwrap_or(0);
+            }
+        }
+        Ok(facets(counts))
     }
 
     pub(crate) async fn search_neighbours(
@@ -166,11 +234,12 @@ impl SqliteStore {
         search: &Search,
         of: &DeploymentSummary,
     ) -> Result<Neighbours, StoreError> {
-        let place = Cursor { key: search.key(of), id: of.id };
+        let place = search.place(of);
         let beside = async |back: bool| {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT search.deployment FROM search");
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT search.deployment");
+            from(&mut query, search);
             filter(&mut query, search, Narrowed::Fully);
-            after(&mut query, search, place, back);
+            after(&mut query, search, &place, back);
             order(&mut query, search, back);
             query.push("1");
             let found: Option<i64> = query
@@ -229,6 +298,13 @@ fn phase(word: &str) -> Result<Phase, StoreError> {
     from_json(&format!("\"{word}\""), || "a phase".to_owned())
 }
 
+/// The services of a deployment as one value, that facets are counted by.
+fn service_set(row: &DeploymentSummary) -> String {
+    let mut names: Vec<&str> = row.services.iter().map(|change| change.service.as_str()).collect();
+    names.sort_by_cached_key(|name| name.to_ascii_lowercase());
+    names.join(" ")
+}
+
 /// Keeps the row that a deployment is found by in step with it.
 pub(crate) async fn write(
     connection: &mut SqliteConnection,
@@ -246,9 +322,18 @@ pub(crate) async fn write(
         return Ok(());
     }
     let found_by = DeploymentSummary { id, ..row.clone() };
+    let set = service_set(row);
+    if is_new {
+        sqlx::query("INSERT INTO service_set (services) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(&set)
+            .execute(&mut *connection)
+            .await?;
+    }
     sqlx::query(
-        "INSERT INTO search (deployment, project, environment, phase, account, requested_at, duration_ms, stable_ms, words) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (deployment) DO UPDATE SET phase = excluded.phase, \
+        "INSERT INTO search (deployment, project, environment, phase, account, requested_at, duration_ms, stable_ms, words, \
+         services, service_set) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce((SELECT id FROM service_set WHERE services = $11), 0)) \
+         ON CONFLICT (deployment) DO UPDATE SET phase = excluded.phase, \
          duration_ms = excluded.duration_ms, stable_ms = excluded.stable_ms, words = excluded.words",
     )
     .bind(id.0)
@@ -260,6 +345,8 @@ pub(crate) async fn write(
     .bind(duration_ms(row))
     .bind(stable_ms(row))
     .bind(text(&found_by))
+    .bind(i64::try_from(row.services.len()).unwrap_or(i64::MAX))
+    .bind(set)
     .execute(&mut *connection)
     .await?;
     if !is_new {

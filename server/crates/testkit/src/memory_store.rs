@@ -11,7 +11,7 @@ use lockstep_engine::{
             StepRow, Unfinished,
         },
     },
-    search::{self, Cursor, Ended, Search},
+    search::{self, Ended, Search},
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
@@ -76,10 +76,7 @@ impl MemoryStore {
         let mut found: Vec<DeploymentSummary> =
             self.data().deployments.values().filter_map(|row| row.summary.clone()).collect();
         found.retain(|row| search.finds(row));
-        found.sort_by_key(|row| (search.key(row), row.id));
-        if search.is_descending() {
-            found.reverse();
-        }
+        found.sort_by(|one, other| search.compare(&search.place(one), &search.place(other)));
         found
     }
 
@@ -357,23 +354,15 @@ impl Store for MemoryStore {
     async fn deployment_list(&self, search: &Search) -> Result<DeploymentPage, StoreError> {
         let found = self.found(search);
         let total = search.count.then_some(found.len() as u64);
-        let place = search.after.and_then(|place| {
-            let is_beyond = |row: &DeploymentSummary| {
-                let here = (search.key(row), row.id);
-                if search.is_descending() {
-                    here < (place.key, place.id)
-                } else {
-                    here > (place.key, place.id)
-                }
-            };
-            found.iter().position(is_beyond).or(Some(found.len()))
+        let from = search.after.as_ref().map_or(0, |place| {
+            let is_beyond = |row: &DeploymentSummary| search.compare(&search.place(row), place).is_gt();
+            found.iter().position(is_beyond).unwrap_or(found.len())
         });
-        let from = place.unwrap_or(0);
         let deployments: Vec<DeploymentSummary> =
             found.iter().skip(from).take(search.limit as usize).cloned().collect();
         let is_more = found.len() > from + deployments.len();
         let last = deployments.last().filter(|_| is_more);
-        let next = last.map(|row| Cursor { key: search.key(row), id: row.id }.to_string());
+        let next = last.map(|row| search.place(row).to_string());
         // Facets are counted by the database; what they are is tested there.
         Ok(DeploymentPage { deployments, next, total, facets: None })
     }
@@ -383,15 +372,10 @@ impl Store for MemoryStore {
         search: &Search,
         of: &DeploymentSummary,
     ) -> Result<Neighbours, StoreError> {
-        let mut ids: Vec<(i64, DeploymentId)> =
-            self.found(search).iter().map(|row| (search.key(row), row.id)).collect();
-        let here = (search.key(of), of.id);
-        if !search.is_descending() {
-            ids.reverse();
-        }
-        let above = ids.iter().rfind(|id| **id > here).map(|(_, id)| *id);
-        let below = ids.iter().find(|id| **id < here).map(|(_, id)| *id);
-        let (previous, next) = if search.is_descending() { (above, below) } else { (below, above) };
+        let (found, here) = (self.found(search), search.place(of));
+        let order = |row: &&DeploymentSummary| search.compare(&search.place(row), &here);
+        let previous = found.iter().rfind(|row| order(row).is_lt()).map(|row| row.id);
+        let next = found.iter().find(|row| order(row).is_gt()).map(|row| row.id);
         Ok(Neighbours { previous, next })
     }
 

@@ -12,13 +12,23 @@ test.describe.serial("steering", () => {
     const pill = page.locator(".head .pill").first();
     const id = start("--set", "backend=1.5.0");
     await open(page, `/deployments/${id}`);
-    await page.getByRole("button", { name: "Pause" }).tap();
-    const dialog = page.getByRole("dialog");
-    await expect(dialog).toContainText("nothing else begins");
-    await dialog.getByLabel(/Why/).fill("the database team asks");
-    await dialog.getByRole("button", { name: "Pause" }).tap();
+    // What can be taken back at once asks nothing, and offers to undo it.
+    const pausing = page.getByRole("button", { name: "Pause", exact: true });
+    await pausing.tap();
     await expect(pill).toHaveText("Paused");
+    await expect(page.getByRole("dialog")).toBeHidden();
     await fits(page);
+    await page.locator(".toasts").getByRole("button", { name: "Undo" }).tap();
+    await expect(pill).toHaveText("Running");
+    await pausing.tap();
+    await expect(pill).toHaveText("Paused");
+    // Somebody else was faster: there is nothing to undo any more, and that is said.
+    command("resume", String(id));
+    await expect(pill).not.toHaveText("Paused");
+    await page.locator(".toasts").getByRole("button", { name: "Undo" }).last().tap();
+    await expect(page.locator(".toasts")).toContainText("cannot be undone any more");
+    command("pause", String(id));
+    await expect(pill).toHaveText("Paused");
     await page.getByRole("button", { name: "Steps…" }).tap();
     await expect(page.getByRole("dialog")).toContainText("Retry makes a new attempt");
     await page.keyboard.press("Escape");

@@ -134,6 +134,21 @@ fn EndButton(one: Restriction) -> impl IntoView {
     }
 }
 
+/// Says that one was made, and offers to end it at once: it is one's own, and nothing was asked before.
+fn offer_end(toasts: Toasts, made: &Restriction) {
+    let text = format!("{} of {}", word(made.kind), made.what());
+    let Some(id) = made.id else { return toasts.done(text) };
+    toasts.undoable(text, move || {
+        let reason = "made by mistake: undone at once".to_owned();
+        spawn_local(async move {
+            match restriction_end(EndRestriction { id, reason, confirm: None }).await {
+                Ok(ended) => toasts.done(format!("The {} of {} has ended", ended.kind, ended.what())),
+                Err(error) => toasts.failed(format!("It cannot be undone any more: {error}")),
+            }
+        });
+    });
+}
+
 const HOUR_MS: u64 = 3_600_000;
 const SPANS: [(u64, &str); 6] = [
     (HOUR_MS / 2, "30 minutes"),
@@ -208,7 +223,7 @@ fn Add() -> impl IntoView {
                         Ok(made) => {
                             reason.set(String::new());
                             since.set(String::new());
-                            toasts.done(format!("{} of {}", word(made.kind), made.what()));
+                            offer_end(toasts, &made);
                         }
                         Err(error) => complaint.set(error.to_string()),
                     }

@@ -5,6 +5,8 @@ use leptos::prelude::*;
 use std::{sync::Arc, time::Duration};
 
 const SHOWN: Duration = Duration::from_secs(6);
+/// Whoever wants something back has to read, decide and get there.
+const UNDO_SHOWN: Duration = Duration::from_secs(12);
 /// Short words at a time; errors stay whatever comes after them.
 const TOASTS_MAX: usize = 3;
 /// Errors that nobody closes; the oldest of more is taken away.
@@ -63,12 +65,13 @@ impl Toasts {
     fn add(self, text: String, is_error: bool, undo: Option<Undo>) {
         self.said.update_value(|said| *said += 1);
         let number = self.said.get_value();
+        let shown = if undo.is_some() { UNDO_SHOWN } else { SHOWN };
         self.all.update(|all| {
             all.push(Toast { number, text, is_error, undo });
             make_room(all);
         });
         if !is_error {
-            set_timeout(move || self.close(number), SHOWN);
+            set_timeout(move || self.close(number), shown);
         }
     }
 

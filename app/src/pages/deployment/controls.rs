@@ -25,6 +25,9 @@ pub(crate) fn fresh_key() -> String {
     format!("web-{}{}{}", part(), part(), part())
 }
 
+type Work = Pin<Box<dyn Future<Output = Result<DeploymentSummary, AppError>>>>;
+type Undo = Box<dyn Fn() + Send + Sync>;
+
 #[derive(Clone, Copy)]
 pub(super) struct Doing {
     pub(super) toasts: Toasts,
@@ -41,19 +44,38 @@ impl Doing {
     where
         F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
     {
-        self.run_boxed(what, Box::pin(work));
+        self.run_boxed(what, "", Box::pin(work), None);
+    }
+
+    /// The same for what can be taken back at once, and so asked nothing before: the words about it
+    /// offer to.
+    pub(super) fn run_undoable<F>(self, what: &'static str, work: F, undo: impl Fn() + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
+    {
+        self.run_boxed(what, "", Box::pin(work), Some(Box::new(undo)));
+    }
+
+    /// Takes something back; where that is no longer possible, says so and why.
+    pub(super) fn undo<F>(self, what: &'static str, work: F)
+    where
+        F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
+    {
+        self.run_boxed(what, "It cannot be undone any more: ", Box::pin(work), None);
     }
 
     /// One piece of code for all of them.
-    fn run_boxed(
-        self,
-        what: &'static str,
-        work: Pin<Box<dyn Future<Output = Result<DeploymentSummary, AppError>>>>,
-    ) {
+    fn run_boxed(self, what: &'static str, sorry: &'static str, work: Work, undo: Option<Undo>) {
         spawn_local(async move {
             match work.await {
-                Ok(row) => self.toasts.done(format!("{what}: #{} is {}", row.id, row.phase)),
-                Err(error) => self.toasts.failed(error.to_string()),
+                Ok(row) => {
+                    let text = format!("{what}: #{} is {}", row.id, row.phase);
+                    match undo {
+                        Some(undo) => self.toasts.undoable(text, undo),
+                        None => self.toasts.done(text),
+                    }
+                }
+                Err(error) => self.toasts.failed(format!("{sorry}{error}")),
             }
         });
     }

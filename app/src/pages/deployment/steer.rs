@@ -28,29 +28,18 @@ fn given(reason: String) -> Option<String> {
     Some(reason).filter(|reason| !reason.trim().is_empty())
 }
 
+/// Nothing is lost by it, and it can go on at once: nothing is asked before, and the words about it offer
+/// to undo it.
 #[component]
 pub(super) fn PauseButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
-    let ask = Callback::new(move |()| {
+    let pause = Callback::new(move |()| {
         let id = row.with_untracked(|row| row.id);
-        doing.questions.ask(Ask {
-            title: format!("Pause deployment #{id}"),
-            impact: vec![
-                "Steps that run come to their end; nothing else begins.".to_owned(),
-                "A failure is still acted on, and the environment stays closed to others.".to_owned(),
-                "The deployment's time limit does not run meanwhile.".to_owned(),
-            ],
-            must_type: None,
-            reason: Reason::Optional,
-            verb: "Pause",
-            is_risky: false,
-            then: Then::new(move |reason| {
-                doing.run("Paused", deployment_pause(PauseDeployment { id, reason: given(reason) }));
-            }),
-        });
+        let undo = move || doing.undo("Goes on", deployment_resume(DeploymentRequest { id }));
+        doing.run_undoable("Paused", deployment_pause(PauseDeployment { id, reason: None }), undo);
     });
     view! {
-        <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
+        <Guarded permission=Permission::Operate on_click=pause><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
     }
 }
 
@@ -60,7 +49,8 @@ pub(super) fn ResumeButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
     let resume = Callback::new(move |()| {
         let id = row.with_untracked(|row| row.id);
-        doing.run("Goes on", deployment_resume(DeploymentRequest { id }));
+        let undo = move || doing.undo("Paused again", deployment_pause(PauseDeployment { id, reason: None }));
+        doing.run_undoable("Goes on", deployment_resume(DeploymentRequest { id }), undo);
     });
     view! {
         <Guarded permission=Permission::Operate class="btn btn-primary" on_click=resume><Icon glyph=Glyph::Run/>"Resume"</Guarded>

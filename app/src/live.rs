@@ -2,6 +2,8 @@
 //! socket, or from asking again and again where no socket reaches; all of them are applied here, and
 //! every view, the title and the icon follow from it.
 
+#[cfg(any(test, feature = "hydrate"))]
+mod backoff;
 mod log;
 mod overview;
 #[cfg(feature = "hydrate")]
@@ -220,7 +222,10 @@ impl Live {
                 return;
             }
             ServerFrame::Refused { topic, error } => {
-                self.refused.update(|refused| refused.set(topic, error));
+                // The same answer again changes nothing on the page.
+                if self.refused.with_untracked(|refused| refused.get(&topic) != Some(&error)) {
+                    self.refused.update(|refused| refused.set(topic, error));
+                }
                 return;
             }
             // An answer that was asked for may come after what the socket has told already.
@@ -356,6 +361,11 @@ impl Live {
             });
             self.order(|orders| orders.changed());
         });
+    }
+
+    /// Asks once more for topics that were refused: what was not there may have come.
+    pub fn ask_again(self) {
+        self.order(|orders| orders.changed());
     }
 
     /// Tries at once, whatever the wait.

@@ -47,7 +47,7 @@ test("a socket that died unnoticed is left when somebody looks", async ({ browse
   await context.close();
 });
 
-test("a socket that is cut again and again is tried less and less often", async ({ browser }) => {
+test("a socket that is cut again and again is tried less often, but every three seconds while it is seen", async ({ browser }) => {
   const context = await as(browser, "viewer");
   const page = await context.newPage();
   const opened = [];
@@ -60,10 +60,13 @@ test("a socket that is cut again and again is tried less and less often", async 
   // Otherwise the page would ask instead, which is another matter.
   await page.route("**/api/v1/deployment/monitor", (route) => route.abort());
   await open(page, "/");
-  await expect.poll(() => opened.length, { timeout: 20_000 }).toBeGreaterThan(3);
-  const waits = opened.slice(1, 4).map((at, place) => at - opened[place]);
-  expect(waits[1]).toBeGreaterThan(1_500);
-  expect(waits[2]).toBeGreaterThan(3_000);
+  await expect.poll(() => opened.length, { timeout: 40_000 }).toBeGreaterThan(6);
+  const waits = opened.slice(1, 7).map((at, place) => at - opened[place]);
+  expect(waits[1]).toBeGreaterThan(700);
+  expect(waits[2]).toBeGreaterThan(1_500);
+  // Waits are 2.8 s at most; a busy machine is allowed to be late.
+  expect(Math.max(...waits)).toBeLessThan(6_000);
+  await expect(link(page)).toContainText(/Reconnecting in [123] s/);
   await context.close();
 });
 

@@ -1,7 +1,7 @@
-//! The socket of a page. It is opened, kept, and opened again after waits that double and vary; when
+//! The socket of a page. It is opened, kept, and opened again after waits that grow and vary; when
 //! it does not get through at all, the same frames are asked for instead.
 
-use super::{Link, Live};
+use super::{Link, Live, backoff::wait_ms};
 use crate::api::deployment_monitor;
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::{
@@ -23,8 +23,6 @@ use std::{
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 
-/// Waits between tries, in milliseconds.
-const WAITS_MS: [f64; 6] = [1_000.0, 2_000.0, 4_000.0, 8_000.0, 15_000.0, 30_000.0];
 /// After so many sockets that were never opened although the server answers, it is asked instead.
 const BLOCKED_AFTER: u32 = 3;
 const POLL_EVERY_MS: f64 = 10_000.0;
@@ -286,10 +284,10 @@ async fn run(shared: Rc<Shared>, mut orders: UnboundedReceiver<Order>) {
             }
             Err(_) => {}
         }
-        let wait_ms = WAITS_MS[failures.min(WAITS_MS.len() - 1)] * (0.8 + 0.4 * js_sys::Math::random());
+        let pause_ms = wait_ms(failures, document().hidden(), js_sys::Math::random());
         failures += 1;
-        shared.set(Link::Waiting { until: (js_sys::Date::now() + wait_ms) as i64 });
-        if wait(&mut orders, wait_ms).await {
+        shared.set(Link::Waiting { until: (js_sys::Date::now() + pause_ms) as i64 });
+        if wait(&mut orders, pause_ms).await {
             failures = 0;
         }
     }
@@ -339,6 +337,10 @@ async fn talk(shared: &Rc<Shared>, orders: &mut UnboundedReceiver<Order>) -> End
                     leptos::logging::warn!("a frame was not understood; is the page older than the server?");
                     continue;
                 };
+                if let ServerFrame::Refused { topic, .. } = &frame {
+                    // Whoever asks again asks for it, too.
+                    listened.retain(|one| one != topic);
+                }
                 shared.hear(vec![frame]);
                 if !is_open {
                     is_open = true;

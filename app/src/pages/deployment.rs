@@ -7,6 +7,7 @@ mod controls;
 mod facts;
 mod head;
 mod log;
+mod missing;
 mod part;
 mod plan;
 mod rollback;
@@ -16,11 +17,10 @@ mod timeline;
 
 use super::overview::FirstFrames;
 use crate::{
-    AppError,
     live::{DeploymentStore, Live},
     query::Query,
     time::{As, When, duration},
-    ui::{Failure, PageTitle, Pill, health_look},
+    ui::{PageTitle, Pill, health_look},
 };
 use audit::Audit;
 use boxed::{at_times, part, value};
@@ -30,8 +30,9 @@ use facts::Facts;
 use head::Head;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use lockstep_model::{DeploymentId, error::ErrorKind, health::Evidence, live::Topic};
+use lockstep_model::{DeploymentId, health::Evidence, live::Topic};
 use log::Log;
+use missing::{Missing, NoNumber};
 use plan::{Checkpoints, PlanShown};
 use rollback::Rollback;
 use timeline::Timeline;
@@ -54,10 +55,7 @@ pub(crate) fn DeploymentPage() -> impl IntoView {
     });
     move || match id.get() {
         Some(id) => view! { <Known id/> }.into_any(),
-        None => {
-            let error = AppError::new(ErrorKind::NotFound, "this is not the number of a deployment");
-            view! { <PageTitle text="Deployment"/><Failure error/> }.into_any()
-        }
+        None => view! { <PageTitle text="Deployment"/><NoNumber/> }.into_any(),
     }
 }
 
@@ -72,17 +70,7 @@ fn Known(id: DeploymentId) -> impl IntoView {
     let shown = move || {
         move || match is_known.get().then(|| live.deployment(id)).flatten() {
             Some(store) => view! { <Page id store/> }.into_any(),
-            None => {
-                let refused = live.refused.with(|refused| refused.get(&Topic::Deployment(id)).cloned());
-                let missing = || AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}"));
-                let error = refused.map_or_else(missing, AppError);
-                view! {
-                <div class="head"><h1 class="text-h1 font-semibold">{format!("Deployment #{id}")}</h1></div>
-                <Failure error/>
-                <p class="mt-4"><a class="link" href="/deployments">"All deployments"</a></p>
-            }
-            .into_any()
-            }
+            None => view! { <Missing id/> }.into_any(),
         }
     };
     view! {

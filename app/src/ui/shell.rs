@@ -76,6 +76,7 @@ pub fn Shell() -> impl IntoView {
                     <LivePill/>
                 </header>
                 <Banner/>
+                <noscript><p class="banner banner-run">"This page is not live, because scripts are off: "<a class="link" href="">"load it again"</a>" to see what is new."</p></noscript>
                 <main id="main" class="page" tabindex="-1"><Outlet/></main>
             </div>
             <Bottom/>
@@ -213,7 +214,7 @@ fn LivePill() -> impl IntoView {
         Link::Polling => ("Live (polling)".to_owned(), Glyph::Ok, Tone::Ok),
         Link::Waiting { until } => {
             // The page's own clock: the server's stands still now.
-            let left = (until - now_ms(live)).max(0) / 1_000;
+            let left = ((until - now_ms(live)).max(0) + 999) / 1_000;
             (format!("Reconnecting in {left} s"), Glyph::Waiting, Tone::Warn)
         }
         Link::Offline => ("Offline".to_owned(), Glyph::Offline, Tone::Warn),

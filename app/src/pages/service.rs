@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use day::Day;
+use indented::indented;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::{use_navigate, use_params_map};
 use lockstep_model::{
@@ -25,6 +26,7 @@ use lockstep_model::{
 };
 
 mod day;
+mod indented;
 
 type Asked = (String, String, String);
 
@@ -227,7 +229,7 @@ fn Answer(service: Memo<ServiceView>) -> impl IntoView {
                 <div class="p-4 stack">
                     <p class="flex flex-wrap items-center gap-2"><Pill look=health_look(evidence.health)/>{evidence.reason.clone()}</p>
                     <p class="mono text-muted break-words">{format!("{}: {code} from {} in {}", evidence.check, evidence.address, duration(evidence.latency_ms))}" · "<When at=evidence.at shown=As::Absolute/></p>
-                    <div class="flex items-start gap-2"><pre class="raw flex-1 min-w-0 rounded bg-surface-2" tabindex="0">{if raw.is_empty() { "(nothing)".to_owned() } else { raw.clone() }}</pre><CopyButton text=raw label="Copy the answer"/></div>
+                    <div class="flex items-start gap-2"><pre class="raw flex-1 min-w-0 rounded bg-surface-2" tabindex="0">{if raw.is_empty() { "(nothing)".to_owned() } else { indented(&raw) }}</pre><CopyButton text=raw label="Copy the answer"/></div>
                 </div>
             }.into_any()
         }

@@ -157,6 +157,16 @@ fn Neighbours(id: DeploymentId) -> impl IntoView {
             })
         },
     );
+    let names = move || {
+        let sort = list.with(|list| {
+            list.split('&').find_map(|pair| pair.strip_prefix("sort=")).unwrap_or("").to_owned()
+        });
+        match sort.as_str() {
+            "" => ("Newer", "Older"),
+            "oldest" => ("Older", "Newer"),
+            _ => ("Before it in the list", "After it in the list"),
+        }
+    };
     let link = move |id: Option<DeploymentId>, key: &'static str, name: &'static str, glyph: Glyph| {
         let list = list.get_untracked();
         let query = if list.is_empty() { String::new() } else { format!("?list={}", encoded(&list)) };
@@ -169,8 +179,8 @@ fn Neighbours(id: DeploymentId) -> impl IntoView {
     view! {
         <Suspense fallback=|| ()>
             {move || beside.get().and_then(Result::ok).map(|beside| (
-                link(beside.previous, "[", "Previous in the list", Glyph::Left),
-                link(beside.next, "]", "Next in the list", Glyph::Right),
+                link(beside.previous, "[", names().0, Glyph::Left),
+                link(beside.next, "]", names().1, Glyph::Right),
             ))}
         </Suspense>
     }

@@ -65,8 +65,15 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
         is_empty().then(|| {
             if is_filtered() {
                 let all = move || reader.query.with(&[("stage", ""), ("service", ""), ("level", "")]);
+                // A step that said nothing at all is no matter of the filter.
+                let heading = match (reader.is_silent(), reader.before() > 0) {
+                    (false, false) => "No line is like that",
+                    (false, true) => "No line is like that among those shown",
+                    (true, false) => "It has no output",
+                    (true, true) => "It has no output among the lines shown",
+                };
                 return view! {
-                    <Nothing heading="No line is like that"><p><a class="link" href=value(all)>"Show all lines"</a></p></Nothing>
+                    <Nothing heading><p><a class="link" href=value(all)>"Show all lines"</a></p></Nothing>
                 }
                 .into_any();
             }

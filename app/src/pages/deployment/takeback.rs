@@ -14,6 +14,7 @@ use lockstep_model::{
     access::Permission,
     api::RollbackDeployment,
     live::Topic,
+    plan::PlanWarning,
     view::{DeploymentSummary, ServiceChange, ServiceProgress, ServiceView},
 };
 use std::sync::Arc;
@@ -98,8 +99,9 @@ pub(super) fn going_back(row: &DeploymentSummary) -> Vec<String> {
     row.services.iter().filter(goes).map(line).collect()
 }
 
-/// What serves now and what will, a line for each service.
-fn restored(row: &DeploymentSummary, around: Option<&Surroundings>) -> Vec<String> {
+/// What serves now and what will, a line for each service. Dependants that are told of by `meets`, with
+/// what they will meet, are not named once more.
+fn restored(row: &DeploymentSummary, around: Option<&Surroundings>, meets: &[PlanWarning]) -> Vec<String> {
     let touched: Vec<&ServiceChange> = row.services.iter().filter(|change| is_touched(change)).collect();
     let words = |now: Option<&Version>, then: Option<&Version>| match (now, then) {
         (Some(now), Some(then)) if now == then => format!("{then} serves already, and is probed"),
@@ -124,8 +126,9 @@ fn restored(row: &DeploymentSummary, around: Option<&Surroundings>) -> Vec<Strin
     let named = |one: &ServiceView| {
         format!("{}{}", one.service, one.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default())
     };
-    let dependants: Vec<String> =
-        around.map(|around| around.dependants(&changed)).unwrap_or_default().into_iter().map(named).collect();
+    let is_told = |one: &ServiceView| meets.iter().any(|told| told.service.as_ref() == Some(&one.service));
+    let dependants = around.map(|around| around.dependants(&changed)).unwrap_or_default();
+    let dependants: Vec<String> = dependants.into_iter().filter(|one| !is_told(one)).map(named).collect();
     if !dependants.is_empty() {
         lines.push(format!("Need one of these and stay as they are: {}", dependants.join(", ")));
     }
@@ -204,10 +207,10 @@ fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go:
         {
             live.apply(view.frames);
         }
-        let mut meets = Vec::new();
+        let mut meets: Vec<PlanWarning> = Vec::new();
         if now.phase.is_final() {
             match deployment_rollback_plan(request.clone()).await {
-                Ok(plan) => meets.extend(plan.warnings.into_iter().map(|warning| warning.message)),
+                Ok(plan) => meets = plan.warnings,
                 Err(error) => return doing.toasts.failed(error.to_string()),
             }
         }
@@ -221,7 +224,7 @@ fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go:
 fn question(
     row: &DeploymentSummary,
     (live, is_restore, is_whole): (Live, bool, bool),
-    meets: Vec<String>,
+    meets: Vec<PlanWarning>,
     request: RollbackDeployment,
     doing: Doing,
     go: Go,
@@ -232,12 +235,12 @@ fn question(
     // An environment that nothing is known of counts as guarded, a change in it as an old one.
     let is_guarded = around.as_ref().is_none_or(|around| around.is_guarded);
     let is_last = is_whole && around.as_ref().is_some_and(|around| around.is_last_change(row));
-    let mut impact = if is_live { going_back(row) } else { restored(row, around.as_ref()) };
+    let mut impact = if is_live { going_back(row) } else { restored(row, around.as_ref(), &meets) };
     if is_live && impact.is_empty() {
         impact.push("Nothing was changed yet; nothing goes back.".to_owned());
     }
     impact.push("Dependants go back first; each service is probed before it counts as back.".to_owned());
-    impact.extend(meets);
+    impact.extend(meets.into_iter().map(|warning| warning.message));
     if !is_live {
         if is_whole && !is_last {
             impact.push(format!(
@@ -351,7 +354,7 @@ mod tests {
             service("far", Some("7"), None, &[]),
         ]);
         assert_eq!(
-            restored(&nine, Some(&now)),
+            restored(&nine, Some(&now), &[]),
             [
                 "backend: 3 → 1",
                 "frontend: 1 is ended; nothing served before",
@@ -359,6 +362,15 @@ mod tests {
                 "Need one of these and stay as they are: idle 1",
             ]
         );
-        assert_eq!(restored(&nine, None)[0], "backend: 1 serves again; what serves now is not known here");
+        let told = PlanWarning {
+            service: "idle".parse().ok(),
+            message: "idle needs backend, stays at 1 and will meet 1".to_owned(),
+        };
+        let lines = restored(&nine, Some(&now), &[told]);
+        assert!(lines.iter().all(|line| !line.contains("idle")), "it is named once: {lines:?}");
+        assert_eq!(
+            restored(&nine, None, &[])[0],
+            "backend: 1 serves again; what serves now is not known here"
+        );
     }
 }

@@ -118,6 +118,13 @@ impl Reader {
         self.log.with_value(LogStore::before)
     }
 
+    /// Whether the chosen step or service has no line at all, however bad. Tracked.
+    pub(super) fn is_silent(self) -> bool {
+        self.changed.track();
+        let all = self.wanted.with(|wanted| Wanted { level: None, ..wanted.clone() });
+        self.log.with_value(|log| log.places(&all).is_empty())
+    }
+
     /// Whether a line was linked or gone to. Tracked.
     pub(super) fn is_at(self, cursor: i64) -> bool {
         self.here.get() == Some(cursor) || self.at.get() == Some(cursor)

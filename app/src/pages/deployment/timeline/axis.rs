@@ -22,6 +22,8 @@ const ZOOM_MOST: f64 = 10_000.0;
 const UNIT_LEAST: f64 = 16_000.0;
 /// Room for a tick's text.
 const TICK_PX: f64 = 96.0;
+/// What a character of it takes at most.
+const CHAR_PX: f64 = 7.0;
 /// The address follows when the window has stood still for so long.
 const SETTLED: Duration = Duration::from_millis(150);
 const TICKS: [f64; 16] =
@@ -143,7 +145,10 @@ impl Axis {
                 } else {
                     clock_time(when, zone)
                 };
-                ((at - from) / (to - from) * 100.0, text)
+                let place = (at - from) / (to - from);
+                // A text that would be cut off at the end is left out; its line says enough.
+                let fits = (1.0 - place) * self.room.get() > text.len() as f64 * CHAR_PX;
+                (place * 100.0, if fits { text } else { String::new() })
             })
             .collect()
     }

@@ -11,6 +11,7 @@ mod metrics;
 mod origin;
 mod pages;
 mod reference;
+mod repeated;
 mod session;
 pub mod site;
 
@@ -31,7 +32,7 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{Clock, LogStore, Store};
+use lockstep_engine::port::{AnswerStore, Clock, LogStore, Store};
 use lockstep_model::{
     access::Permission,
     error::{ErrorBody, ErrorKind},
@@ -60,6 +61,8 @@ pub struct Parts {
     pub logs: Arc<dyn LogStore>,
     /// Deployments.
     pub coordinator: Coordinator,
+    /// Answers to requests that carried a key.
+    pub answers: Arc<dyn AnswerStore>,
     /// The store, for the server's own health.
     pub store: Arc<dyn Store>,
     /// Health of services, for the metrics.

@@ -138,6 +138,7 @@ impl Server {
             backend: services.clone().backend(Arc::new(live.clone())),
             live,
             logs: logs.clone(),
+            answers: Arc::new(store.clone()),
             identities: identities.clone(),
             hub: hub.clone(),
             coordinator: coordinator.clone(),

@@ -1,19 +1,19 @@
 //! The way to the server functions: one place for 404, 405, 413, 415 and for the status of every
 //! error, which follows from its kind.
 
-use super::Web;
+use super::{Web, repeated};
 use crate::identity::Sender;
 use app::backend::Identity;
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use leptos::prelude::provide_context;
 use lockstep_model::{
-    api::{BODY_BYTES_MAX, ENDPOINTS, PREFIX},
+    api::{BODY_BYTES_MAX, Declared, ENDPOINTS, PREFIX},
     error::{ErrorBody, ErrorKind},
 };
 use server_fn::error::SERVER_FN_ERROR_HEADER;
@@ -24,21 +24,41 @@ const ERROR_BYTES_MAX: usize = 1 << 20;
 pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response {
     let sender = request.extensions().get::<Sender>();
     let identity = Identity(sender.and_then(|sender| sender.caller.clone()));
-    match admit(&web, &identity, request).await {
-        Ok(request) => {
-            let backend = web.backend.clone();
-            let context = move || {
-                provide_context(identity.clone());
-                provide_context(backend.clone());
-            };
-            let response = leptos_axum::handle_server_fns_with_context(context, request).await;
-            with_status(response.into_response()).await
-        }
-        Err(refusal) => error(refusal),
+    answer(&web, identity, request).await.unwrap_or_else(error)
+}
+
+async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Response, ErrorBody> {
+    let principal = identity.0.as_ref().map_or_else(String::new, |caller| caller.user.to_string());
+    let (endpoint, mut parts, mut body) = admit(web, &identity, request).await?;
+    let mut key = repeated::key(&parts.headers, endpoint)?;
+    if let Some(given) = &key
+        && let Some(carrying) = repeated::into_body(given, endpoint, &body)?
+    {
+        (key, body) = (None, carrying);
+    }
+    // Answers are JSON, whatever a browser would rather have: no redirects.
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let known = key.map(|key| repeated::request(principal, endpoint, key, &body));
+    let request = Request::from_parts(parts, Body::from(body));
+    let backend = web.backend.clone();
+    let act = async move {
+        let context = move || {
+            provide_context(identity.clone());
+            provide_context(backend.clone());
+        };
+        with_status(leptos_axum::handle_server_fns_with_context(context, request).await.into_response()).await
+    };
+    match known {
+        Some(known) => repeated::once(web, known, act).await,
+        None => Ok(act.await),
     }
 }
 
-async fn admit(web: &Web, identity: &Identity, request: Request) -> Result<Request, ErrorBody> {
+async fn admit(
+    web: &Web,
+    identity: &Identity,
+    request: Request,
+) -> Result<(&'static Declared, Parts, Bytes), ErrorBody> {
     let path = request.uri().path();
     let known = path.strip_prefix(PREFIX).and_then(|path| ENDPOINTS.iter().find(|known| known.path == path));
     let Some(endpoint) = known else {
@@ -72,11 +92,9 @@ async fn admit(web: &Web, identity: &Identity, request: Request) -> Result<Reque
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(ErrorBody::new(ErrorKind::UnsupportedMediaType, "send the body without compression"));
     }
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let bytes = read(body).await?;
-    // Answers are JSON, whatever a browser would rather have: no redirects.
-    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok((endpoint, parts, bytes))
 }
 
 async fn read(body: Body) -> Result<Bytes, ErrorBody> {

@@ -17,6 +17,7 @@ mod operator;
 mod own_programs;
 mod pages;
 mod promote;
+mod repeated;
 mod restrictions;
 mod rollbacks;
 mod support;

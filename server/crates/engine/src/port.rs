@@ -1,6 +1,7 @@
 //! Ports: what the engine's surroundings must offer. Implemented by `store`, `targets` and the
 //! server; faked in `testkit`.
 
+pub mod answer;
 pub mod clock;
 pub mod host;
 pub mod identity;
@@ -9,6 +10,7 @@ pub mod script;
 pub mod store;
 pub mod target;
 
+pub use answer::{AnswerStore, Asked};
 pub use clock::Clock;
 pub use host::{Host, HostCancel, HostError, HostOrder, Stopped};
 pub use identity::IdentityStore;

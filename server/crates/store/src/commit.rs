@@ -22,7 +22,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 /// Rows of one statement: well under SQLite's limit of bound values.
 const ROWS_MAX: usize = 1_000;
 /// How long an idempotency key is remembered.
-const KEY_MS: i64 = 7 * 86_400_000;
+pub(crate) const KEY_MS: i64 = 7 * 86_400_000;
 
 impl SqliteStore {
     pub(crate) async fn commit_all(&self, commit: &Commit) -> Result<Committed, CommitError> {

@@ -26,8 +26,9 @@ const ALWAYS: [ErrorKind; 9] = [
 const ABOUT: &str = "Every endpoint is called with POST and a JSON object, and answers JSON. Programs send \
 `Authorization: Bearer TOKEN`; `lockstep token add` makes one. Unknown fields are refused.\n\n\
 Errors have the same shape everywhere: `kind` for programs, `message` for people with what to do next.\n\n\
-What asks for something new takes an `idempotency_key`: the same key with the same body is the same request, \
-however often it is sent; with another body it is a conflict.\n\n\
+What changes something takes an `Idempotency-Key` header of 1 to 200 characters: the same key with the same body \
+is done once within seven days, however often it is sent, and answered as the first time, with \
+`Idempotency-Replayed: true`; with another body it is a conflict. Answers that hold a secret are not kept.\n\n\
 Paths and fields are stable within `/api/v1`. Fields may be added to answers; a field or a path that goes is \
 marked `deprecated` here and in the changelog for at least two minor versions and six months first.";
 
@@ -76,6 +77,11 @@ fn make() -> Value {
         "components": {
             "schemas": schemas,
             "responses": responses(),
+            "parameters": { "IdempotencyKey": {
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "The same request with the same key is done once.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$" },
+            } },
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "A token of `lockstep token add`." } },
         },
     })
@@ -98,7 +104,15 @@ fn operation(one: &Declared, request: Value, response: Value) -> Value {
         let reference = json!({ "$ref": format!("#/components/responses/{}", response_name(*kind)) });
         answers.insert(kind.status().to_string(), reference);
     }
+    let mut parameters = Vec::new();
+    if one.mutates {
+        let reference =
+            json!({ "$ref": format!("#/components/responses/{}", response_name(ErrorKind::Conflict)) });
+        answers.insert(ErrorKind::Conflict.status().to_string(), reference);
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
     json!({
+        "parameters": parameters,
         "operationId": one.path.trim_start_matches('/').replace('/', "_"),
         "tags": [tag(one.path)],
         "summary": one.described.summary.trim(),

@@ -13,6 +13,8 @@ fi
 cargo test --workspace --exclude frontend --doc --quiet
 .ci/build.sh
 .ci/sizes.sh
+say "the API against its own description"
+.ci/schemathesis.sh
 say "the pages in Chromium"
 (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-package-lock --no-audit --no-fund --loglevel=error)
 CHROMIUM=$(.ci/chromium.sh)

@@ -14,6 +14,7 @@ mod reference;
 mod repeated;
 mod session;
 pub mod site;
+pub mod tls;
 
 use crate::{
     hub::Hub,

@@ -7,7 +7,12 @@ use crate::{
     clock::SystemClock,
     data_dir::{DataDir, Local, ServeLock},
     expectations::Expectations,
-    http::{Origin, Parts, Web, listen, site},
+    http::{
+        Origin, Parts, Web,
+        listen::{self, Door},
+        site,
+        tls::{Tls, TlsFiles},
+    },
     hub::Hub,
     identity::Identities,
     live::Live,
@@ -39,16 +44,45 @@ use tokio::{
 const SERVICES_LIMIT: Duration = Duration::from_secs(60);
 
 /// With what a server is started.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ServeOptions {
     /// Where it listens.
     pub address: SocketAddr,
     /// Where browsers reach it, when that is somewhere else.
     pub public_url: Option<String>,
+    /// How it is reached from other machines.
+    pub network: Network,
     /// The data folder.
     pub data_dir: PathBuf,
     /// How long the coordinator's lease is; none = as the coordinator has it.
     pub lease_ttl: Option<Duration>,
+}
+
+/// How a server is reached from other machines.
+#[derive(Debug, Default)]
+pub struct Network {
+    /// A certificate to serve HTTPS with.
+    pub tls: Option<TlsFiles>,
+    /// Proxies that serve HTTPS.
+    pub proxies: Vec<IpAddr>,
+    /// Whether plain HTTP is wanted all the same.
+    pub insecure_http: bool,
+}
+
+impl Network {
+    /// The door for who comes to `address`; `origin` is where browsers think they are.
+    fn door(self, address: SocketAddr, origin: &Origin) -> anyhow::Result<Door> {
+        let is_near = address.ip().is_loopback();
+        let is_open = self.tls.is_none() && !is_near && self.proxies.is_empty();
+        if (is_open || !(origin.is_https || origin.is_near())) && !self.insecure_http {
+            bail!(
+                "{} would be plain HTTP, and whoever is on the way could read passwords and tokens; give --tls-cert and --tls-key, or let a proxy serve HTTPS (--public-url https://NAME, and --proxy ADDRESS when it comes from another machine), or say --insecure-http",
+                origin.url()
+            );
+        }
+        let is_closed = self.tls.is_none() && !is_near && !self.insecure_http;
+        Ok(Door { tls: self.tls.map(Tls::open).transpose()?, proxies: self.proxies, is_closed })
+    }
 }
 
 /// A server that runs.
@@ -85,9 +119,16 @@ impl Server {
         let address = listener.local_addr()?;
         let origin = match &options.public_url {
             Some(url) => Origin::of_url(url)?,
+            None if options.network.tls.is_some() => Origin::of_url(&format!("https://{address}"))?,
             None => Origin::of_address(address),
         };
         let url = origin.url().to_owned();
+        let door = options.network.door(address, &origin)?;
+        // Commands and the agent on this machine know no name that a certificate could be for.
+        let near = match &door.tls {
+            Some(_) => Some(listen_at(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).await?),
+            None => None,
+        };
         let store = SqliteStore::open(data.path()).await?;
         let anchor = Anchor::open(data.audit_head(), &store).await.context("the audit")?;
         let lines = watch::Sender::new(0);
@@ -99,7 +140,10 @@ impl Server {
         let identities = Arc::new(Identities::open(identity_store, clock.clone()).await?);
         let hub = Hub::new(installation.clone(), logs.clone(), clock.clone());
         let program = std::env::current_exe().context("the path of this program")?;
-        let own = format!("http://{}", reachable(address));
+        let own = match &near {
+            Some(near) => format!("http://{}", near.local_addr()?),
+            None => format!("http://{}", reachable(address)),
+        };
         let agent = LocalAgent::new(hub.clone(), data.clone(), program, &own)?;
         let deployments: Arc<dyn Store> = Arc::new(store.clone());
         let target: Arc<dyn Target> = Arc::new(Targets);
@@ -150,7 +194,13 @@ impl Server {
             counters: Default::default(),
         });
         let (ending, is_ending) = watch::channel(false);
-        let http = tokio::spawn(listen::serve(web, listener, is_ending));
+        let http = tokio::spawn(async move {
+            let far = listen::serve(web.clone(), listener, door, is_ending.clone());
+            match near {
+                Some(near) => drop(tokio::join!(far, listen::serve(web, near, Door::default(), is_ending))),
+                None => far.await,
+            }
+        });
         let noting = tokio::spawn(anchor.keep(deployments.clone()));
         let eyes = Eyes { store: deployments, target, host, clock, logs, coordinator };
         let tasks = vec![

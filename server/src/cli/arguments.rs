@@ -214,6 +214,26 @@ pub(super) struct Serve {
     /// Where browsers reach it, when a proxy stands before it, as https://deploy.example.com.
     #[arg(long, env = "LOCKSTEP_PUBLIC_URL", value_name = "URL")]
     pub(super) public_url: Option<String>,
+    /// The certificate to serve HTTPS with, in PEM with those between it and its root; read again when it
+    /// changes. Commands on this machine then use a port of their own.
+    #[arg(long, env = "LOCKSTEP_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[arg(long, env = "LOCKSTEP_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// A proxy that serves HTTPS and comes from this address; what its X-Forwarded-For says is believed. May
+    /// be repeated. Nobody else off this machine is let in then.
+    #[arg(
+        long,
+        env = "LOCKSTEP_PROXY",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        conflicts_with = "tls_cert"
+    )]
+    pub(super) proxy: Vec<std::net::IpAddr>,
+    /// Serve plain HTTP to other machines: whoever is on the way reads passwords and tokens.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub(super) insecure_http: bool,
     /// Deploy the demo; ^C ends everything that it started.
     #[arg(long)]
     pub(super) demo: bool,

@@ -9,7 +9,8 @@ use crate::out::{complain, say};
 use crate::{
     data_dir::DataDir,
     demo::{self, service::DemoService},
-    serve::{ServeOptions, Server, told_to_end},
+    http::tls::TlsFiles,
+    serve::{Network, ServeOptions, Server, told_to_end},
 };
 use anyhow::Context;
 use lockstep_agent::AgentOptions;
@@ -29,6 +30,14 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
     let server = Server::start(ServeOptions {
         address: options.addr,
         public_url: options.public_url,
+        network: Network {
+            tls: options
+                .tls_cert
+                .zip(options.tls_key)
+                .map(|(certificate, key)| TlsFiles { certificate, key }),
+            proxies: options.proxy,
+            insecure_http: options.insecure_http,
+        },
         data_dir: global.data_dir.clone(),
         lease_ttl: options.lease_ms.map(Duration::from_millis),
     })

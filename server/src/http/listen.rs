@@ -1,8 +1,8 @@
 //! The accept loop: bounds on headers, connections in all and by address, and an end that lets
 //! requests under way finish. The framework's own loop has none of these bounds.
 
-use super::Web;
-use axum::{Router, extract::ConnectInfo};
+use super::{Web, tls::Tls};
+use axum::{Router, extract::ConnectInfo, http::HeaderMap};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,12 +16,48 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt;
 
+/// How connections come in.
+#[derive(Default)]
+pub struct Door {
+    /// With TLS; none = as they are.
+    pub tls: Option<Tls>,
+    /// Proxies: what they say of where a request came from is believed, and of nobody else.
+    pub proxies: Vec<IpAddr>,
+    /// Whether only this machine and the proxies may come in.
+    pub is_closed: bool,
+}
+
+impl Door {
+    fn lets_in(&self, address: IpAddr) -> bool {
+        !self.is_closed || address.is_loopback() || self.proxies.contains(&address)
+    }
+
+    /// Where a request came from: the last address that a proxy names and that is no proxy itself.
+    fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        if !self.proxies.contains(&peer.ip()) {
+            return peer;
+        }
+        let named = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let named: Vec<&str> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
+        for text in named.into_iter().rev() {
+            match text.parse::<IpAddr>() {
+                Ok(address) if self.proxies.contains(&address) => {}
+                Ok(address) => return SocketAddr::new(address, 0),
+                Err(_) => break,
+            }
+        }
+        peer
+    }
+}
+
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HEADER_LIMIT: Duration = Duration::from_secs(30);
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 const CONNECTIONS_MAX: u64 = 2_048;
@@ -59,8 +95,9 @@ impl Addresses {
 }
 
 /// Serves until `ending` turns true, then lets what is under way finish.
-pub async fn serve(web: Web, listener: TcpListener, mut ending: watch::Receiver<bool>) {
+pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watch::Receiver<bool>) {
     let router = web.router();
+    let door = Arc::new(door);
     let addresses = Arc::new(Addresses::default());
     loop {
         let accepted = tokio::select! {
@@ -77,15 +114,16 @@ pub async fn serve(web: Web, listener: TcpListener, mut ending: watch::Receiver<
             }
         };
         let counters = &web.counters;
-        if counters.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX || !addresses.enter(peer.ip()) {
+        let is_full = counters.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX;
+        if is_full || !door.lets_in(peer.ip()) || !addresses.enter(peer.ip()) {
             counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
         counters.connections.fetch_add(1, Ordering::Relaxed);
-        let connection = connection(router.clone(), stream, peer, ending.clone());
+        let (router, door, ending) = (router.clone(), door.clone(), ending.clone());
         let (web, addresses) = (web.clone(), addresses.clone());
         tokio::spawn(async move {
-            connection.await;
+            enter(router, stream, peer, &door, ending).await;
             web.counters.connections.fetch_sub(1, Ordering::Relaxed);
             addresses.leave(peer.ip());
         });
@@ -101,13 +139,35 @@ pub async fn serve(web: Web, listener: TcpListener, mut ending: watch::Receiver<
     }
 }
 
-async fn connection(router: Router, stream: TcpStream, peer: SocketAddr, mut ending: watch::Receiver<bool>) {
-    let service = router.map_request(move |mut request: axum::http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(axum::body::Body::new)
-    });
+async fn enter(
+    router: Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    door: &Arc<Door>,
+    ending: watch::Receiver<bool>,
+) {
     // A page is a few writes; each is to arrive at once.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = &door.tls else { return connection(router, stream, peer, door.clone(), ending).await };
+    match timeout(HANDSHAKE_LIMIT, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => connection(router, stream, peer, door.clone(), ending).await,
+        Ok(Err(error)) => tracing::debug!("{} did not come with TLS: {error}", peer.ip()),
+        Err(_) => tracing::debug!("{} did not finish its handshake", peer.ip()),
+    }
+}
+
+async fn connection(
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    door: Arc<Door>,
+    mut ending: watch::Receiver<bool>,
+) {
+    let service = router.map_request(move |mut request: axum::http::Request<hyper::body::Incoming>| {
+        let origin = door.origin(peer, request.headers());
+        request.extensions_mut().insert(ConnectInfo(origin));
+        request.map(axum::body::Body::new)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_LIMIT)
@@ -128,5 +188,41 @@ async fn connection(router: Router, stream: TcpStream, peer: SocketAddr, mut end
     };
     if let Err(error) = ended {
         tracing::debug!("a connection from {} ended early: {error}", peer.ip());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_closed_door_lets_in_this_machine_and_its_proxies() {
+        let door = Door { tls: None, proxies: vec![ip("10.0.0.2")], is_closed: true };
+        assert!(door.lets_in(ip("127.0.0.1")) && door.lets_in(ip("::1")) && door.lets_in(ip("10.0.0.2")));
+        assert!(!door.lets_in(ip("10.0.0.3")));
+        assert!(Door::default().lets_in(ip("10.0.0.3")));
+    }
+
+    #[test]
+    fn what_is_said_of_an_origin_is_believed_up_to_the_last_proxy() {
+        let door = Door { tls: None, proxies: vec![ip("10.0.0.2"), ip("10.0.0.3")], is_closed: true };
+        let from = |peer: &str, said: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in said {
+                headers.append("x-forwarded-for", axum::http::HeaderValue::from_static(value));
+            }
+            door.origin(SocketAddr::new(ip(peer), 1), &headers).ip()
+        };
+        assert_eq!(from("10.0.0.2", &["192.0.2.1, 203.0.113.9"]), ip("203.0.113.9"));
+        assert_eq!(from("10.0.0.2", &["203.0.113.9, 10.0.0.3"]), ip("203.0.113.9"));
+        assert_eq!(from("10.0.0.2", &["192.0.2.1", "203.0.113.9"]), ip("203.0.113.9"));
+        assert_eq!(from("10.0.0.2", &["nonsense"]), ip("10.0.0.2"));
+        assert_eq!(from("10.0.0.2", &[]), ip("10.0.0.2"));
+        // Who is no proxy says nothing.
+        assert_eq!(from("192.0.2.7", &["203.0.113.9"]), ip("192.0.2.7"));
     }
 }

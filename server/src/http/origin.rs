@@ -43,6 +43,13 @@ impl Origin {
         Ok(Self { url: format!("{scheme}://{authority}"), host: authority.to_string(), is_https })
     }
 
+    /// Whether it is this machine, and nothing is on the way.
+    pub fn is_near(&self) -> bool {
+        let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// The address for people.
     pub fn url(&self) -> &str {
         &self.url

@@ -20,7 +20,8 @@ fn client() -> reqwest::Client {
 /// Where it listens for others, as its log says.
 fn far(server: &Lockstep) -> String {
     let log = server.log();
-    let line = log.lines().filter_map(|line| line.split_once("listening at ")).last().expect("it listens");
+    let line =
+        log.lines().filter_map(|line| line.split_once("listening at ")).next_back().expect("it listens");
     line.1.split(',').next().expect("an address").to_owned()
 }
 

@@ -115,7 +115,7 @@ try {
     // What the page's main thread works at a stretch, in its own time: others on the machine do not
     // count, and no frame comes before it is done.
     const tasks = async (act) => {
-      await browser.startTracing(page, { categories: ["toplevel", "disabled-by-default-devtools.timeline"] });
+      await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
       await act();
       const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
       const main = traceEvents.find((event) => event.name === "FireAnimationFrame");

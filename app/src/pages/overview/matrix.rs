@@ -98,36 +98,6 @@ fn rows(
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Rows that may change places in a frame; all of a long table at once is more than a frame.
-const MOVES_A_FRAME: usize = 24;
-
-/// What is drawn next on the way to `wanted`: all of it at once, unless many rows only change places.
-/// Then the first of them are where they belong, and the others stand below as they stood.
-fn toward(drawn: &[Row], wanted: &[Row]) -> Vec<Row> {
-    let is_there = |row: &Row| wanted.iter().any(|one| one == row);
-    let first = wanted.iter().zip(drawn).position(|(wanted, drawn)| wanted != drawn);
-    let upto = first.map_or(wanted.len(), |first| first + MOVES_A_FRAME);
-    if drawn.len() != wanted.len() || upto >= wanted.len() || !drawn.iter().all(is_there) {
-        return wanted.to_vec();
-    }
-    let (now, later) = wanted.split_at(upto);
-    let below = drawn.iter().filter(|row| later.contains(row));
-    now.iter().chain(below).cloned().collect()
-}
-
-/// Follows `wanted` frame by frame.
-fn follow(drawn: RwSignal<Vec<Row>>, wanted: Memo<Vec<Row>>, is_under_way: StoredValue<bool>) {
-    let next = wanted.try_with_untracked(|wanted| {
-        drawn.with_untracked(|drawn| (drawn != wanted).then(|| toward(drawn, wanted)))
-    });
-    let Some(next) = next else { return };
-    is_under_way.set_value(next.is_some());
-    if let Some(next) = next {
-        drawn.set(next);
-        request_animation_frame(move || follow(drawn, wanted, is_under_way));
-    }
-}
-
 /// What was told last of a cell: which, the place of the look, and the words.
 #[derive(Clone, Copy)]
 struct Told(RwSignal<(String, usize, String)>);
@@ -226,15 +196,6 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
             columns.with(|columns| filter.with(|filter| rows(cells, columns, &project, filter)))
         })
     });
-    let drawn = RwSignal::new(shown.get_untracked());
-    let is_under_way = StoredValue::new(false);
-    Effect::new(move |_| {
-        shown.track();
-        // Otherwise it looks in the next frame for what is wanted then.
-        if !is_under_way.get_value() {
-            follow(drawn, shown, is_under_way);
-        }
-    });
     let row = move |row: Row| {
         let cells = row
             .cells
@@ -262,7 +223,7 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
     };
     view! {
         {part(move || several.get().then(|| view! { <h3 class="group-title">{name.clone()}</h3> }))}
-        <Show when=move || !drawn.with(Vec::is_empty) fallback=|| view! {
+        <Show when=move || !shown.with(Vec::is_empty) fallback=|| view! {
             <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
         }>
             <div class="table-scroll matrix-scroll">
@@ -275,7 +236,7 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
                     </tr>
                 </thead>
                 <tbody>
-                    <For each=move || drawn.get() key=|row| row.key.clone() children=row/>
+                    <For each=move || shown.get() key=|row| row.key.clone() children=row/>
                 </tbody>
             </table>
             </div>
@@ -434,34 +395,6 @@ mod tests {
             needs: Vec::new(),
         };
         Cell::new(CellView { service, checks: Vec::new() })
-    }
-
-    #[test]
-    fn many_rows_change_places_some_at_a_time_and_the_first_at_once() {
-        let row = |name: usize| Row {
-            name: name.to_string(),
-            below: String::new(),
-            cells: Vec::new(),
-            key: name.to_string(),
-        };
-        let wanted: Vec<Row> = (0..100).rev().map(row).collect();
-        let mut drawn: Vec<Row> = (0..100).map(row).collect();
-        let mut frames = 0;
-        while drawn != wanted {
-            drawn = toward(&drawn, &wanted);
-            frames += 1;
-            let right = MOVES_A_FRAME.min(wanted.len());
-            assert!(drawn[..right] == wanted[..right], "frame {frames}");
-            let mut all: Vec<&str> = drawn.iter().map(|row| row.name.as_str()).collect();
-            all.sort_unstable();
-            all.dedup();
-            assert_eq!(all.len(), 100, "each once, at frame {frames}");
-        }
-        assert!((3..=5).contains(&frames), "{frames}");
-        // A filter shows at once what fits.
-        let few = [row(3)];
-        assert!(toward(&drawn, &few) == few);
-        assert!(toward(&few, &drawn) == drawn);
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                     </Suspense>
                     <FirstFrames topics=vec![Topic::Overview] shown=agents/>
                     <p><a class="link" href="/restrictions">"Locks, holds and freezes"</a>", what stands in the way of deployments"</p>
+                    <p><a class="link" href="/docs/api" rel="external">"The API"</a>", for your own programs"</p>
                     <form method="post" action="/session/sign_out">
                         <button class="btn" type="submit">"Sign out"</button>
                     </form>

@@ -3,6 +3,7 @@
 use super::document::{tag, words};
 use app::prefs::Theme;
 use lockstep_model::{
+    access::Role,
     api::{Declared, ENDPOINTS, PREFIX},
     error::ErrorKind,
 };
@@ -122,10 +123,11 @@ fn endpoint(one: &Declared, document: &Value) -> String {
     let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
     let name = body["$ref"].as_str().map_or("", name_of);
     let schema = &document["components"]["schemas"][name];
-    let who = one
-        .permission
-        .least_role()
-        .map_or("anybody who is signed in".to_owned(), |role| format!("{} or more", role.word()));
+    let who = match one.permission.least_role() {
+        None => "anybody who is signed in".to_owned(),
+        Some(Role::Admin) => "admin".to_owned(),
+        Some(role) => format!("{} or more", role.word()),
+    };
     let effect = if one.mutates { "changes something, audited" } else { "only looks" };
     let refusals: Vec<String> = one.refusals.iter().map(|kind| kind.status().to_string()).collect();
     let refusals = if refusals.is_empty() {
@@ -146,17 +148,19 @@ fn endpoint(one: &Declared, document: &Value) -> String {
 
 /// The page.
 pub(super) fn html(document: &Value, styles: &str, icon: &str, theme: Theme) -> String {
-    let mut body = String::new();
-    let mut last = "";
-    let mut contents = String::new();
+    let mut tags: Vec<&str> = Vec::new();
     for one in ENDPOINTS {
-        let tag = tag(one.path);
-        if tag != last {
-            let _ = write!(body, r#"<h2 class="text-h2 font-semibold" id="about-{tag}">{tag}</h2>"#);
-            let _ = write!(contents, r##"<a class="chip" href="#about-{tag}">{tag}</a>"##);
-            last = tag;
+        if !tags.contains(&tag(one.path)) {
+            tags.push(tag(one.path));
         }
-        body.push_str(&endpoint(one, document));
+    }
+    let (mut body, mut contents) = (String::new(), String::new());
+    for wanted in tags {
+        let _ = write!(body, r#"<h2 id="about-{wanted}">{wanted}</h2>"#);
+        let _ = write!(contents, r##"<a class="chip" href="#about-{wanted}">{wanted}</a>"##);
+        for one in ENDPOINTS.iter().filter(|one| tag(one.path) == wanted) {
+            body.push_str(&endpoint(one, document));
+        }
     }
     let schemas = document["components"]["schemas"].as_object();
     let types = schemas.into_iter().flatten().map(|(name, schema)| {
@@ -185,9 +189,9 @@ pub(super) fn html(document: &Value, styles: &str, icon: &str, theme: Theme) -> 
   -d '{{"limit":10}}' "$LOCKSTEP_URL/api/v1/deployment/list"</pre>
 <nav class="chips" aria-label="Endpoints">{contents}<a class="chip" href="#errors">errors</a><a class="chip" href="#types">types</a></nav>
 {body}
-<h2 class="text-h2 font-semibold" id="errors">Errors</h2>
+<h2 id="errors">Errors</h2>
 <div class="table-scroll" tabindex="0" role="region" aria-label="Errors"><table class="table"><thead><tr><th scope="col">Status</th><th scope="col">Meaning</th></tr></thead><tbody>{errors}</tbody></table></div>
-<h2 class="text-h2 font-semibold" id="types">Types</h2>
+<h2 id="types">Types</h2>
 {types}
 </main></body></html>
 "##,
@@ -209,6 +213,10 @@ mod tests {
         let page = html(super::super::document::document(), "/s.css", "/i.svg", Theme::System);
         for one in ENDPOINTS {
             assert!(page.contains(&format!("POST {PREFIX}{}<", one.path)), "{}", one.path);
+        }
+        let ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+        for (place, id) in ids.iter().enumerate() {
+            assert!(!ids[..place].contains(id), "#{id} is there twice");
         }
         for link in page.split("href=\"#").skip(1) {
             let target = link.split('"').next().unwrap_or("");

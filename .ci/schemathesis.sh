@@ -33,7 +33,7 @@ printf 'version: 1\nproject: shop\ndefault_environment: staging\nenvironments: {
 "$LOCKSTEP" deploy --accept-no-rollback --wait --data-dir "$data" >/dev/null
 token=$("$LOCKSTEP" token add schemathesis --role admin --json --data-dir "$data" | node -p 'JSON.parse(require("fs").readFileSync(0)).secret')
 "$TOOLS/schemathesis/bin/schemathesis" run "$url/api/openapi.json" --header "Authorization: Bearer $token" \
-    --phases examples,coverage,fuzzing --max-examples "$EXAMPLES" --seed "${SEED:-1}" --workers 2 --request-timeout 60 \
+    --exclude-path /api/v1/lockdown/begin --phases examples,coverage,fuzzing --max-examples "$EXAMPLES" --seed "${SEED:-1}" --workers 2 --request-timeout 60 \
     --suppress-health-check all --warnings off --continue-on-failure --no-color \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance,unsupported_method,ignored_auth \
     "$@" || die "the API did not keep its description; what it answered stands above"

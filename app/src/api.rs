@@ -10,14 +10,14 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::{
-        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
-        DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction, EnvironmentRequest,
-        FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
-        ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
-        OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment,
-        RestrictionPage, RetryService, RetryStep, RevokeToken, RollbackDeployment, ServicePage,
-        ServiceRequest, SessionView, SkipStep, StartDeployment, TokenCreated, TokenPage, UserPage,
-        VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
+        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, BeginLockdown, ChangeUser,
+        CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction,
+        EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService,
+        ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView,
+        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
+        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeToken,
+        RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
+        TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
@@ -135,6 +135,28 @@ pub async fn audit_verify(req: VerifyAudit) -> Result<AuditReport, AppError> {
 pub async fn audit_accept(req: AcceptAudit) -> Result<AuditReport, AppError> {
     let (backend, caller) = authorised::<endpoint::AuditAccept>().await?;
     backend.audit.audit_accept(&caller, req).await
+}
+
+/// Closes the server.
+#[server(name = LockdownBeginCall, prefix = "/api/v1", endpoint = "/lockdown/begin", input = ApiJson, output = ApiAnswer)]
+pub async fn lockdown_begin(req: BeginLockdown) -> Result<LockdownState, AppError> {
+    let (backend, caller) = authorised::<endpoint::LockdownBegin>().await?;
+    backend.closing.lockdown_begin(&caller, req).await
+}
+
+/// Opens the server again.
+#[server(name = LockdownEndCall, prefix = "/api/v1", endpoint = "/lockdown/end", input = ApiJson, output = ApiAnswer)]
+pub async fn lockdown_end(req: Empty) -> Result<LockdownState, AppError> {
+    let (backend, caller) = authorised::<endpoint::LockdownEnd>().await?;
+    let Empty {} = req;
+    backend.closing.lockdown_end(&caller).await
+}
+
+/// Whether the server is closed.
+#[server(name = LockdownShowCall, prefix = "/api/v1", endpoint = "/lockdown/show", input = ApiJson, output = ApiAnswer)]
+pub async fn lockdown_show(req: Empty) -> Result<LockdownState, AppError> {
+    let (backend, _) = authorised::<endpoint::LockdownShow>().await?;
+    backend.closing.lockdown_show(req).await
 }
 
 /// Output of the steps.

@@ -8,14 +8,14 @@ use lockstep_model::{
     UserName,
     access::{Permission, Role},
     api::{
-        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, ChangeUser, CheckpointPage,
-        DeploymentPage, DeploymentRequest, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest,
-        FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService, ListDeployments,
-        ListRestrictions, ListServices, LogPage, MonitorRequest, MonitorView, Neighbours, NeighboursRequest,
-        OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment,
-        RestrictionPage, RetryService, RetryStep, RevokeToken, RollbackDeployment, ServicePage,
-        ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage, UserPage, VerifyAudit,
-        VerifyHistory, VersionPage, WaitDeployment,
+        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, BeginLockdown, ChangeUser,
+        CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction, Endpoint,
+        EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService,
+        ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView,
+        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
+        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeToken,
+        RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
+        UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     deployment::Actor,
     error::ErrorKind,
@@ -195,6 +195,17 @@ pub trait Audit: Send + Sync {
     async fn audit_accept(&self, caller: &Caller, req: AcceptAudit) -> Result<AuditReport, AppError>;
 }
 
+/// Closing the server and opening it again.
+#[async_trait]
+pub trait Closing: Send + Sync {
+    /// Closes it to everybody but commands on its own machine.
+    async fn lockdown_begin(&self, caller: &Caller, req: BeginLockdown) -> Result<LockdownState, AppError>;
+    /// Opens it again.
+    async fn lockdown_end(&self, caller: &Caller) -> Result<LockdownState, AppError>;
+    /// Whether it is closed.
+    async fn lockdown_show(&self, req: Empty) -> Result<LockdownState, AppError>;
+}
+
 /// Scripts that run elsewhere and report.
 #[async_trait]
 pub trait Scripts: Send + Sync {
@@ -242,6 +253,8 @@ pub struct Backend {
     pub people: Arc<dyn People>,
     /// The audit.
     pub audit: Arc<dyn Audit>,
+    /// Closing the server.
+    pub closing: Arc<dyn Closing>,
 }
 
 impl Identity {

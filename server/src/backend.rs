@@ -5,6 +5,7 @@ mod audit;
 mod deployments;
 mod foreseen;
 mod history;
+mod lockdown;
 mod manifests;
 mod people;
 mod promotion;
@@ -62,7 +63,8 @@ impl Services {
             services: all.clone(),
             scripts: all.clone(),
             people: all.clone(),
-            audit: all,
+            audit: all.clone(),
+            closing: all,
             live,
         }
     }

@@ -13,6 +13,7 @@ mod gateway;
 mod generate;
 mod health;
 mod history;
+mod lockdown;
 mod look;
 mod manifest;
 mod operate;
@@ -106,6 +107,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::Hold(command) => restrictions::hold(global, &client()?, command).await,
         Command::Freeze(command) => restrictions::freeze(global, &client()?, command).await,
         Command::Audit(command) => audit::audit(global, &client()?, command).await,
+        Command::Lockdown { reason } => lockdown::begin(global, &client()?, reason).await,
+        Command::Unlock => lockdown::end(global, &client()?).await,
         Command::User(command) => people::user(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,

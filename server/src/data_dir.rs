@@ -118,6 +118,16 @@ impl DataDir {
         self.0.join("audit.head")
     }
 
+    /// What closes the server.
+    pub fn lockdown(&self) -> PathBuf {
+        self.0.join("lockdown.json")
+    }
+
+    /// What is told while the server is closed.
+    pub fn status(&self) -> PathBuf {
+        self.0.join("status.json")
+    }
+
     /// Forgets how this server is reached.
     pub fn local_remove(&self) {
         // A file that stays names a server that does not answer; commands say so.

@@ -7,7 +7,7 @@ mod session;
 mod throttle;
 mod token;
 
-use crate::secret;
+use crate::{lockdown::Lockdown, secret};
 use app::backend::Caller;
 use lockstep_engine::port::{Clock, IdentityStore, StoreError, store::AuditEntry};
 use lockstep_model::{Digest, UserName, access::Role, deployment::Actor};
@@ -53,6 +53,7 @@ pub struct Identities {
     addresses: Addresses,
     local: String,
     withdrawals: watch::Sender<()>,
+    lockdown: Lockdown,
 }
 
 impl Identities {
@@ -60,7 +61,11 @@ impl Identities {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn open(store: Arc<dyn IdentityStore>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub async fn open(
+        store: Arc<dyn IdentityStore>,
+        clock: Arc<dyn Clock>,
+        lockdown: Lockdown,
+    ) -> Result<Self, StoreError> {
         let identities = Self {
             store,
             clock,
@@ -68,6 +73,7 @@ impl Identities {
             addresses: Addresses::default(),
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
+            lockdown,
         };
         let admin = first_admin();
         let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
@@ -79,6 +85,11 @@ impl Identities {
     /// What lets commands on this machine in, until the server ends.
     pub fn local_token(&self) -> &str {
         &self.local
+    }
+
+    /// Whether only commands on this machine are let in.
+    pub fn lockdown(&self) -> &Lockdown {
+        &self.lockdown
     }
 
     /// Tells whenever somebody may do less than before.
@@ -102,6 +113,7 @@ impl Identities {
     /// When the store fails.
     pub async fn sender(&self, shown: Shown<'_>) -> Result<Sender, StoreError> {
         match shown.authorization.as_slice() {
+            [] if self.lockdown.now().is_some() => Ok(Sender::default()),
             [] => self.by_cookie(&shown).await,
             // A bearer token makes the cookie ignored, also one that is not valid.
             [only] => Ok(Sender { caller: self.by_bearer(only, shown.address).await?, session: None }),
@@ -121,6 +133,9 @@ impl Identities {
         };
         if secret::same(bearer, &self.local) {
             return Ok(Some(caller(first_admin(), Role::Admin, "local".to_owned(), address)));
+        }
+        if self.lockdown.now().is_some() {
+            return Ok(None);
         }
         self.by_token(bearer, address).await
     }

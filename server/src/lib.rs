@@ -15,6 +15,7 @@ pub mod hub;
 pub mod identity;
 pub mod live;
 pub mod local_agent;
+mod lockdown;
 pub mod monitor;
 mod out;
 mod port_holder;

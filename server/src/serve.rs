@@ -17,6 +17,7 @@ use crate::{
     identity::Identities,
     live::Live,
     local_agent::LocalAgent,
+    lockdown::{self, Lockdown},
     monitor::{Eyes, Monitor},
     port_holder::port_holder,
     telling::Telling,
@@ -137,7 +138,8 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity_store: Arc<dyn IdentityStore> = Arc::new(store.clone());
         let installation = identity_store.installation_id().await?;
-        let identities = Arc::new(Identities::open(identity_store, clock.clone()).await?);
+        let identities =
+            Arc::new(Identities::open(identity_store, clock.clone(), Lockdown::open(data.lockdown())).await?);
         let hub = Hub::new(installation.clone(), logs.clone(), clock.clone());
         let program = std::env::current_exe().context("the path of this program")?;
         let own = match &near {
@@ -202,12 +204,14 @@ impl Server {
             }
         });
         let noting = tokio::spawn(anchor.keep(deployments.clone()));
+        let telling = tokio::spawn(lockdown::tell(services.clone(), data.status()));
         let eyes = Eyes { store: deployments, target, host, clock, logs, coordinator };
         let tasks = vec![
             tokio::spawn(agent.keep()),
             tokio::spawn(look_after_exits(hub, monitor.clone())),
             tokio::spawn(monitor.keep(eyes)),
             noting,
+            telling,
         ];
         let token = identities.local_token().to_owned();
         data.local_write(&Local { url: own, token, pid: std::process::id() })?;

@@ -177,6 +177,18 @@ pub(super) enum Command {
     /// Manage users.
     #[command(subcommand)]
     User(UserCommand),
+    /// Close the server to everybody but commands on its own machine.
+    ///
+    /// For when somebody may have got in who should not have. All sessions end, tokens are not let in, pages
+    /// and API are closed; deployments, checks and rollbacks go on, and status.json in the data folder says how
+    /// they stand. A restart opens nothing; `lockstep unlock` on the server's machine does.
+    Lockdown {
+        /// Why; recorded, and told to whoever comes.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open the server again after `lockdown`; on its own machine.
+    Unlock,
     /// Manage tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),

@@ -26,6 +26,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     ),
     (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
 ];
+/// What answers while the server is closed: monitoring, and the door that agents have a key for.
+const OPEN: [&str; 2] = ["/health/live", "/agent"];
 /// What open pages ask by themselves when no socket reaches them.
 const MONITOR: &str = "/api/v1/deployment/monitor";
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
@@ -79,6 +81,10 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
             refuse(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
         })?
     };
+    let is_closed = web.identities.lockdown().now().is_some();
+    if is_closed && sender.caller.is_none() && !OPEN.contains(&request.uri().path()) {
+        return Err(refuse(ErrorKind::Unavailable, "this server is closed; ask who looks after it"));
+    }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let is_form = request.uri().path().starts_with("/session/");
     if is_change && (sender.session.is_some() || is_form) && !web.origin.is_our_page(request.headers()) {

@@ -13,6 +13,7 @@ mod fencing;
 mod full_disk;
 mod guard;
 mod live;
+mod lockdown;
 mod network;
 mod operator;
 mod own_programs;

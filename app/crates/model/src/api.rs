@@ -11,8 +11,8 @@ use crate::{
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     view::{
         AuditHead, AuditReport, AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView,
-        Facets, ForeseenView, LogLine, ManifestView, PlanView, PromotionView, ServiceDetail, ServiceVersions,
-        ServiceView, TokenView, UserView,
+        Facets, ForeseenView, LockdownView, LogLine, ManifestView, PlanView, PromotionView, ServiceDetail,
+        ServiceVersions, ServiceView, TokenView, UserView,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -132,6 +132,12 @@ endpoints! {
     AuditVerify "/audit/verify" ReadAudit false VerifyAudit => AuditReport, [];
     /// Notes the end of the audit down anew, after what was found has been looked into.
     AuditAccept "/audit/accept" ManageUsers true AcceptAudit => AuditReport, [];
+    /// Closes the server to everybody but commands on its own machine; what it does goes on.
+    LockdownBegin "/lockdown/begin" ManageUsers true BeginLockdown => LockdownState, [];
+    /// Opens the server again; asked on its own machine, since nobody else is let in.
+    LockdownEnd "/lockdown/end" ManageUsers true Empty => LockdownState, [];
+    /// Whether the server is closed.
+    LockdownShow "/lockdown/show" ManageUsers false Empty => LockdownState, [];
     /// Output of the steps.
     DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
     /// Lets nothing more begin; what runs comes to its end.
@@ -442,6 +448,16 @@ body! { /// What was found in the audit has been looked into.
 AcceptAudit {
     /// What came of it; recorded.
     reason: String,
+} }
+body! { /// Closes the server.
+BeginLockdown {
+    /// Why; recorded, and told to whoever comes.
+    reason: String,
+} }
+body! { /// Whether the server is closed.
+LockdownState {
+    /// Since when, by whom and why; none = it is open.
+    lockdown: Option<LockdownView>,
 } }
 body! { /// Names a deployment.
 DeploymentRequest {

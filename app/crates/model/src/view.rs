@@ -4,7 +4,7 @@ mod audit;
 mod going_back;
 mod promotion;
 
-pub use audit::{AuditFault, AuditHead, AuditReport, AuditView};
+pub use audit::{AuditFault, AuditHead, AuditReport, AuditView, LockdownView};
 pub use going_back::{RollbackServiceView, RollbackTrigger, RollbackView, StaysView};
 pub use promotion::{PromotedView, PromotionView};
 

@@ -249,6 +249,14 @@ impl IdentityStore for SqliteStore {
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
+    async fn session_end_all(&self, audit: AuditEntry) -> Result<(), StoreError> {
+        const OPERATION: &str = "ending all sessions";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("DELETE FROM session").execute(&mut *transaction).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
     async fn token_add(
         &self,
         token: &TokenView,

@@ -50,6 +50,18 @@ pub struct AuditFault {
     pub found: String,
 }
 
+/// The server is closed to everybody but commands on its own machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LockdownView {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who closed it.
+    pub by: UserName,
+    /// Why.
+    pub reason: String,
+}
+
 /// Whether the audit is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

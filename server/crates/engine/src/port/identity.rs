@@ -120,6 +120,9 @@ pub trait IdentityStore: Send + Sync {
     /// Ends a session.
     async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError>;
 
+    /// Ends all sessions.
+    async fn session_end_all(&self, audit: AuditEntry) -> Result<(), StoreError>;
+
     /// Keeps a token.
     async fn token_add(
         &self,

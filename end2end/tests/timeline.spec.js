@@ -326,7 +326,7 @@ services:
       const dialog = page.getByRole("dialog");
       await page.getByRole("button", { name: "Take back" }).click();
       await expect(dialog).toContainText("backend: 3 → 2");
-      await expect(dialog).toContainText("stay as they are: web 1");
+      await expect(dialog).toContainText("web needs backend, stays at 1 and will meet 2");
       await expect(dialog.getByLabel(/Type/)).toHaveCount(0);
       await page.keyboard.press("Escape");
 

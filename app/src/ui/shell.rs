@@ -76,7 +76,7 @@ pub fn Shell() -> impl IntoView {
                     <LivePill/>
                 </header>
                 <Banner/>
-                <noscript><p class="banner banner-run">"This page is not live, because scripts are off: "<a class="link" href="">"load it again"</a>" to see what is new."</p></noscript>
+                <p class="banner banner-run no-scripts">"This page is not live, because scripts are off: "<a class="link" href="">"load it again"</a>" to see what is new."</p>
                 <main id="main" class="page" tabindex="-1"><Outlet/></main>
             </div>
             <Bottom/>

@@ -195,8 +195,25 @@ impl Progress {
                 ))
             }
             Event::UndoRetried { by } => Some(format!("{} has the undo tried again", who(by))),
-            Event::Resolved { by, outcome, reason } => {
-                Some(format!("{} resolved {} as {outcome:?}: {reason}", who(by), self.name()))
+            Event::ResolveBegun { by, outcome, open, .. } => {
+                let places: Vec<u32> = open.iter().map(|open| open.service).collect();
+                let names = list(&self.names(&places));
+                Some(format!(
+                    "{} ends {} as {outcome:?}; what is open is closed before: {names}",
+                    who(by),
+                    self.name()
+                ))
+            }
+            Event::Closed { service, .. } => {
+                Some(format!("{}: nothing is left open", list(&self.names(&[*service]))))
+            }
+            Event::CloseFailed { service, reason, .. } => Some(format!(
+                "{}: what is open could not be closed: {reason}; resolve it again, or with --leave-traffic",
+                list(&self.names(&[*service]))
+            )),
+            Event::Resolved { by, outcome, reason, leaves } => {
+                let left = if *leaves { "; what is open stays so" } else { "" };
+                Some(format!("{} resolved {} as {outcome:?}: {reason}{left}", who(by), self.name()))
             }
             Event::ReleaseCommitted if self.left_out.is_empty() => {
                 Some(format!("{} succeeded in {}", self.name(), self.took(at)))

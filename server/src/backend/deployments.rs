@@ -250,7 +250,8 @@ impl Deployments for Services {
         req: ResolveDeployment,
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(Some(&req.reason))?;
-        let command = Command::Resolve { by: caller.actor.clone(), outcome: req.outcome, reason: req.reason };
+        let by = caller.actor.clone();
+        let command = Command::Resolve { by, outcome: req.outcome, reason: req.reason, leave: req.leave };
         self.command(req.id, command, "/deployment/resolve").await
     }
 

@@ -89,7 +89,7 @@ fn command(caller: &Caller, req: &ForeseeDeployment) -> Result<Command, AppError
                     "say in 'outcome' how it ended: succeeded, rolled_back, failed",
                 )
             })?;
-            Command::Resolve { by, outcome, reason: reason() }
+            Command::Resolve { by, outcome, reason: reason(), leave: req.leave }
         }
     })
 }

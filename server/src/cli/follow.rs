@@ -162,6 +162,7 @@ fn has_ended(view: &EventsView) -> bool {
                 | Event::Cancelled
                 | Event::Superseded { .. }
                 | Event::Resolved { .. }
+                | Event::CloseFailed { .. }
                 | Event::OperatorNeeded { .. }
         )
     })

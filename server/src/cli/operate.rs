@@ -6,8 +6,7 @@ use super::{
     error::Failure,
     exit,
     follow::{self, Hope},
-    print,
-    steer::{self, Outcome},
+    print, steer,
 };
 use crate::out::say;
 use lockstep_model::{
@@ -15,10 +14,12 @@ use lockstep_model::{
     api::{
         Act, CheckpointList, DeploymentCancel, DeploymentPause, DeploymentRequest, DeploymentResolve,
         DeploymentResume, DeploymentRollback, DeploymentRollbackPlan, DeploymentServiceKeep,
-        DeploymentServiceRetry, DeploymentStepRetry, DeploymentStepSkip, DeploymentUndoRetry, EndDeployment,
-        EnvironmentRequest, ForeseeDeployment, KeepService, PauseDeployment, ResolveDeployment, RetryService,
-        RetryStep, RollbackDeployment, SkipStep,
+        DeploymentServiceRetry, DeploymentShow, DeploymentStepRetry, DeploymentStepSkip, DeploymentUndoRetry,
+        DeploymentWait, EndDeployment, EnvironmentRequest, ForeseeDeployment, KeepService, PauseDeployment,
+        ResolveDeployment, RetryService, RetryStep, RollbackDeployment, SkipStep, WAIT_MS_MAX,
+        WaitDeployment,
     },
+    event::Event,
     view::DeploymentSummary,
 };
 
@@ -173,19 +174,37 @@ pub(super) async fn undo_retry(
     follow::begun(global, client, &summary, waiting, Hope::WayBack).await
 }
 
+/// Waits until what is open is closed, and says what could not be.
+async fn closed(client: &Client, summary: DeploymentSummary) -> Result<(DeploymentSummary, bool), Failure> {
+    let id = summary.id;
+    let mut after = summary.seq;
+    loop {
+        let view = client.call(DeploymentWait, &WaitDeployment { id, after, wait_ms: WAIT_MS_MAX }).await?;
+        let failed = view.events.iter().any(|one| matches!(one.event, Event::CloseFailed { .. }));
+        if failed || view.phase.is_final() {
+            let detail = client.call(DeploymentShow, &DeploymentRequest { id }).await?;
+            return Ok((detail.summary, failed));
+        }
+        after = view.seq;
+    }
+}
+
 pub(super) async fn resolve(
     global: &Global,
     client: &Client,
-    id: DeploymentId,
-    outcome: Outcome,
-    reason: String,
+    request: ResolveDeployment,
 ) -> Result<u8, Failure> {
-    let request = ResolveDeployment { id, outcome: outcome.into(), reason };
+    let id = request.id;
     let summary = client.call(DeploymentResolve, &request).await?;
+    let (summary, is_asked_again) =
+        if summary.phase.is_final() { (summary, false) } else { closed(client, summary).await? };
     if global.json {
         print::json(&summary)?;
     } else {
         say!("deployment {id} is {} now", summary.phase);
+        if let (true, Some(reason)) = (is_asked_again, &summary.operator_reason) {
+            say!("{reason}");
+        }
     }
-    Ok(exit::SUCCEEDED)
+    Ok(if is_asked_again { exit::NEEDS_OPERATOR } else { exit::SUCCEEDED })
 }

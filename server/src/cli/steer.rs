@@ -11,14 +11,21 @@ use clap::{Subcommand, ValueEnum};
 use lockstep_model::{
     DeploymentId, ServiceName, StepId,
     access::{ROLES, Role},
-    api::{Act, DeploymentForesee, EndDeployment, ForeseeDeployment},
+    api::{Act, DeploymentForesee, EndDeployment, ForeseeDeployment, ResolveDeployment},
     deployment::Resolution,
 };
 
 const RESOLVE_HELP: &str = "\
 A deployment needs an operator when an undo failed, or when a step failed where `rollback.auto` is off.
 First repair the cause and try `lockstep undo-retry N`, or `lockstep retry N STEP`. Resolve what cannot be undone by Lockstep: put it right by hand, then say how
-it ended. Nothing is changed by this but what Lockstep believes to serve.";
+it ended. What Lockstep believes to serve follows from that, and so does what it closes before: a share of
+the traffic, a preview, a candidate that nobody needs.
+
+  succeeded    the new version gets all of the traffic
+  rolled-back  what served before gets it, and the new version is ended
+  failed       whoever has all of it keeps it; a share goes back to what served before
+
+--leave-traffic changes nothing outside, as when the host is gone. Commands are yours in any case.";
 
 const STEPS_HELP: &str = "\
 Examples:
@@ -136,6 +143,9 @@ pub(super) enum SteerCommand {
         /// Why; kept with it.
         #[arg(long, required_unless_present = "dry_run")]
         reason: Option<String>,
+        /// Change nothing outside: a share of the traffic, a preview and a candidate stay as they are.
+        #[arg(long)]
+        leave_traffic: bool,
         /// Say who may do it and what it does, and change nothing.
         #[arg(long)]
         dry_run: bool,
@@ -184,8 +194,9 @@ impl SteerCommand {
                 ForeseeDeployment { keep: *keep, ..of(*id, Act::Cancel) }
             }
             Self::UndoRetry { id, dry_run: true, .. } => of(*id, Act::UndoRetry),
-            Self::Resolve { id, outcome, dry_run: true, .. } => {
-                ForeseeDeployment { outcome: Some((*outcome).into()), ..of(*id, Act::Resolve) }
+            Self::Resolve { id, outcome, leave_traffic: leave, dry_run: true, .. } => {
+                let (outcome, leave) = (Some((*outcome).into()), *leave);
+                ForeseeDeployment { outcome, leave, ..of(*id, Act::Resolve) }
             }
             Self::Pause { dry_run: false, .. }
             | Self::Resume { dry_run: false, .. }
@@ -200,7 +211,7 @@ impl SteerCommand {
 }
 
 pub(super) fn nothing_named(id: DeploymentId, act: Act) -> ForeseeDeployment {
-    ForeseeDeployment { id, act, step: None, services: Vec::new(), keep: false, outcome: None }
+    ForeseeDeployment { id, act, step: None, services: Vec::new(), keep: false, outcome: None, leave: false }
 }
 
 /// Does it, or says what it would do.
@@ -224,8 +235,10 @@ pub(super) async fn steer(global: &Global, client: &Client, command: SteerComman
             operate::cancel(global, client, EndDeployment { id, reason, keep }, waiting).await
         }
         SteerCommand::UndoRetry { id, waiting, .. } => operate::undo_retry(global, client, id, waiting).await,
-        SteerCommand::Resolve { id, outcome, reason, .. } => {
-            operate::resolve(global, client, id, outcome, reason.unwrap_or_default()).await
+        SteerCommand::Resolve { id, outcome, reason, leave_traffic: leave, .. } => {
+            let reason = reason.unwrap_or_default();
+            let request = ResolveDeployment { id, outcome: outcome.into(), reason, leave };
+            operate::resolve(global, client, request).await
         }
     }
 }

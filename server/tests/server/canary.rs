@@ -212,3 +212,35 @@ async fn a_canary_that_breaks_at_half_takes_everybody_back_and_no_request_fails(
     assert!(meet(&server.http, preview, None).await.is_err(), "what was taken back is not to be seen");
     server.keeps_every_promise();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_word_in_the_middle_of_a_canary_closes_what_is_open_and_no_request_fails() {
+    let server = Lockstep::start();
+    let [port, preview] = free_ports();
+    let file = manifest(&server, [port, preview]);
+    let text = std::fs::read_to_string(&file).expect("written");
+    let asks = text.replace("    strategy:\n", "    rollback: {auto: false}\n    strategy:\n");
+    let file = server.write("lockstep.yaml", &asks);
+    server.ok(&["deploy", "-f", &file, "--wait"]);
+    let load = Load::on(port);
+    for (number, outcome, phase, serves) in [
+        ("2", "failed", Phase::Failed, "1.0.0"),
+        ("3", "rolled-back", Phase::RolledBack, "1.0.0"),
+        ("4", "succeeded", Phase::Succeeded, "4.0.0"),
+    ] {
+        server.write("broken", "");
+        std::fs::remove_file(server.folder.path().join("runs")).ok();
+        let said = server.fails(3, &["deploy", "--set", &format!("backend={number}.0.0"), "--wait"]);
+        assert!(said.contains("needs an operator"), "{said}");
+        assert!(meet(&server.http, preview, None).await.is_ok(), "the preview is open");
+        let said = server.ok(&["resolve", number, "--outcome", outcome, "--dry-run"]);
+        assert!(said.contains("preview"), "{said}");
+        server.ok(&["resolve", number, "--outcome", outcome, "--reason", "seen by hand"]);
+        assert_eq!(server.phase(number.parse().expect("a number")), phase);
+        assert_eq!(share_of(&server, port, serves).await.0, 300, "{outcome}: nobody has a share beside it");
+        assert_eq!(server.serves(), [("backend".to_owned(), serves.to_owned())]);
+        assert!(meet(&server.http, preview, None).await.is_err(), "{outcome}: the preview is closed");
+    }
+    load.end().await;
+    server.keeps_every_promise();
+}

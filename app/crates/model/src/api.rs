@@ -663,6 +663,9 @@ ForeseeDeployment {
     /// Of a resolve: how it ended.
     #[serde(default)]
     outcome: Option<Resolution>,
+    /// Of a resolve: nothing is changed outside.
+    #[serde(default)]
+    leave: bool,
 } }
 body! { /// How it ended.
 ResolveDeployment {
@@ -672,6 +675,9 @@ ResolveDeployment {
     outcome: Resolution,
     /// Why; it is recorded.
     reason: String,
+    /// Nothing is changed outside: a share of the traffic, a preview and a candidate stay as they are.
+    #[serde(default)]
+    leave: bool,
 } }
 body! { /// Which restrictions.
 ListRestrictions {

@@ -3,6 +3,7 @@
 
 use crate::{
     Attempt, Seq, ServiceName, StepId, Timestamp, UserName, Version,
+    closing::Closing,
     health::Evidence,
     part::Part,
     plan::{Checkpoint, Plan},
@@ -491,6 +492,9 @@ pub struct Deployment {
     /// Services that somebody took back while the others go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// An operator's word how it ended, while what is left open is closed, or could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
 }
 
 /// Since when a service is in work.
@@ -512,6 +516,11 @@ impl Deployment {
     /// An operator is asked about services that are taken back by themselves, and not about the release.
     pub const fn asks_about_part(&self) -> bool {
         self.asks_forward() && self.failure.is_none()
+    }
+
+    /// An operator has said how it ended, and what it left open is being closed.
+    pub fn is_closing(&self) -> bool {
+        self.closing.as_ref().is_some_and(Closing::is_active)
     }
 
     /// Whether a service, by place in [`Plan::services`], was taken back by itself: nothing more of it

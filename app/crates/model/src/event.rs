@@ -3,6 +3,7 @@
 
 use crate::{
     Attempt, DeploymentId, Seq, Timestamp,
+    closing::Open,
     deployment::{Actor, Failure, Request, Resolution, RollbackPlan},
     health::Evidence,
     plan::{Checkpoint, Plan},
@@ -225,7 +226,36 @@ pub enum Event {
         /// Who.
         by: Actor,
     },
-    /// An operator declared how it ended.
+    /// An operator declared how it ended; what is left open is closed before.
+    ResolveBegun {
+        /// Who.
+        by: Actor,
+        /// How it ended.
+        outcome: Resolution,
+        /// Why, in their words.
+        reason: String,
+        /// Which try.
+        attempt: Attempt,
+        /// What is closed.
+        open: Vec<Open>,
+    },
+    /// What a service had left open is closed.
+    Closed {
+        /// Place in [`Plan::services`].
+        service: u32,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// What a service had left open could not be closed; the operator is asked again.
+    CloseFailed {
+        /// Place in [`Plan::services`].
+        service: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// Why.
+        reason: String,
+    },
+    /// An operator declared how it ended, and nothing is left open.
     Resolved {
         /// Who.
         by: Actor,
@@ -233,6 +263,9 @@ pub enum Event {
         outcome: Resolution,
         /// Why, in their words.
         reason: String,
+        /// At their word, what is open stays open.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        leaves: bool,
     },
     /// Every service passed: it has succeeded.
     ReleaseCommitted,

@@ -183,27 +183,38 @@ fn ResolveButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
     let open = RwSignal::new(false);
     let outcomes = [
-        (Resolution::Succeeded, "The new versions stay", "What was deployed counts as what serves."),
-        (Resolution::RolledBack, "It was taken back by hand", "What served before counts as what serves."),
+        (
+            Resolution::Succeeded,
+            "The new versions stay",
+            "What was deployed counts as what serves.",
+            "Where it has a share of the traffic it gets all of it; previews are closed.",
+        ),
+        (
+            Resolution::RolledBack,
+            "It was taken back by hand",
+            "What served before counts as what serves.",
+            "Where it does not have all of the traffic it gets it; previews are closed and new versions ended.",
+        ),
         (
             Resolution::Failed,
             "It is left as it is",
             "Nothing is assumed; services whose state is not known are looked at.",
+            "A share of the traffic goes back to what served before; previews are closed.",
         ),
     ];
-    let choose = outcomes.map(|(outcome, name, what)| {
+    let choose = outcomes.map(|(outcome, name, what, closes)| {
         let ask = move |_| {
             let id = row.with_untracked(|row| row.id);
             open.set(false);
             doing.questions.ask(Ask {
                 title: format!("Resolve #{id}: {}", name.to_lowercase()),
-                impact: vec![what.to_owned(), "Nothing is changed outside; the deployment ends.".to_owned()],
+                impact: vec![what.to_owned(), closes.to_owned(), "Then the deployment ends.".to_owned()],
                 must_type: None,
                 reason: Reason::Needed,
                 verb: "Resolve",
                 is_risky: true,
                 then: Then::new(move |reason: String| {
-                    doing.run("Resolved", deployment_resolve(ResolveDeployment { id, outcome, reason }));
+                    doing.run("Resolved", deployment_resolve(ResolveDeployment { id, outcome, reason, leave: false }));
                 }),
             });
         };

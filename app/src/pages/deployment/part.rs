@@ -50,6 +50,7 @@ pub(super) fn ask(id: DeploymentId, service: ServiceName, doing: Doing) {
             services: services.clone(),
             keep: false,
             outcome: None,
+            leave: false,
         };
         let impact = match deployment_foresee(request).await {
             Ok(seen) => seen.does,

@@ -336,11 +336,15 @@ fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
         Command::KeepService { service, by, reason } => {
             Some((by.clone(), Some(format!("{service}: {reason}"))))
         }
-        Command::Resolve { by, reason, .. } => Some((by.clone(), Some(reason.clone()))),
+        Command::Resolve { by, reason, leave, .. } => {
+            let left = if *leave { " (what is open was to stay so)" } else { "" };
+            Some((by.clone(), Some(format!("{reason}{left}"))))
+        }
         Command::Start
         | Command::Supersede { .. }
         | Command::FinishStep { .. }
         | Command::FinishProbe { .. }
+        | Command::FinishClose { .. }
         | Command::FinishUndo { .. }
         | Command::Fail { .. }
         | Command::Proceed => None,

@@ -10,9 +10,10 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     Attempt, DeploymentId, Epoch,
+    closing::CloseTo,
     deployment::{Deployment, StepState},
     event::Finding,
-    plan::{Plan, StepKind},
+    plan::{Plan, PlannedStep, StepKind},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,7 +74,10 @@ impl Performer {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::StopStep { step, attempt } => Some((*step, *attempt)),
-                Effect::RunStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => None,
+                Effect::RunStep { .. }
+                | Effect::ProbeStep { .. }
+                | Effect::UndoStep { .. }
+                | Effect::Close { .. } => None,
             })
             .collect();
         let pending = pending
@@ -111,6 +115,7 @@ impl Performer {
                     let job = self.job(state, step, attempt);
                     self.tasks.spawn(probe(self.inner.clone(), job, self.messages.clone(), effect.key()));
                 }
+                Effect::Close { service, attempt } => self.close(state, service, attempt),
                 Effect::UndoStep { step, attempt } => {
                     let job = self.job(state, step, attempt);
                     let left = self.left(state, step, UNDO_SLACK);
@@ -122,6 +127,30 @@ impl Performer {
                 }
             }
         }
+    }
+
+    /// Closes what a service has left open, once nothing of it moves any more.
+    fn close(&mut self, state: &Deployment, service: u32, attempt: Attempt) {
+        let of_service = |planned: &PlannedStep| planned.service == service;
+        let changes = (0u32..).zip(&state.plan.steps).filter(|(_, planned)| of_service(planned));
+        let last = changes.filter(|(_, planned)| planned.kind.is_change()).map(|(step, _)| step).last();
+        let to = state.closing.as_ref().and_then(|closing| closing.to(service));
+        let (Some(step), Some(to)) = (last, to) else { return };
+        let job = self.job(state, step, attempt);
+        let mut prefixes: Vec<String> =
+            before(attempt).map(|attempt| job.close_prefix_of(attempt)).into_iter().collect();
+        for (step, planned) in (0u32..).zip(&state.plan.steps) {
+            if of_service(planned) {
+                let job = self.job(state, step, attempt);
+                prefixes.extend(may_run(state, step).map(|attempt| job.run_prefix_of(attempt)));
+                prefixes.extend(may_be_undone(state, step).map(|attempt| job.undo_prefix_of(attempt)));
+            }
+        }
+        let left = Duration::from_millis(job.planned_step().timeout_ms) + UNDO_SLACK;
+        let effect = Effect::Close { service, attempt };
+        let before = Before { prefixes, left };
+        let task = close(self.inner.clone(), job, (service, to), before, self.messages.clone(), effect.key());
+        self.tasks.spawn(task);
     }
 
     /// Effects that may still be under way.
@@ -194,6 +223,13 @@ fn may_run(state: &Deployment, step: u32) -> Option<Attempt> {
     let status = state.steps.get(step as usize)?;
     let last = status.tries.iter().rev().find(|one| !one.is_undo)?;
     (last.state != StepState::Succeeded).then_some(Attempt(last.attempt))
+}
+
+/// The last try of a step's undo, unless it came to a good end.
+fn may_be_undone(state: &Deployment, step: u32) -> Option<Attempt> {
+    let status = state.steps.get(step as usize)?;
+    let last = status.tries.iter().rev().find(|one| one.is_undo)?;
+    (last.state != StepState::Undone).then_some(Attempt(last.attempt))
 }
 
 async fn cancel(inner: &Inner, job: &Job, prefix: String) -> Stopped {
@@ -280,6 +316,27 @@ async fn probe(inner: Arc<Inner>, job: Job, messages: mpsc::Sender<Message>, key
         }
     };
     let command = Command::FinishProbe { step, attempt, finding };
+    let _ = messages.send(Message::outcome(command, vec![key])).await;
+}
+
+async fn close(
+    inner: Arc<Inner>,
+    job: Job,
+    (service, to): (u32, CloseTo),
+    before: Before,
+    messages: mpsc::Sender<Message>,
+    key: EffectKey,
+) {
+    let target: &dyn Target = &*inner.dependencies.target;
+    let host: &dyn Host = &inner.host;
+    let outcome = match nothing_runs(&inner, &job, before.prefixes).await {
+        Err(reason) => Err(reason),
+        Ok(()) => match timeout(before.left, target.close(&job, to, host)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("it was not closed within {} s", before.left.as_secs())),
+        },
+    };
+    let command = Command::FinishClose { service, attempt: job.attempt, outcome };
     let _ = messages.send(Message::outcome(command, vec![key])).await;
 }
 

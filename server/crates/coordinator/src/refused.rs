@@ -71,6 +71,7 @@ impl From<Refusal> for Refused {
             | Refusal::TakenBack { .. }
             | Refusal::NothingOfService { .. }
             | Refusal::IsRestore
+            | Refusal::IsClosing
             | Refusal::StillQueued => Self::Conflict(text),
         }
     }

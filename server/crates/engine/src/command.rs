@@ -136,6 +136,17 @@ pub enum Command {
         outcome: Resolution,
         /// Why, in their words.
         reason: String,
+        /// What is open stays open: nothing is changed outside.
+        leave: bool,
+    },
+    /// What came of closing what a service had left open.
+    FinishClose {
+        /// Which service, by its place in the plan.
+        service: u32,
+        /// Which try.
+        attempt: Attempt,
+        /// Why it could not be closed.
+        outcome: Result<(), String>,
     },
     /// Look what can go on now: begin what is ready, notice a failure or a limit that has passed,
     /// plan and carry on a rollback, end. Repeated until it decides nothing more; doing it again

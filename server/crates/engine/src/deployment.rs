@@ -4,6 +4,7 @@
 mod apply;
 mod by_service;
 mod cancel;
+mod close;
 mod fail;
 mod finish;
 mod part;
@@ -69,6 +70,12 @@ pub enum Refusal {
     /// An operator has to decide first.
     #[error("the deployment needs an operator: use `lockstep undo-retry` or `lockstep resolve`")]
     WaitsForOperator,
+    /// It has been resolved, and what is open is being closed.
+    #[error(
+        "somebody has said how the deployment ended, and what it left open is being closed; to end it as it \
+         is: `lockstep resolve` with --leave-traffic"
+    )]
+    IsClosing,
     /// No operator is needed.
     #[error("the deployment does not need an operator: it is {phase}")]
     NoOperatorNeeded {
@@ -163,6 +170,9 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`] when the command is not possible in this state; nothing changes then.
 pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
+    if close::must_wait(state, &command) {
+        return Err(Refusal::IsClosing);
+    }
     match command {
         Command::Start => start::start(state),
         Command::Supersede { by } => start::supersede(state, by),
@@ -182,7 +192,12 @@ pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<De
             part::take_back(state, &services, &by, reason.as_deref())
         }
         Command::RetryUndo { by } => retry_undo::retry_undo(state, by),
-        Command::Resolve { by, outcome, reason } => resolve::resolve(state, by, outcome, reason),
+        Command::Resolve { by, outcome, reason, leave } => {
+            resolve::resolve(state, by, outcome, reason, leave)
+        }
+        Command::FinishClose { service, attempt, outcome } => {
+            Ok(close::finish(state, service, attempt, outcome))
+        }
         Command::Proceed => Ok(proceed::proceed(state, now)),
     }
 }

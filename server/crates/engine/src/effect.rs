@@ -30,6 +30,13 @@ pub enum Effect {
         /// Which try.
         attempt: Attempt,
     },
+    /// Close what a service has left open when an operator says how the deployment ended.
+    Close {
+        /// Which service, by its place in the plan.
+        service: u32,
+        /// Which try.
+        attempt: Attempt,
+    },
     /// Make the checkpoint serve again, as far as this step changed it.
     UndoStep {
         /// Which.
@@ -52,6 +59,7 @@ impl Effect {
             Self::StopStep { step, attempt } => format!("stop/{step}/{attempt}"),
             Self::ProbeStep { step, attempt } => format!("probe/{step}/{attempt}"),
             Self::UndoStep { step, attempt } => format!("undo/{step}/{attempt}"),
+            Self::Close { service, attempt } => format!("close/{service}/{attempt}"),
         })
     }
 }

@@ -4,6 +4,7 @@
 use crate::{Command, Effect, Refusal, apply, decide, rollback};
 use lockstep_model::{
     Seq, Timestamp,
+    closing::{CloseTo, Open},
     deployment::{Deployment, Ending, Phase, Resolution, RollbackPlan, StepState},
     event::{Envelope, Event},
     plan::{PlannedService, Undo},
@@ -81,12 +82,18 @@ fn of_event(state: &Deployment, after: &Deployment, event: &Event, lines: &mut V
             lines.extend(stuck.map(|(planned, _)| format!("{} is undone once more.", planned.id)));
             lines.push("What is back already is left as it is.".to_owned());
         }
-        Event::Resolved { outcome, .. } => {
-            lines.push(match outcome {
-                Resolution::Succeeded => "What was deployed counts as what serves.".to_owned(),
-                Resolution::RolledBack => "What served before counts as what serves.".to_owned(),
-                Resolution::Failed => "Nothing is assumed of what serves; it is left as it is.".to_owned(),
-            });
+        Event::ResolveBegun { outcome, open, .. } => {
+            lines.push(counts(*outcome));
+            lines.extend(open.iter().map(|open| closes(state, open)));
+            lines.push(
+                "Once that is done the deployment ends; what cannot be closed is asked about.".to_owned(),
+            );
+        }
+        Event::Resolved { outcome, leaves, .. } => {
+            lines.push(counts(*outcome));
+            if *leaves {
+                lines.push("A share of the traffic, a preview and a candidate stay as they are.".to_owned());
+            }
             lines.push(format!("Nothing is changed outside; the deployment ends as {}.", after.phase));
         }
         Event::Requested { .. }
@@ -104,11 +111,36 @@ fn of_event(state: &Deployment, after: &Deployment, event: &Event, lines: &mut V
         | Event::UndoSucceeded { .. }
         | Event::UndoFailed { .. }
         | Event::OperatorNeeded { .. }
+        | Event::Closed { .. }
+        | Event::CloseFailed { .. }
         | Event::ReleaseCommitted
         | Event::RolledBack
         | Event::Failed
         | Event::Cancelled
         | Event::Superseded { .. } => {}
+    }
+}
+
+fn counts(outcome: Resolution) -> String {
+    match outcome {
+        Resolution::Succeeded => "What was deployed counts as what serves.".to_owned(),
+        Resolution::RolledBack => "What served before counts as what serves.".to_owned(),
+        Resolution::Failed => "Nothing is assumed of what serves; it is left as it is.".to_owned(),
+    }
+}
+
+fn closes(state: &Deployment, open: &Open) -> String {
+    let name = &state.plan.services[open.service as usize].service;
+    match open.to {
+        CloseTo::New => {
+            format!("{name}: the new version gets all of the traffic, and its preview is closed.")
+        }
+        CloseTo::Before => {
+            format!("{name}: what served before gets all of the traffic, and the new version is ended.")
+        }
+        CloseTo::AsItIs => format!(
+            "{name}: whoever has all of the traffic keeps it; a share goes back to what served before; a preview is closed."
+        ),
     }
 }
 

@@ -99,6 +99,9 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
                     .extend(planned.filter(|(_, one)| services.contains(&one.service)).map(|(step, _)| step));
             }
             Event::Started
+            | Event::ResolveBegun { .. }
+            | Event::Closed { .. }
+            | Event::CloseFailed { .. }
             | Event::TakeBackPlanned { .. }
             | Event::TakenBack
             | Event::Paused { .. }

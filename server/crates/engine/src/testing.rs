@@ -322,6 +322,9 @@ impl Story {
                 let outcome = UndoOutcome::Undone { evidence: Vec::new() };
                 self.tell(Command::FinishUndo { step, attempt, outcome });
             }
+            Effect::Close { service, attempt } => {
+                self.tell(Command::FinishClose { service, attempt, outcome: Ok(()) });
+            }
         }
     }
 
@@ -340,7 +343,10 @@ impl Story {
                 (planned.kind == lockstep_model::plan::StepKind::Preflight)
                     .then(|| Checkpoint { serving: service.from.clone() })
             }
-            Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => None,
+            Effect::StopStep { .. }
+            | Effect::ProbeStep { .. }
+            | Effect::UndoStep { .. }
+            | Effect::Close { .. } => None,
         };
         StepOutcome::Succeeded { evidence: Vec::new(), checkpoint }
     }

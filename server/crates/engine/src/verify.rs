@@ -108,7 +108,8 @@ pub fn verify(journal: &[Envelope]) -> Vec<Broken> {
     };
     let seen = vec![Seen::default(); plan.steps.len()];
     let (back, part) = (Back::default(), Part::default());
-    let mut reader = Reader { plan, seen, back, part, has_looked: false, broken };
+    let closing = Closing { attempt: Attempt(0), open: BTreeSet::new() };
+    let mut reader = Reader { plan, closing, seen, back, part, has_looked: false, broken };
     for envelope in journal {
         reader.read(envelope);
     }
@@ -150,8 +151,16 @@ enum Scope {
     Tied,
 }
 
+/// What an operator's word waits for.
+#[derive(Debug)]
+struct Closing {
+    attempt: Attempt,
+    open: BTreeSet<u32>,
+}
+
 struct Reader<'j> {
     plan: &'j Plan,
+    closing: Closing,
     seen: Vec<Seen>,
     back: Back,
     part: Part,
@@ -243,14 +252,42 @@ impl Reader<'_> {
                     None => self.part.is_back = true,
                 }
             }
+            Event::ResolveBegun { attempt, open, .. } => {
+                if attempt.0 != self.closing.attempt.0 + 1 {
+                    let found = format!("closed {attempt} times after {}", self.closing.attempt);
+                    self.note(envelope, Promise::OneAttempt, found);
+                }
+                let open = open.iter().map(|open| open.service).collect();
+                self.closing = Closing { attempt: *attempt, open };
+            }
+            Event::Closed { service, attempt } | Event::CloseFailed { service, attempt, .. } => {
+                let is_closed = matches!(envelope.event, Event::Closed { .. });
+                if self.closing.attempt != *attempt || !self.closing.open.contains(service) {
+                    let found = format!("service {service} was not being closed, attempt {attempt}");
+                    self.note(envelope, Promise::OneAttempt, found);
+                }
+                if is_closed {
+                    self.closing.open.remove(service);
+                } else {
+                    // It is asked again, and may have come back by itself until it is said again.
+                    self.closing.open.clear();
+                }
+            }
+            Event::Resolved { leaves, .. } => {
+                if let (Some(service), false) = (self.closing.open.first(), leaves) {
+                    let found = format!("it ended with service {service} left open");
+                    self.note(envelope, Promise::End, found);
+                }
+            }
             Event::RollbackPlanned { rollback } => self.planned(envelope, rollback),
             Event::UndoStarted { step, attempt } => self.undo_started(envelope, *step, *attempt),
             Event::UndoSucceeded { step, attempt, .. } => {
                 self.undo_answered(envelope, *step, *attempt, StepState::Undone);
             }
             Event::UndoFailed { step, attempt, .. } => {
-                // What cannot be undone fails without having been begun.
-                if matches!(self.plan.steps[*step as usize].undo, Undo::Impossible { .. }) {
+                // In older journals what cannot be undone failed without having been begun.
+                let is_begun = self.seen[*step as usize].state == StepState::Undoing;
+                if matches!(self.plan.steps[*step as usize].undo, Undo::Impossible { .. }) && !is_begun {
                     self.seen[*step as usize].undos = attempt.0;
                     self.seen[*step as usize].state = StepState::UndoFailed;
                 } else {
@@ -278,7 +315,6 @@ impl Reader<'_> {
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::OperatorNeeded { .. }
-            | Event::Resolved { .. }
             | Event::Superseded { .. } => {}
         }
     }

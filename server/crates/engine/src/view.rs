@@ -56,12 +56,30 @@ pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
         reason: state.request.reason.clone(),
         source: state.request.source.clone(),
         failure: state.failure.clone(),
-        operator_reason: state.operator_reason.clone(),
+        operator_reason: operator_reason(state),
         asks_forward: state.asks_forward(),
         clocks: state.clocks,
         progress: (count(done), count(state.steps.len())),
         seq: state.seq,
     }
+}
+
+/// What an operator is asked, or what follows from what they said.
+fn operator_reason(state: &Deployment) -> Option<String> {
+    let asked = state.operator_reason.clone()?;
+    let Some(closing) = &state.closing else { return Some(asked) };
+    let by = &closing.by.user;
+    Some(match &closing.problem {
+        None => {
+            let open = closing.open.iter().filter(|open| !closing.closed.contains(&open.service));
+            let names: Vec<&str> =
+                open.map(|open| state.plan.services[open.service as usize].service.as_str()).collect();
+            format!("{by} has said how it ended, and what is open is being closed: {}", names.join(", "))
+        }
+        Some(problem) => format!(
+            "{asked}; {by} has said how it ended, and what is open could not be closed: {problem}; say it again, or leave it open with --leave-traffic"
+        ),
+    })
 }
 
 fn count(number: usize) -> u32 {

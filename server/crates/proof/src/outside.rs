@@ -8,6 +8,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     Seq, ServiceName,
+    closing::CloseTo,
     event::{Event, Finding},
     gateway::Slot,
     manifest::ServiceSpec,
@@ -195,6 +196,21 @@ impl Target for Outside {
             _ => self.change(job, |running| running.version = before),
         }
         UndoOutcome::Undone { evidence: Vec::new() }
+    }
+
+    async fn close(&self, job: &Job, to: CloseTo, _host: &dyn Host) -> Result<(), String> {
+        let before = version(job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref()));
+        let wanted = version(job.wanted().as_ref());
+        match to {
+            CloseTo::New => {
+                self.change(job, |running| *running = Running { version: wanted, candidate: None })
+            }
+            CloseTo::Before => {
+                self.change(job, |running| *running = Running { version: before, candidate: None });
+            }
+            CloseTo::AsItIs => {}
+        }
+        Ok(())
     }
 
     async fn observe(

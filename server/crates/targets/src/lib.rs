@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod close;
 mod command;
 mod gate;
 mod orders;
@@ -18,6 +19,7 @@ use lockstep_engine::{
     port::{Host, Job, Observation, Target as TargetPort},
 };
 use lockstep_model::{
+    closing::CloseTo,
     event::Finding,
     gateway::Slot,
     health::Evidence,
@@ -93,6 +95,16 @@ impl TargetPort for Targets {
                 UndoOutcome::Failed { reason, evidence: kept(evidence) }
             }
             Err(Trouble::Unknown { reason }) => UndoOutcome::Failed { reason, evidence: Vec::new() },
+        }
+    }
+
+    async fn close(&self, job: &Job, to: CloseTo, host: &dyn Host) -> Result<(), String> {
+        match &job.service().spec.target {
+            Target::Process(process) => close::process(job, process, to, &Orders::of_close(job, host))
+                .await
+                .map_err(Trouble::into_reason),
+            // A command keeps nothing open that Lockstep knows of.
+            Target::Command(_) => Ok(()),
         }
     }
 

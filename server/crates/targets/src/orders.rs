@@ -87,6 +87,10 @@ impl<'a> Orders<'a> {
         Self::new(host, Some(job.deployment), job.epoch, job.probe_prefix())
     }
 
+    pub(crate) fn of_close(job: &Job, host: &'a dyn Host) -> Self {
+        Self::new(host, Some(job.deployment), job.epoch, job.close_prefix())
+    }
+
     pub(crate) fn of_question(key: &str, host: &'a dyn Host) -> Self {
         Self::new(host, None, Epoch(0), format!("{key}/"))
     }

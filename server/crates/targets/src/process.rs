@@ -178,7 +178,7 @@ fn preview(serving: &Serving) -> Option<&str> {
 }
 
 /// Closes the preview of the job's service, when it may have one.
-async fn close_preview(job: &Job, name: &str, orders: &Orders<'_>) -> Result<(), Trouble> {
+pub(crate) async fn close_preview(job: &Job, name: &str, orders: &Orders<'_>) -> Result<(), Trouble> {
     let before = job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.serving.as_ref());
     let wanted = job.wanted();
     match wanted.as_ref().and_then(preview).or_else(|| before.and_then(preview)) {
@@ -221,7 +221,7 @@ async fn replace(
 }
 
 /// Ends what this deployment started, unless that is what is to serve again.
-async fn stop_wanted(
+pub(crate) async fn stop_wanted(
     job: &Job,
     before: Option<&Serving>,
     grace_ms: u64,

@@ -7,6 +7,7 @@ use lockstep_engine::{
     port::{Host, Job, Observation, Target},
 };
 use lockstep_model::{
+    closing::CloseTo,
     event::Finding,
     gateway::Slot,
     manifest::ServiceSpec,
@@ -93,6 +94,14 @@ impl Target for ScriptTarget {
             return UndoOutcome::Failed { reason: "as the test says".to_owned(), evidence: Vec::new() };
         }
         UndoOutcome::Undone { evidence: Vec::new() }
+    }
+
+    async fn close(&self, job: &Job, _to: CloseTo, _host: &dyn Host) -> Result<(), String> {
+        let name = format!("close {}", job.service().service);
+        match self.perform(name, job.close_prefix()).await {
+            Act::Fail | Act::Lose => Err("as the test says".to_owned()),
+            Act::Succeed | Act::Hang => Ok(()),
+        }
     }
 
     async fn observe(

@@ -1,7 +1,7 @@
 //! The next state from an event. The same function builds a state while it happens and when it is
 //! read back from the journal, so that both are equal.
 
-use super::part;
+use super::{close, part};
 use lockstep_model::{
     Seq, Timestamp,
     deployment::{
@@ -54,6 +54,7 @@ fn requested(envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
         pauses: Pauses::default(),
         in_work: std::collections::BTreeMap::new(),
         part: None,
+        closing: None,
     })
 }
 
@@ -79,6 +80,9 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
     }
     if state.phase.is_final() {
         return Err(illegal(envelope, &format!("the deployment has ended as {}", state.phase)));
+    }
+    if state.is_closing() && !close::can_follow(event) {
+        return Err(illegal(envelope, "what is open is being closed"));
     }
     state.seq = *seq;
     match event {
@@ -274,6 +278,12 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
                 return Err(illegal(envelope, "nothing was taken back yet"));
             } else {
                 retry(state, *at);
+            }
+        }
+        Event::ResolveBegun { .. } | Event::Closed { .. } | Event::CloseFailed { .. } => {
+            expect(state, envelope, &[Phase::NeedsOperator])?;
+            if !close::advance(state, event) {
+                return Err(illegal(envelope, "nobody waits for that to be closed"));
             }
         }
         Event::Resolved { outcome, .. } => {

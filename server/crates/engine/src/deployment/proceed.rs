@@ -2,7 +2,7 @@
 //! a limit that has passed, plan and carry on a rollback, end. It looks at the state only, so it
 //! is right after every event, after a lost nudge and after a crash.
 
-use super::{Decision, part, unknown};
+use super::{Decision, close, part, unknown};
 use crate::{effect::Effect, rollback};
 use lockstep_model::{
     Attempt, Timestamp,
@@ -12,6 +12,9 @@ use lockstep_model::{
 };
 
 pub(super) fn proceed(state: &Deployment, now: Timestamp) -> Decision {
+    if let Some(closing) = close::proceed(state).filter(|_| !state.phase.is_final()) {
+        return closing;
+    }
     match state.phase {
         Phase::Running => held_up(state, now).unwrap_or_else(|| forward(state)),
         Phase::Paused => held_up(state, now).unwrap_or_default(),
@@ -347,6 +350,8 @@ pub(super) fn undo_ready(state: &Deployment, plan: &RollbackPlan) -> (Decision, 
                 let attempt = Attempt(status.undo_attempt + 1);
                 let reason = format!("it cannot be undone: {why}");
                 moving = true;
+                // A try of its own, that nothing outside hears of: how the step went stays as it is.
+                decision.events.push(Event::UndoStarted { step, attempt });
                 decision.events.push(Event::UndoFailed { step, attempt, reason, evidence: Vec::new() });
             }
             (

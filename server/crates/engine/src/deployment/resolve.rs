@@ -1,7 +1,7 @@
-//! An operator declares how a deployment that needs one has ended. Recorded with who and why;
-//! nothing outside is changed.
+//! An operator declares how a deployment that needs one has ended. Recorded with who and why. What it
+//! left open is closed before, unless they say that nothing outside is to be changed.
 
-use super::{Decision, Refusal};
+use super::{Decision, Refusal, close};
 use lockstep_model::{
     deployment::{Actor, Deployment, Phase, Resolution, StepState},
     event::Event,
@@ -12,12 +12,19 @@ pub(super) fn resolve(
     by: Actor,
     outcome: Resolution,
     reason: String,
+    leave: bool,
 ) -> Result<Decision, Refusal> {
     match state.phase {
         Phase::NeedsOperator if reason.trim().is_empty() => Err(Refusal::NoReason),
         Phase::NeedsOperator => match running(state) {
             Some(running) => Err(Refusal::StepsRun { running }),
-            None => Ok(Decision::event(Event::Resolved { by, outcome, reason })),
+            None => Ok(match close::open(state, outcome) {
+                open if open.is_empty() || leave => {
+                    let leaves = !open.is_empty() || state.is_closing();
+                    Decision::event(Event::Resolved { by, outcome, reason, leaves })
+                }
+                open => close::begin(state, by, outcome, reason, open),
+            }),
         },
         Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack => {
             Err(Refusal::NoOperatorNeeded { phase: state.phase })
@@ -51,13 +58,17 @@ mod tests {
     };
 
     fn resolve(reason: &str) -> Command {
-        Command::Resolve { by: actor(), outcome: Resolution::Failed, reason: reason.to_owned() }
+        Command::Resolve { by: actor(), outcome: Resolution::Failed, reason: reason.to_owned(), leave: false }
     }
 
     #[test]
     fn only_one_that_needs_an_operator_is_resolved_and_never_without_a_reason() {
-        let event =
-            Event::Resolved { by: actor(), outcome: Resolution::Failed, reason: "by hand".to_owned() };
+        let event = Event::Resolved {
+            by: actor(),
+            outcome: Resolution::Failed,
+            reason: "by hand".to_owned(),
+            leaves: false,
+        };
         check(&in_phase(Phase::NeedsOperator), resolve("by hand"), &[event], &[]);
         check_refusal(&in_phase(Phase::NeedsOperator), resolve("  "), &Refusal::NoReason);
         for phase in [Phase::Queued, Phase::Running, Phase::Paused, Phase::RollingBack] {

@@ -8,6 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_model::{
     Attempt, DeploymentId, Epoch, RevisionId, Timestamp, Version,
+    closing::CloseTo,
     event::Finding,
     gateway::Slot,
     health::Evidence,
@@ -82,6 +83,16 @@ impl Job {
         format!("d{}/undo/{}/{attempt}/", self.deployment, self.planned_step().id)
     }
 
+    /// What every order key of closing the job's service begins with, in this attempt.
+    pub fn close_prefix(&self) -> String {
+        self.close_prefix_of(self.attempt)
+    }
+
+    /// What every order key of closing the job's service begins with.
+    pub fn close_prefix_of(&self, attempt: Attempt) -> String {
+        format!("d{}/close/{}/{attempt}/", self.deployment, self.service().service)
+    }
+
     /// What every order key of the question about this step's attempt begins with.
     pub fn probe_prefix(&self) -> String {
         format!("d{}/probe/{}/{}/", self.deployment, self.planned_step().id, self.attempt)
@@ -124,6 +135,13 @@ pub trait Target: Send + Sync {
     /// Makes the job's checkpoint serve, as far as the step changed it, and probes that. Safe
     /// after any outcome of the step, and safe to repeat.
     async fn undo(&self, job: &Job, host: &dyn Host) -> UndoOutcome;
+
+    /// Closes what the job's service has left open, after an operator has said how its deployment ended.
+    /// Safe to repeat.
+    ///
+    /// # Errors
+    /// One sentence that says why it stays open.
+    async fn close(&self, job: &Job, to: CloseTo, host: &dyn Host) -> Result<(), String>;
 
     /// Asks what serves now. `key` names the question.
     ///

@@ -127,6 +127,12 @@ fn orders(event: &Event, effect: &Effect) -> bool {
         (Event::StepStarted { step, attempt }, Effect::StopStep { step: stop, attempt: of }) => {
             (step, attempt) == (stop, of)
         }
+        (Event::ProbeStarted { step, attempt }, Effect::ProbeStep { step: probe, attempt: of }) => {
+            (step, attempt) == (probe, of)
+        }
+        (Event::ResolveBegun { attempt, open, .. }, Effect::Close { service, attempt: of }) => {
+            attempt == of && open.iter().any(|open| open.service == *service)
+        }
         (Event::UndoStarted { step, attempt }, Effect::UndoStep { step: undo, attempt: of }) => {
             (step, attempt) == (undo, of)
         }

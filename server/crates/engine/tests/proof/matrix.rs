@@ -81,12 +81,13 @@ fn run(manifest: &Manifest, graph: u64, faults: &[(u32, Fault)]) {
             Effect::RunStep { .. }
             | Effect::StopStep { .. }
             | Effect::ProbeStep { .. }
-            | Effect::UndoStep { .. } => {
+            | Effect::UndoStep { .. }
+            | Effect::Close { .. } => {
                 let answer = world.perform(effect);
                 world.deliver(effect, answer.clone(), true);
                 let repeats = match effect {
                     Effect::RunStep { step, .. } | Effect::UndoStep { step, .. } => has(step, Fault::Repeats),
-                    Effect::StopStep { .. } | Effect::ProbeStep { .. } => false,
+                    Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::Close { .. } => false,
                 };
                 if repeats {
                     world.perform(effect);

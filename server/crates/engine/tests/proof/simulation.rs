@@ -7,8 +7,10 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId,
-    deployment::{Ending, Phase, StepState},
+    deployment::{Ending, Phase, Resolution, StepState},
     event::{Event, Finding},
+    manifest::{Target, WEIGHT_ALL},
+    plan::StepKind,
 };
 
 #[test]
@@ -29,7 +31,7 @@ fn every_seed_ends_well_and_its_journal_keeps_every_promise() {
         for phase in [Phase::Succeeded, Phase::RolledBack, Phase::Failed, Phase::Cancelled] {
             assert!(ends.contains_key(&phase), "no seed ended as {phase}: the faults are too tame");
         }
-        let all = [seen.repeated, seen.found, seen.asked, seen.unsure, seen.parts];
+        let all = [seen.repeated, seen.found, seen.asked, seen.unsure, seen.parts, seen.closed];
         assert!(all.iter().all(|count| *count > 0), "the faults are too tame: {seen:?}");
     }
 }
@@ -124,13 +126,17 @@ fn unknown(effect: Effect) -> Answer {
         Effect::RunStep { .. } | Effect::StopStep { .. } => Answer::Step(StepOutcome::Unknown { reason }),
         Effect::ProbeStep { .. } => Answer::Probe(Finding::CannotTell { reason }),
         Effect::UndoStep { .. } => Answer::Undo(UndoOutcome::Failed { reason, evidence: Vec::new() }),
+        Effect::Close { .. } => Answer::Close(Err(reason)),
     }
 }
 
 fn broken(effect: Effect) -> Answer {
     match effect {
         Effect::RunStep { .. } => Answer::Step(failed("broken")),
-        Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => unknown(effect),
+        Effect::StopStep { .. }
+        | Effect::ProbeStep { .. }
+        | Effect::UndoStep { .. }
+        | Effect::Close { .. } => unknown(effect),
     }
 }
 
@@ -145,7 +151,7 @@ fn press(world: &mut World, random: &mut fastrand::Rng) {
         let services = &world.state().plan.services;
         services[random.usize(0..services.len())].service.clone()
     };
-    let command = match random.u8(0..14) {
+    let command = match random.u8(0..16) {
         0 | 1 => Command::Pause { by, reason: None },
         2 | 3 => Command::Resume { by },
         4 => Command::SkipStep { step, by, reason: "seen".to_owned() },
@@ -156,12 +162,21 @@ fn press(world: &mut World, random: &mut fastrand::Rng) {
         9 => Command::RetryService { service, by },
         10 => Command::KeepService { service, by, reason: "seen".to_owned() },
         11 | 12 => Command::TakeBackServices { services: vec![service], by, reason: None },
+        13 | 14 => resolve(random),
         _ => Command::RetryUndo { by },
     };
     let before = world.state().seq;
     if world.tell(command).is_err() {
         assert_eq!(world.state().seq, before, "a refusal changes nothing");
     }
+}
+
+/// Somebody says how it ended, whatever is true.
+fn resolve(random: &mut fastrand::Rng) -> Command {
+    let outcomes = [Resolution::Succeeded, Resolution::RolledBack, Resolution::Failed];
+    let outcome = outcomes[random.usize(0..outcomes.len())];
+    let leave = random.u8(0..10) == 0;
+    Command::Resolve { by: actor(), outcome, reason: "seen".to_owned(), leave }
 }
 
 /// What the seeds came to beside their ends, so that a fault that never happens is noticed.
@@ -173,6 +188,8 @@ struct Seen {
     unsure: u64,
     /// Services that went back by themselves, in releases that succeeded without them.
     parts: u64,
+    /// Services that a resolved deployment had left open.
+    closed: u64,
 }
 
 impl Seen {
@@ -184,6 +201,7 @@ impl Seen {
                 Event::StepStarted { attempt, .. } if attempt.0 > 1 => self.repeated += 1,
                 Event::ProbeFinished { finding: Finding::Done { .. }, .. } => self.found += 1,
                 Event::OperatorNeeded { failure: Some(_), .. } => self.asked += 1,
+                Event::Closed { .. } => self.closed += 1,
                 _ => {}
             }
         }
@@ -200,6 +218,7 @@ fn quiet(world: &mut World, random: &mut fastrand::Rng, seed: u64) {
         let command = match world.state().phase {
             phase if phase.is_final() => return,
             Phase::Paused => Command::Resume { by },
+            Phase::NeedsOperator if random.u8(0..8) == 0 => resolve(random),
             Phase::NeedsOperator if world.state().asks_about_part() => {
                 let again = random.bool() && !world.steps_in(&[StepState::UndoFailed]).is_empty();
                 if again { Command::RetryUndo { by } } else { Command::TakeBack { by, reason: None } }
@@ -241,6 +260,9 @@ fn judge(world: &World, seed: u64) {
     let rollbacks = world.journal().iter().filter(|envelope| planned(&envelope.event)).count();
     assert!(rollbacks <= 1, "seed {seed}: two rollbacks");
     let slots = &world.slots;
+    if let Some(Event::Resolved { outcome, leaves, .. }) = world.journal().last().map(|last| &last.event) {
+        return resolved(world, seed, *outcome, *leaves);
+    }
     match state.phase {
         Phase::Succeeded => {
             let as_wanted = |(place, slot): (u32, &Slot)| slot.serves(!state.is_in_part(place));
@@ -255,5 +277,26 @@ fn judge(world: &World, seed: u64) {
             assert!(as_before, "seed {seed}: it is {} and {slots:?}", state.phase);
         }
         phase => panic!("seed {seed}: ended as {phase}"),
+    }
+}
+
+/// Somebody said how it ended: whatever is true of the rest, nothing that can be closed is left open.
+fn resolved(world: &World, seed: u64, outcome: Resolution, leaves: bool) {
+    let state = world.state();
+    let may_be_open = |place: usize| {
+        let steps = state.plan.steps.iter().zip(&state.steps);
+        let mut kinds = steps.filter(|(planned, _)| planned.service as usize == place);
+        kinds.any(|(planned, status)| planned.kind == StepKind::Prepare && status.attempt > 0)
+    };
+    let has_gateway = |place: usize| matches!(&state.plan.services[place].spec.target, Target::Process(one) if one.gateway.is_some());
+    for (place, slot) in world.slots.iter().enumerate().filter(|(place, _)| !leaves && may_be_open(*place)) {
+        let is_closed = match outcome {
+            Resolution::RolledBack => slot.serves(false),
+            // Without a gateway there is no traffic to give.
+            Resolution::Succeeded if !has_gateway(place) => true,
+            Resolution::Succeeded => slot.serves(true) || slot.serves(false),
+            Resolution::Failed => slot.share == 0 || slot.share == WEIGHT_ALL,
+        };
+        assert!(is_closed, "seed {seed}: resolved as {outcome:?}, and service {place} is {slot:?}");
     }
 }

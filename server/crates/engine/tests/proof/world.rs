@@ -9,6 +9,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     Seq, Timestamp,
+    closing::CloseTo,
     deployment::{Deployment, Request, Source, StepState},
     event::{Envelope, Event, Finding},
     manifest::{Manifest, OnUnknown, Strategy, WEIGHT_ALL},
@@ -45,6 +46,7 @@ pub(crate) enum Answer {
     Step(StepOutcome),
     Undo(UndoOutcome),
     Probe(Finding),
+    Close(Result<(), String>),
 }
 
 /// A random project of up to `most` services, of every strategy.
@@ -98,6 +100,8 @@ pub(crate) struct World {
     pub(crate) slots: Vec<Slot>,
     pub(crate) delayed: Vec<(Effect, Answer)>,
     performed: BTreeSet<EffectKey>,
+    /// Orders that the agent refuses from now on, however late they come.
+    refused: BTreeSet<EffectKey>,
     pub(crate) now: Timestamp,
     /// How often something was written.
     pub(crate) writes: u64,
@@ -142,6 +146,7 @@ impl World {
             slots,
             delayed: Vec::new(),
             performed: BTreeSet::new(),
+            refused: BTreeSet::new(),
             now,
             writes: 0,
             unsure: false,
@@ -229,6 +234,10 @@ impl World {
     /// Carries out an effect outside. Doing it again changes nothing more.
     pub(crate) fn perform(&mut self, effect: Effect) -> Answer {
         let is_first = self.performed.insert(effect.key());
+        if let (Effect::UndoStep { .. }, true) = (effect, self.refused.contains(&effect.key())) {
+            let reason = "it was told to stop".to_owned();
+            return Answer::Undo(UndoOutcome::Failed { reason, evidence: Vec::new() });
+        }
         match effect {
             Effect::RunStep { step, attempt } => {
                 let promised = |envelope: &Envelope| matches!(envelope.event, Event::StepStarted { step: s, attempt: a } if s == step && a == attempt);
@@ -268,6 +277,21 @@ impl World {
                     Finding::NotDone { reason: "seen".to_owned() }
                 })
             }
+            Effect::Close { service, .. } => {
+                let steps = &self.state.plan.steps;
+                let of_service = |effect: &&Effect| matches!(effect, Effect::UndoStep { step, .. } if steps[*step as usize].service == service);
+                self.refused.extend(self.in_flight.iter().filter(of_service).map(Effect::key));
+                let to = self.state.closing.as_ref().and_then(|closing| closing.to(service));
+                let slot = &mut self.slots[service as usize];
+                match to.expect("it is being closed") {
+                    _ if !is_first => {}
+                    CloseTo::New => *slot = Slot { share: WEIGHT_ALL, candidate: false },
+                    CloseTo::Before => *slot = Slot::default(),
+                    CloseTo::AsItIs if slot.share < WEIGHT_ALL => slot.share = 0,
+                    CloseTo::AsItIs => {}
+                }
+                Answer::Close(Ok(()))
+            }
             Effect::UndoStep { step, .. } => {
                 let status = &self.state.steps[step as usize];
                 assert!(status.attempt > 0, "an undo of what never ran");
@@ -301,6 +325,9 @@ impl World {
             }
             (Effect::ProbeStep { step, attempt }, Answer::Probe(finding)) => {
                 Command::FinishProbe { step, attempt, finding }
+            }
+            (Effect::Close { service, attempt }, Answer::Close(outcome)) => {
+                Command::FinishClose { service, attempt, outcome }
             }
             (effect, answer) => panic!("{answer:?} is no answer to {effect:?}"),
         };

@@ -62,7 +62,17 @@ fn an_event_follows_only_in_the_phases_that_have_a_place_for_it() {
         (asks(Some(failure())), vec![Running, Paused]),
         (Event::UndoRetried { by: by.clone() }, vec![NeedsOperator]),
         (
-            Event::Resolved { by: by.clone(), outcome: Resolution::Failed, reason: reason() },
+            Event::Resolved { by: by.clone(), outcome: Resolution::Failed, reason: reason(), leaves: false },
+            vec![NeedsOperator],
+        ),
+        (
+            Event::ResolveBegun {
+                by: by.clone(),
+                outcome: Resolution::Failed,
+                reason: reason(),
+                attempt: Attempt::FIRST,
+                open: Vec::new(),
+            },
             vec![NeedsOperator],
         ),
         (Event::ReleaseCommitted, vec![Running]),

@@ -271,7 +271,10 @@ fn stuck_story() -> Story {
                     StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() },
                 );
             }
-            Effect::RunStep { .. } | Effect::StopStep { .. } | Effect::ProbeStep { .. } => {
+            Effect::RunStep { .. }
+            | Effect::StopStep { .. }
+            | Effect::ProbeStep { .. }
+            | Effect::Close { .. } => {
                 let outcome = story.good(effect);
                 story.answer(effect, outcome);
             }
@@ -305,7 +308,10 @@ fn an_undo_that_ends_well_after_the_limit_still_counts() {
             {
                 story.answer(effect, StepOutcome::Unknown { reason: "lost".to_owned() });
             }
-            Effect::RunStep { .. } | Effect::StopStep { .. } | Effect::ProbeStep { .. } => {
+            Effect::RunStep { .. }
+            | Effect::StopStep { .. }
+            | Effect::ProbeStep { .. }
+            | Effect::Close { .. } => {
                 let outcome = story.good(effect);
                 story.answer(effect, outcome);
             }

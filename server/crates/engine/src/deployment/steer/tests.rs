@@ -171,7 +171,8 @@ fn one_that_asks_is_taken_back_cancelled_kept_or_resolved() {
     assert_eq!(story.run_to_the_end().state().phase, Phase::Cancelled);
 
     let mut story = asking();
-    story.tell(Command::Resolve { by: actor(), outcome: Resolution::Failed, reason: "ours".to_owned() });
+    let (by, reason) = (actor(), "ours".to_owned());
+    story.tell(Command::Resolve { by, outcome: Resolution::Failed, reason, leave: false });
     assert_eq!(story.state().phase, Phase::Failed);
 
     let asks = asking();

@@ -42,6 +42,7 @@ fn place(effect: Effect) -> (u32, Attempt) {
         | Effect::StopStep { step, attempt }
         | Effect::ProbeStep { step, attempt }
         | Effect::UndoStep { step, attempt } => (step, attempt),
+        Effect::Close { .. } => panic!("nobody resolves it"),
     }
 }
 

@@ -1,0 +1,179 @@
+//! An operator has said how a deployment ended: what it left open is closed before it ends. A share of
+//! the traffic, a preview and a candidate belong to a deployment and do not outlive it. Which revision
+//! gets all of the traffic follows from the verdict; commands and what takes the place of what was
+//! (`recreate`) leave nothing open, and are the operator's.
+
+use super::Decision;
+use crate::{command::Command, effect::Effect};
+use lockstep_model::{
+    Attempt,
+    closing::{CloseTo, Closing, Open},
+    deployment::{Actor, Deployment, Resolution, StepState},
+    event::Event,
+    manifest::Target,
+    plan::StepKind,
+};
+
+/// What is open, and to what each verdict closes it.
+pub(crate) fn open(state: &Deployment, outcome: Resolution) -> Vec<Open> {
+    let places = 0..u32::try_from(state.plan.services.len()).unwrap_or(u32::MAX);
+    places.filter_map(|service| Some(Open { service, to: to(state, service, outcome)? })).collect()
+}
+
+/// To what a service is closed; none = it left nothing open.
+fn to(state: &Deployment, service: u32, outcome: Resolution) -> Option<CloseTo> {
+    let Target::Process(process) = &state.plan.services[service as usize].spec.target else { return None };
+    let of_service = || {
+        let steps = state.plan.steps.iter().zip(&state.steps);
+        steps.filter(move |(planned, _)| planned.service == service)
+    };
+    let is_open =
+        |state: StepState| !matches!(state, StepState::Pending | StepState::Skipped | StepState::Undone);
+    let mut opened =
+        of_service().filter(|(planned, _)| matches!(planned.kind, StepKind::Prepare | StepKind::Shift));
+    if !opened.any(|(_, status)| is_open(status.state)) {
+        return None;
+    }
+    let has_all = of_service()
+        .any(|(planned, status)| planned.gives_all_traffic() && status.state == StepState::Succeeded);
+    let has_some =
+        of_service().any(|(planned, status)| planned.kind.gives_traffic() && is_open(status.state));
+    match outcome {
+        Resolution::RolledBack => Some(CloseTo::Before),
+        Resolution::Succeeded | Resolution::Failed if has_all => None,
+        // It never was to have any: what serves is not what was prepared.
+        Resolution::Succeeded if !has_some => Some(CloseTo::Before),
+        Resolution::Succeeded => process.gateway.is_some().then_some(CloseTo::New),
+        Resolution::Failed => process.gateway.is_some().then_some(CloseTo::AsItIs),
+    }
+}
+
+/// Begins to close; the deployment ends once that is done.
+pub(super) fn begin(
+    state: &Deployment,
+    by: Actor,
+    outcome: Resolution,
+    reason: String,
+    open: Vec<Open>,
+) -> Decision {
+    let attempt = Attempt(state.closing.as_ref().map_or(0, |before| before.attempt.0) + 1);
+    let effects = open.iter().map(|open| Effect::Close { service: open.service, attempt }).collect();
+    Decision { events: vec![Event::ResolveBegun { by, outcome, reason, attempt, open }], effects }
+}
+
+/// What came of it is recorded once; an answer that nobody waits for changes nothing.
+pub(super) fn finish(
+    state: &Deployment,
+    service: u32,
+    attempt: Attempt,
+    outcome: Result<(), String>,
+) -> Decision {
+    let waited_for = |closing: &&Closing| {
+        closing.is_active()
+            && closing.attempt == attempt
+            && closing.to(service).is_some()
+            && !closing.closed.contains(&service)
+    };
+    if state.phase.is_final() || state.closing.as_ref().filter(waited_for).is_none() {
+        return Decision::nothing();
+    }
+    Decision::event(match outcome {
+        Ok(()) => Event::Closed { service, attempt },
+        Err(reason) => Event::CloseFailed { service, attempt, reason },
+    })
+}
+
+/// While it is closed, nothing else goes on; none = nothing is being closed.
+pub(super) fn proceed(state: &Deployment) -> Option<Decision> {
+    let closing = state.closing.as_ref().filter(|closing| closing.is_active())?;
+    let Closing { by, outcome, reason, .. } = closing;
+    let resolved = || {
+        Decision::event(Event::Resolved {
+            by: by.clone(),
+            outcome: *outcome,
+            reason: reason.clone(),
+            leaves: false,
+        })
+    };
+    Some(if closing.is_done() { resolved() } else { Decision::nothing() })
+}
+
+/// Whether people have to wait until it is closed. Whoever cannot wait ends it with what is open.
+pub(super) fn must_wait(state: &Deployment, command: &Command) -> bool {
+    if state.phase.is_final() || !state.is_closing() {
+        return false;
+    }
+    match command {
+        Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::SkipStep { .. }
+        | Command::RetryStep { .. }
+        | Command::RetryService { .. }
+        | Command::KeepService { .. }
+        | Command::Cancel { .. }
+        | Command::TakeBack { .. }
+        | Command::TakeBackServices { .. }
+        | Command::RetryUndo { .. }
+        | Command::Fail { .. }
+        | Command::Resolve { leave: false, .. } => true,
+        Command::Resolve { leave: true, .. }
+        | Command::Start
+        | Command::Supersede { .. }
+        | Command::FinishStep { .. }
+        | Command::FinishUndo { .. }
+        | Command::FinishProbe { .. }
+        | Command::FinishClose { .. }
+        | Command::Proceed => false,
+    }
+}
+
+/// Whether an event can follow while it is closed: its own, and late answers.
+pub(super) fn can_follow(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Closed { .. }
+            | Event::CloseFailed { .. }
+            | Event::Resolved { .. }
+            | Event::UndoSucceeded { .. }
+            | Event::UndoFailed { .. }
+            | Event::ProbeFinished { .. }
+    )
+}
+
+/// The state after a word that waits, and after an answer; false = nobody waits for that.
+pub(super) fn advance(state: &mut Deployment, event: &Event) -> bool {
+    match event {
+        Event::ResolveBegun { by, outcome, reason, attempt, open } => {
+            state.closing = Some(Closing {
+                by: by.clone(),
+                outcome: *outcome,
+                reason: reason.clone(),
+                attempt: *attempt,
+                open: open.clone(),
+                closed: std::collections::BTreeSet::new(),
+                problem: None,
+            });
+            true
+        }
+        Event::Closed { service, attempt } => match &mut state.closing {
+            Some(closing) if closing.is_active() && closing.attempt == *attempt => {
+                closing.to(*service).is_some() && closing.closed.insert(*service)
+            }
+            Some(_) | None => false,
+        },
+        Event::CloseFailed { service, attempt, reason } => {
+            let name = state.plan.services.get(*service as usize).map(|one| one.service.to_string());
+            match (&mut state.closing, name) {
+                (Some(closing), Some(name)) if closing.is_active() && closing.attempt == *attempt => {
+                    closing.problem = Some(format!("{name}: {reason}"));
+                    true
+                }
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

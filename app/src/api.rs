@@ -10,13 +10,13 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::{
-        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, BeginLockdown, ChangeUser,
-        CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction,
-        EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService,
-        ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView,
-        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
-        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeToken,
-        RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
+        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage,
+        BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment,
+        EndRestriction, EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport,
+        KeepService, ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest,
+        MonitorView, Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest,
+        PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep,
+        RevokeToken, RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     restriction::Restriction,
@@ -262,6 +262,13 @@ pub async fn deployment_undo_retry(req: DeploymentRequest) -> Result<DeploymentS
 pub async fn deployment_resolve(req: ResolveDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller) = authorised::<endpoint::DeploymentResolve>().await?;
     backend.deployments.deployment_resolve(&caller, req).await
+}
+
+/// See [`endpoint::DeploymentAbandon`].
+#[server(name = DeploymentAbandonCall, prefix = "/api/v1", endpoint = "/deployment/abandon", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_abandon(req: AbandonDeployment) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller) = authorised::<endpoint::DeploymentAbandon>().await?;
+    backend.deployments.deployment_abandon(&caller, req).await
 }
 
 /// What stands in the way of deployments.

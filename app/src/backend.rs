@@ -8,14 +8,14 @@ use lockstep_model::{
     UserName,
     access::{Permission, Role},
     api::{
-        AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage, BeginLockdown, ChangeUser,
-        CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment, EndRestriction, Endpoint,
-        EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport, KeepService,
-        ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView,
-        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
-        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeToken,
-        RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
-        UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
+        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage,
+        BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment,
+        EndRestriction, Endpoint, EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage,
+        HistoryReport, KeepService, ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage,
+        MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment,
+        ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService,
+        RetryStep, RevokeToken, RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment,
+        TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     deployment::Actor,
     error::ErrorKind,
@@ -148,6 +148,13 @@ pub trait Deployments: Send + Sync {
         &self,
         caller: &Caller,
         req: ResolveDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+
+    /// Gives up a deployment that cannot be read.
+    async fn deployment_abandon(
+        &self,
+        caller: &Caller,
+        req: AbandonDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// What stands in the way.
     async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError>;

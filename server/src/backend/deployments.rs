@@ -5,22 +5,22 @@ use app::{AppError, backend::Caller, backend::Deployments};
 use async_trait::async_trait;
 use lockstep_engine::{
     Command,
-    port::LogPart,
     port::store::{AuditEntry, AuditQuery},
+    port::{LogPart, StoreError},
     search::Search,
     view,
 };
 use lockstep_model::{
     DeploymentId, ServiceName,
     api::{
-        AddRestriction, AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest, EndDeployment,
-        EndRestriction, EnvironmentRequest, ForeseeDeployment, HistoryReport, KeepService, LOG_LINES_MAX,
-        ListDeployments, ListRestrictions, LogPage, Neighbours, NeighboursRequest, PAGE_ROWS_MAX,
-        PauseDeployment, PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService,
-        RetryStep, RollbackDeployment, SkipStep, StartDeployment, VerifyHistory, VersionPage, WAIT_MS_MAX,
-        WaitDeployment,
+        AbandonDeployment, AddRestriction, AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest,
+        EndDeployment, EndRestriction, EnvironmentRequest, ForeseeDeployment, HistoryReport, KeepService,
+        LOG_LINES_MAX, ListDeployments, ListRestrictions, LogPage, Neighbours, NeighboursRequest,
+        PAGE_ROWS_MAX, PauseDeployment, PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage,
+        RetryService, RetryStep, RollbackDeployment, SkipStep, StartDeployment, VerifyHistory, VersionPage,
+        WAIT_MS_MAX, WaitDeployment,
     },
-    error::ErrorKind,
+    error::{ErrorBody, ErrorKind},
     gateway::Slot,
     restriction::Restriction,
     view::{
@@ -61,9 +61,16 @@ impl Deployments for Services {
     }
 
     async fn deployment_show(&self, req: DeploymentRequest) -> Result<DeploymentDetail, AppError> {
-        let loaded = self.coordinator.deployment_load(req.id).await.map_err(store)?;
+        let loaded = match self.coordinator.deployment_load(req.id).await {
+            Err(error @ StoreError::Unreadable { .. }) => return Err(self.unreadable(req.id, error).await),
+            loaded => loaded.map_err(store)?,
+        };
         let state = loaded.ok_or_else(|| not_found(req.id))?;
         let mut detail = view::detail(req.id, &state);
+        if self.store.deployment_abandoned(req.id).await.map_err(store)?.is_some() {
+            // Its journal may be readable by now, but does not say how it ended.
+            detail.summary = self.summary(req.id).await?;
+        }
         detail.waits_for = self.coordinator.waits_for(req.id).await;
         let expectation = self.expectations.of(self, req.id, &state.plan).await?;
         detail.expected = expectation.expected;
@@ -255,6 +262,17 @@ impl Deployments for Services {
         self.command(req.id, command, "/deployment/resolve").await
     }
 
+    async fn deployment_abandon(
+        &self,
+        caller: &Caller,
+        req: AbandonDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        check_reason(Some(&req.reason))?;
+        let id = req.id;
+        self.coordinator.deployment_abandon(caller.actor.clone(), req).await.map_err(refused)?;
+        self.summary(id).await
+    }
+
     async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError> {
         let all = self.coordinator.restriction_list(req.project.as_ref(), req.environment.as_ref()).await;
         all.map(|restrictions| RestrictionPage { restrictions }).map_err(refused)
@@ -345,6 +363,16 @@ impl Deployments for Services {
 }
 
 impl Services {
+    /// What happened to a deployment whose journal cannot be read, and what can be done.
+    async fn unreadable(&self, id: DeploymentId, error: StoreError) -> AppError {
+        let said = self.coordinator.unreadable(id).await;
+        let AppError(body) = store(error);
+        AppError(match said {
+            Ok(Some(message)) => ErrorBody { message, ..body },
+            Ok(None) | Err(_) => body,
+        })
+    }
+
     async fn summary(&self, id: DeploymentId) -> Result<DeploymentSummary, AppError> {
         self.store.deployment_fetch(id).await.map_err(store)?.ok_or_else(|| not_found(id))
     }

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::out::say;
 use lockstep_model::{
-    DeploymentId, ServiceName, StepId,
+    DeploymentId, EnvironmentName, ServiceName, StepId,
     api::{
-        Act, CheckpointList, DeploymentCancel, DeploymentPause, DeploymentRequest, DeploymentResolve,
-        DeploymentResume, DeploymentRollback, DeploymentRollbackPlan, DeploymentServiceKeep,
-        DeploymentServiceRetry, DeploymentShow, DeploymentStepRetry, DeploymentStepSkip, DeploymentUndoRetry,
-        DeploymentWait, EndDeployment, EnvironmentRequest, ForeseeDeployment, KeepService, PauseDeployment,
-        ResolveDeployment, RetryService, RetryStep, RollbackDeployment, SkipStep, WAIT_MS_MAX,
-        WaitDeployment,
+        AbandonDeployment, Act, CheckpointList, DeploymentAbandon, DeploymentCancel, DeploymentPause,
+        DeploymentRequest, DeploymentResolve, DeploymentResume, DeploymentRollback, DeploymentRollbackPlan,
+        DeploymentServiceKeep, DeploymentServiceRetry, DeploymentShow, DeploymentStepRetry,
+        DeploymentStepSkip, DeploymentUndoRetry, DeploymentWait, EndDeployment, EnvironmentRequest,
+        ForeseeDeployment, KeepService, PauseDeployment, ResolveDeployment, RetryService, RetryStep,
+        RollbackDeployment, SkipStep, WAIT_MS_MAX, WaitDeployment,
     },
     event::Event,
     view::DeploymentSummary,
@@ -172,6 +172,31 @@ pub(super) async fn undo_retry(
 ) -> Result<u8, Failure> {
     let summary = client.call(DeploymentUndoRetry, &DeploymentRequest { id }).await?;
     follow::begun(global, client, &summary, waiting, Hope::WayBack).await
+}
+
+/// The name of the environment, typed by whoever gives up what may be half done there.
+pub(super) fn typed_environment(id: DeploymentId) -> Result<EnvironmentName, Failure> {
+    say!("deployment {id} may have left its environment half done, and what serves there will not be known");
+    say!("type the name of its environment to give it up:");
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed).map_err(anyhow::Error::from)?;
+    typed.trim().parse().map_err(|_| Failure::refused("no name was typed; nothing was changed"))
+}
+
+pub(super) async fn abandon(
+    global: &Global,
+    client: &Client,
+    request: AbandonDeployment,
+) -> Result<u8, Failure> {
+    let id = request.id;
+    let summary = client.call(DeploymentAbandon, &request).await?;
+    if global.json {
+        print::json(&summary)?;
+    } else {
+        say!("deployment {id} is given up ({}); {} is free", summary.phase, summary.environment);
+        say!("what serves of its services is not known: the next deployment looks, and says what it finds");
+    }
+    Ok(exit::SUCCEEDED)
 }
 
 /// Waits until what is open is closed, and says what could not be.

@@ -11,7 +11,7 @@ use clap::{Subcommand, ValueEnum};
 use lockstep_model::{
     DeploymentId, ServiceName, StepId,
     access::{ROLES, Role},
-    api::{Act, DeploymentForesee, EndDeployment, ForeseeDeployment, ResolveDeployment},
+    api::{AbandonDeployment, Act, DeploymentForesee, EndDeployment, ForeseeDeployment, ResolveDeployment},
     deployment::Resolution,
 };
 
@@ -26,6 +26,15 @@ the traffic, a preview, a candidate that nobody needs.
   failed       whoever has all of it keeps it; a share goes back to what served before
 
 --leave-traffic changes nothing outside, as when the host is gone. Commands are yours in any case.";
+
+const ABANDON_HELP: &str = "\
+A deployment whose journal cannot be read (damage, a newer version) is set aside and keeps its environment
+closed, because it may be half done. First see `lockstep history verify N`, the server's log and whether a
+newer version reads it. Given up, it counts as failed; what agents may still do of it is ended; what serves of
+its services is not known, so the next deployment looks and says so.
+
+  lockstep abandon 12 --reason \"disk damage, see INC-7\"                       asks for the environment's name
+  lockstep abandon 12 --reason \"…\" --env production --yes                   for scripts";
 
 const STEPS_HELP: &str = "\
 Examples:
@@ -150,6 +159,18 @@ pub(super) enum SteerCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Give up a deployment that cannot be read, so that its environment is free again (admin).
+    #[command(after_help = ABANDON_HELP)]
+    Abandon {
+        /// The deployment.
+        id: DeploymentId,
+        /// Why; kept in the audit.
+        #[arg(long)]
+        reason: String,
+        /// Do not ask for the name of its environment; `--env` says it.
+        #[arg(long, requires = "environment")]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -205,6 +226,7 @@ impl SteerCommand {
             | Self::Keep { dry_run: false, .. }
             | Self::Cancel { dry_run: false, .. }
             | Self::UndoRetry { dry_run: false, .. }
+            | Self::Abandon { .. }
             | Self::Resolve { dry_run: false, .. } => return None,
         })
     }
@@ -235,6 +257,13 @@ pub(super) async fn steer(global: &Global, client: &Client, command: SteerComman
             operate::cancel(global, client, EndDeployment { id, reason, keep }, waiting).await
         }
         SteerCommand::UndoRetry { id, waiting, .. } => operate::undo_retry(global, client, id, waiting).await,
+        SteerCommand::Abandon { id, reason, yes } => {
+            let confirm = match &global.environment {
+                Some(environment) if yes => environment.clone(),
+                _ => operate::typed_environment(id)?,
+            };
+            operate::abandon(global, client, AbandonDeployment { id, reason, confirm }).await
+        }
         SteerCommand::Resolve { id, outcome, reason, leave_traffic: leave, .. } => {
             let reason = reason.unwrap_or_default();
             let request = ResolveDeployment { id, outcome: outcome.into(), reason, leave };

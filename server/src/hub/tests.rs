@@ -257,8 +257,8 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
     let state = coordinator.deployment_load(id).await.expect("readable").expect("there");
     let reason = state.operator_reason.clone().unwrap_or_default();
     assert!(reason.contains("did not confirm"), "{reason}");
-    let resolve =
-        Command::Resolve { by: actor(), outcome: Resolution::Failed, reason: "the host is gone".to_owned() };
+    let (outcome, reason) = (Resolution::Failed, "the host is gone".to_owned());
+    let resolve = Command::Resolve { by: actor(), outcome, reason, leave: true };
     coordinator.deployment_command(id, resolve, "/deployment/resolve").await.expect("accepted");
     assert_eq!(phase(id).await, Phase::Failed);
 }

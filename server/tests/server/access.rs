@@ -36,6 +36,7 @@ fn harmless(path: &str) -> &'static str {
         "/deployment/step_retry" => r#"{"id":999,"step":"a.watch"}"#,
         "/restriction/add" => r#"{"kind":"lock","reason":"x","duration_ms":60000}"#,
         "/restriction/end" => r#"{"id":999,"reason":"x"}"#,
+        "/deployment/abandon" => r#"{"id":999,"reason":"x","confirm":"staging"}"#,
         "/deployment/resolve" => r#"{"id":999,"outcome":"failed","reason":"x"}"#,
         "/user/add" => r#"{"name":"same","role":"viewer"}"#,
         "/user/change" => r#"{"name":"nobody","role":"viewer"}"#,

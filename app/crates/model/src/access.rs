@@ -42,6 +42,8 @@ pub enum Permission {
     ManageUsers,
     /// Read who did what in the whole installation.
     ReadAudit,
+    /// Give up a deployment that cannot be read: its environment may be half done.
+    Abandon,
 }
 
 impl Role {
@@ -51,9 +53,10 @@ impl Role {
             Permission::Public | Permission::SignedIn | Permission::View => true,
             Permission::Operate => matches!(self, Self::Operator | Self::Deployer | Self::Admin),
             Permission::Deploy => matches!(self, Self::Deployer | Self::Admin),
-            Permission::ApplyManifest | Permission::ManageUsers | Permission::ReadAudit => {
-                matches!(self, Self::Admin)
-            }
+            Permission::ApplyManifest
+            | Permission::ManageUsers
+            | Permission::ReadAudit
+            | Permission::Abandon => matches!(self, Self::Admin),
         }
     }
 
@@ -78,7 +81,8 @@ impl Permission {
             | Self::Deploy
             | Self::ApplyManifest
             | Self::ManageUsers
-            | Self::ReadAudit => ROLES.into_iter().find(|role| role.allows(self)),
+            | Self::ReadAudit
+            | Self::Abandon => ROLES.into_iter().find(|role| role.allows(self)),
         }
     }
 }
@@ -113,6 +117,7 @@ mod tests {
             Permission::ApplyManifest,
             Permission::ManageUsers,
             Permission::ReadAudit,
+            Permission::Abandon,
         ];
         for pair in ROLES.windows(2) {
             for permission in permissions {

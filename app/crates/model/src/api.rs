@@ -168,6 +168,8 @@ endpoints! {
     DeploymentUndoRetry "/deployment/undo_retry" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
     /// Declares how a deployment that needs an operator ended.
     DeploymentResolve "/deployment/resolve" Operate true ResolveDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Gives up a deployment that cannot be read, so that its environment is free; its name is typed.
+    DeploymentAbandon "/deployment/abandon" Abandon true AbandonDeployment => DeploymentSummary, [NotFound, Conflict];
     /// What stands in the way of deployments, now or later: locks, holds, freezes.
     RestrictionList "/restriction/list" View false ListRestrictions => RestrictionPage, [];
     /// Locks or freezes an environment or a service, or holds a version. Taking back stays possible.
@@ -678,6 +680,15 @@ ResolveDeployment {
     /// Nothing is changed outside: a share of the traffic, a preview and a candidate stay as they are.
     #[serde(default)]
     leave: bool,
+} }
+body! { /// A deployment to give up.
+AbandonDeployment {
+    /// Its number.
+    id: DeploymentId,
+    /// Why; it is recorded.
+    reason: String,
+    /// The name of its environment, typed by whoever knows that it may be half done.
+    confirm: EnvironmentName,
 } }
 body! { /// Which restrictions.
 ListRestrictions {

@@ -24,8 +24,13 @@ async fn once(inner: &Arc<Inner>) -> Result<(), StoreError> {
         return Ok(());
     }
     let elsewhere = inner.elsewhere().await?;
+    // Nothing is started by what was recorded where nobody knows what serves.
+    let unsure = dependencies.store.unsure_list(None, None).await?;
     for row in dependencies.store.serving_list(None, None).await? {
         let (slot, Some(serving)) = (row.slot, row.serving) else { continue };
+        if unsure.iter().any(|one| one.slot == slot) {
+            continue;
+        }
         let _no_new_deployment = inner.making.lock().await;
         let is_changing = inner
             .workers()

@@ -3,6 +3,7 @@
 //! knows no SQL, and never changes the outside world but through `Target`.
 #![forbid(unsafe_code)]
 
+mod abandon;
 mod bring_back;
 mod guard;
 mod lease;
@@ -292,8 +293,9 @@ impl Inner {
         let set_aside = lock(&self.quarantined).get(&id).map(|one| one.problem.clone());
         Ok(match set_aside {
             Some(problem) => Refused::Conflict(format!(
-                "deployment {id} ({}) cannot be read and is set aside, so it takes no command: {problem}; it is tried again every minute; see `lockstep history verify {id}`",
-                row.phase
+                "deployment {id} ({}) cannot be read and is set aside, so it takes no command: {problem}; it is tried again every minute. {}",
+                row.phase,
+                abandon::ways_out(id)
             )),
             None => Refused::Unavailable(format!(
                 "deployment {id} ({}) is just being taken up again; try again in a few seconds",

@@ -1,7 +1,7 @@
 //! What the manifest's `queue` means for a new deployment: it waits or is refused. Whose place it
 //! takes, or who takes its own, is looked at by the queue itself.
 
-use crate::{Inner, Refused};
+use crate::{Inner, Refused, abandon};
 use lockstep_model::{DeploymentId, EnvironmentName, ProjectName, deployment::Phase, manifest::QueuePolicy};
 
 /// Deployments that may wait for one environment.
@@ -59,6 +59,7 @@ impl Line {
 /// Why nothing begins beside a deployment that cannot be read.
 pub(crate) fn set_aside(id: DeploymentId) -> String {
     format!(
-        "deployment {id} cannot be read and may be half done, so nothing else is deployed here; it is tried again every minute; see `lockstep history verify {id}` and the server's log"
+        "deployment {id} cannot be read and may be half done, so nothing else is deployed here; it is tried again every minute. {}",
+        abandon::ways_out(id)
     )
 }

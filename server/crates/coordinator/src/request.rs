@@ -269,7 +269,8 @@ impl Inner {
             accept_no_rollback,
         };
         input.artifacts = self.artifact_digests(artifacts(&input)?).await?;
-        let plan = plan(&input)?;
+        let mut plan = plan(&input)?;
+        self.warn_of_unsure(&mut plan).await?;
         Ok(Wanted { manifest, environment, plan })
     }
 

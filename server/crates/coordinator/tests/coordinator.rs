@@ -5,12 +5,12 @@ use lockstep_coordinator::{Coordinator, Dependencies, Lease, Refused, verify};
 use lockstep_engine::{
     Command,
     port::{Store, store::AuditEntry, store::Claim, store::ManifestRow},
-    testing::{actor, digest, manifest, process_spec, service_name},
+    testing::{actor, canary_spec, digest, manifest, process_spec, service_name},
 };
 use lockstep_model::{
     DeploymentId, Timestamp, Version,
-    api::{RollbackDeployment, StartDeployment},
-    deployment::{Deployment, Phase, Source},
+    api::{AbandonDeployment, RollbackDeployment, StartDeployment},
+    deployment::{Deployment, Phase, Resolution, Source},
     event::Event,
     manifest::{Manifest, ManifestRevision, QueuePolicy},
 };
@@ -519,6 +519,87 @@ async fn one_that_cannot_be_read_keeps_its_environment_closed_and_everybody_is_t
     let refused = app.coordinator.deployment_command(live, cancel, "/deployment/cancel").await;
     let said = refused.expect_err("it cannot be read").to_string();
     assert!(said.contains("set aside") && !said.contains("has ended"), "{said}");
+}
+
+fn abandon(id: DeploymentId, environment: &str) -> AbandonDeployment {
+    AbandonDeployment {
+        id,
+        reason: "the disk is broken".to_owned(),
+        confirm: environment.parse().expect("valid"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_is_given_up_by_name_and_the_next_one_is_told() {
+    let mut app = App::demo().await;
+    let live = occupied(&app).await;
+    // What can be read is not given up.
+    let refused = app.coordinator.deployment_abandon(actor(), abandon(live, "staging")).await;
+    assert!(refused.expect_err("it can be read").to_string().contains("resolve"));
+    let waiting = app.deploy("1.1.0").await.expect("waits");
+    app.store.damage(live);
+    app.target.act("s0000.prepare", Act::Succeed);
+    app.crash().await;
+    let said = app.coordinator.unreadable(live).await.expect("readable").expect("it is set aside");
+    assert!(said.contains("set aside") && said.contains(&format!("lockstep abandon {live}")), "{said}");
+
+    let refused = app.coordinator.deployment_abandon(actor(), abandon(live, "production")).await;
+    assert!(refused.expect_err("another name").to_string().contains("staging"));
+    assert_eq!(app.load(waiting).await.phase, Phase::Queued);
+    app.coordinator.deployment_abandon(actor(), abandon(live, "staging")).await.expect("given up");
+    assert_eq!(app.coordinator.quarantined(), []);
+    let said = app.coordinator.unreadable(live).await.expect("readable").expect("it was given up");
+    assert!(said.contains("gave it up: the disk is broken"), "{said}");
+    let entry = app.store.audit().into_iter().find(|entry| entry.action == "/deployment/abandon");
+    let entry = entry.expect("recorded");
+    assert_eq!(entry.target, format!("deployment {live}"));
+    assert!(entry.reason.is_some_and(|reason| reason.starts_with("the disk is broken")));
+    assert!(app.store.effect_pending(live).await.expect("readable").is_empty());
+
+    // What serves is not known, until the next one has deployed it.
+    let warned = app.coordinator.plan(&wish("1.2.0")).await.expect("a plan").warnings;
+    let of_it = format!("since deployment {live} was given up");
+    assert!(warned.iter().any(|one| one.message.contains(&of_it)), "{warned:?}");
+    assert_eq!(app.end(waiting).await.phase, Phase::Succeeded);
+    assert_eq!(app.store.unsure_list(None, None).await.expect("readable"), []);
+    // A second time, and after a start, there is nothing to give up.
+    app.crash().await;
+    assert_eq!(app.coordinator.quarantined(), []);
+    let refused = app.coordinator.deployment_abandon(actor(), abandon(live, "staging")).await;
+    assert!(refused.expect_err("it has ended").to_string().contains("ended already"));
+    let report = verify::check(&*app.store, &[live, waiting]).await.expect("readable");
+    assert!(report.broken.iter().all(|(id, _)| *id == live), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_word_closes_is_closed_after_a_crash_as_well() {
+    let mut spec = canary_spec(&[10, 100]);
+    spec.rollback.auto = false;
+    let mut app = App::with(manifest(2, &[(1, 0)], &spec)).await;
+    let id = app.deploy("1.0.0").await.expect("accepted");
+    assert_eq!(app.end(id).await.phase, Phase::Succeeded);
+    app.target.act("s0000.watch-10", Act::Fail);
+    let id = app.deploy("1.1.0").await.expect("accepted");
+    app.until(id, |state| state.phase == Phase::NeedsOperator).await;
+    app.target.act("close s0000", Act::Hang);
+    let (outcome, reason) = (Resolution::RolledBack, "seen".to_owned());
+    let word = Command::Resolve { by: actor(), outcome, reason, leave: false };
+    app.coordinator.deployment_command(id, word.clone(), "/deployment/resolve").await.expect("accepted");
+    app.crash().await;
+    app.until(id, Deployment::is_closing).await;
+    let again = app.coordinator.deployment_command(id, word, "/deployment/resolve").await;
+    assert!(again.expect_err("it is being closed").to_string().contains("--leave-traffic"));
+    app.target.act("close s0000", Act::Succeed);
+    app.crash().await;
+    assert_eq!(app.end(id).await.phase, Phase::RolledBack);
+    let closed: Vec<String> =
+        app.target.ledger().into_iter().filter(|entry| entry.contains("/close/")).collect();
+    assert!(
+        closed.len() >= 2 && closed.iter().all(|key| *key == format!("d{id}/close/s0000/1/")),
+        "{closed:?}"
+    );
+    let report = verify::check(&*app.store, &[id]).await.expect("readable");
+    assert_eq!(report.broken, []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -208,8 +208,8 @@ async fn without_an_agent_a_cancel_asks_an_operator_who_can_end_it() {
             app.tell(id, Command::RetryUndo { by: actor() }).await;
             assert_eq!(app.until(id, |state| state.phase.is_final()).await.phase, Phase::Cancelled);
         } else {
-            let resolve =
-                Command::Resolve { by: actor(), outcome: Resolution::Failed, reason: "gone".to_owned() };
+            let (outcome, reason) = (Resolution::Failed, "gone".to_owned());
+            let resolve = Command::Resolve { by: actor(), outcome, reason, leave: true };
             app.tell(id, resolve).await;
             assert_eq!(app.until(id, |state| state.phase.is_final()).await.phase, Phase::Failed);
         }

@@ -111,7 +111,10 @@ fn fail(story: Story, after: &[Vec<u32>], first: &[u32], failing: u32) -> Vec<(u
         .iter()
         .filter_map(|effect| match effect {
             Effect::RunStep { step, .. } => Some(*step),
-            Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::UndoStep { .. } => None,
+            Effect::StopStep { .. }
+            | Effect::ProbeStep { .. }
+            | Effect::UndoStep { .. }
+            | Effect::Close { .. } => None,
         })
         .collect();
     assert_eq!(begun, ready(after, first).into_iter().collect(), "both begin the same");

@@ -2,7 +2,7 @@
 //! transaction, fenced by epoch and sequence number.
 
 use crate::{
-    SqliteStore, audit,
+    SqliteStore, abandon, audit,
     error::{failed, is_full, parsed, to_json, word},
     restrictions, search,
 };
@@ -364,6 +364,7 @@ async fn write_serving(connection: &mut SqliteConnection, row: &ServingRow) -> W
     .bind(row.since.0)
     .execute(&mut *connection)
     .await?;
+    abandon::is_sure(&mut *connection, &row.slot).await?;
     if let Some(serving) = row.serving.as_ref().filter(|serving| serving.spec.target.leaves_something()) {
         let revision = serving.revision.as_str();
         delete_retirement(connection, &row.slot, revision).await?;

@@ -12,8 +12,8 @@ use lockstep_engine::{
     port::{
         Commit, CommitError, Committed, Store, StoreError,
         store::{
-            AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow, ServingRow,
-            StepRow, Unfinished,
+            Abandoned, AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow,
+            ServingRow, StepRow, Unfinished, Unsure,
         },
     },
     search::{Ended, Search},
@@ -134,6 +134,22 @@ impl Store for SqliteStore {
                 owner: row.get(3),
             })
         }))
+    }
+
+    async fn deployment_abandon(&self, wanted: &Abandoned, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.abandon(wanted, &audit).await
+    }
+
+    async fn deployment_abandoned(&self, id: DeploymentId) -> Result<Option<Abandoned>, StoreError> {
+        self.abandoned(id).await
+    }
+
+    async fn unsure_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<Unsure>, StoreError> {
+        self.unsure(project, environment).await
     }
 
     async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError> {

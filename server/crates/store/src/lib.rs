@@ -3,6 +3,7 @@
 //! what SQLite and PostgreSQL have in common is preferred.
 #![forbid(unsafe_code)]
 
+mod abandon;
 mod answers;
 mod audit;
 mod commit;

@@ -306,6 +306,16 @@ fn service_set(row: &DeploymentSummary) -> String {
 }
 
 /// Keeps the row that a deployment is found by in step with it.
+/// As [`write`], of one whose row cannot be read.
+pub(crate) async fn ended(connection: &mut SqliteConnection, id: DeploymentId) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE search SET phase = $1 WHERE deployment = $2")
+        .bind(word(&Phase::Failed))
+        .bind(id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(crate) async fn write(
     connection: &mut SqliteConnection,
     id: DeploymentId,

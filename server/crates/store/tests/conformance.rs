@@ -4,8 +4,8 @@
 use lockstep_engine::{
     Effect,
     port::{
-        Commit, CommitError, CommitTo, Store, StoreError, store::AuditEntry, store::Claim,
-        store::Idempotency, store::ManifestRow,
+        Commit, CommitError, CommitTo, Store, StoreError, store::Abandoned, store::AuditEntry,
+        store::AuditQuery, store::Claim, store::Idempotency, store::ManifestRow,
     },
     replay,
     rows::rows,
@@ -265,6 +265,48 @@ async fn a_finished_deployment_never_changes() {
         assert!(store.commit(&late).await.is_err(), "{name}");
         assert_eq!(store.deployment_events(made.id, Seq(0)).await.expect("readable"), journal, "{name}");
         assert!(store.deployment_unfinished().await.expect("readable").is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_given_up_has_ended_and_what_it_changed_is_not_known() {
+    for Subject { name, store, .. } in subjects().await {
+        let story = Story::chain(2).started();
+        let journal = story.journal();
+        let mut first = commit(new(&story), journal, 0);
+        first.effects = story.pending().to_vec();
+        let made = store.commit(&first).await.expect("made");
+        assert!(!store.effect_pending(made.id).await.expect("readable").is_empty(), "{name}");
+        let by = actor().user;
+        let abandoned = Abandoned { id: made.id, at: Timestamp(9), by, reason: "damaged".to_owned() };
+        assert_eq!(store.deployment_abandoned(made.id).await.expect("readable"), None, "{name}");
+        let audit = || entry("/deployment/abandon");
+        assert!(store.deployment_abandon(&abandoned, audit()).await.expect("written"), "{name}");
+        assert!(!store.deployment_abandon(&abandoned, audit()).await.expect("readable"), "{name}: twice");
+        assert_eq!(store.deployment_abandoned(made.id).await.expect("readable"), Some(abandoned), "{name}");
+
+        let row = store.deployment_fetch(made.id).await.expect("readable").expect("there");
+        assert_eq!((row.phase, row.clocks.finished_at), (Phase::Failed, Some(Timestamp(9))), "{name}");
+        assert!(store.deployment_unfinished().await.expect("readable").is_empty(), "{name}");
+        assert!(store.effect_pending(made.id).await.expect("readable").is_empty(), "{name}");
+        let found = Search { phase: Some(Phase::Failed), ..all() };
+        assert_eq!(store.deployment_list(&found).await.expect("readable").deployments.len(), 1, "{name}");
+        let audited =
+            AuditQuery { action: Some("/deployment/abandon".to_owned()), limit: 9, ..AuditQuery::default() };
+        assert_eq!(store.audit_find(&audited).await.expect("readable").len(), 1, "{name}");
+        // Whoever owned it writes nothing more, and nobody takes it over.
+        let ended = Story::chain(2).started().run_to_the_end();
+        let late = commit(existing(made.id, made.epoch, journal.len()), ended.journal(), journal.len());
+        assert!(matches!(store.commit(&late).await, Err(CommitError::StaleEpoch { .. })), "{name}");
+        let claim = store.deployment_claim(made.id, "two", Timestamp(10)).await.expect("readable");
+        assert_eq!(claim, Claim::Finished, "{name}");
+
+        // Its services are in doubt, and those that are deployed next no longer.
+        let unsure = store.unsure_list(None, None).await.expect("readable");
+        let doubted: Vec<_> = unsure.iter().map(|one| (one.slot.service.as_str(), one.since)).collect();
+        assert_eq!(doubted, [("s0000", made.id), ("s0001", made.id)], "{name}");
+        store.commit(&commit(new(&ended), ended.journal(), 0)).await.expect("the environment is free");
+        assert_eq!(store.unsure_list(None, None).await.expect("readable"), [], "{name}");
     }
 }
 

@@ -7,8 +7,8 @@ use lockstep_engine::{
     port::{
         Commit, CommitError, CommitTo, Committed, Store, StoreError,
         store::{
-            AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow, ServingRow,
-            StepRow, Unfinished,
+            Abandoned, AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow,
+            ServingRow, StepRow, Unfinished, Unsure,
         },
     },
     search::{self, Ended, Search},
@@ -16,6 +16,7 @@ use lockstep_engine::{
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
     api::{CheckpointPage, DeploymentPage, Neighbours},
+    deployment::{Failure, Phase},
     event::Envelope,
     gateway::Slot,
     plan::Serving,
@@ -64,6 +65,8 @@ struct Data {
     commits: u64,
     faults: BTreeMap<u64, Fault>,
     restrictions_unreadable: bool,
+    abandoned: Vec<Abandoned>,
+    unsure: BTreeMap<Slot, DeploymentId>,
 }
 
 /// A store in memory.
@@ -216,6 +219,7 @@ impl Data {
     }
 
     fn serve(&mut self, row: &ServingRow) {
+        self.unsure.remove(&row.slot);
         let before = self.serving.insert(row.slot.clone(), row.clone()).and_then(|row| row.serving);
         self.retirements.retain(|(_, serving, _)| Some(serving) != row.serving.as_ref());
         let is_to_be_ended =
@@ -333,6 +337,51 @@ impl Store for MemoryStore {
         Ok(data.deployments.iter().filter_map(unfinished).collect())
     }
 
+    async fn deployment_abandon(&self, wanted: &Abandoned, audit: AuditEntry) -> Result<bool, StoreError> {
+        let data = &mut *self.data();
+        let Some(row) = data.deployments.get_mut(&wanted.id) else { return Ok(false) };
+        let Some(summary) = row.summary.as_mut().filter(|summary| !summary.phase.is_final()) else {
+            return Ok(false);
+        };
+        let reason = format!("it could not be read, and {} gave it up: {}", wanted.by, wanted.reason);
+        summary.phase = Phase::Failed;
+        summary.clocks.finished_at = Some(wanted.at);
+        summary.operator_reason = None;
+        summary.failure = Some(Failure { step: None, service: None, version: None, reason, by: None });
+        for change in &summary.services {
+            let slot = Slot {
+                project: summary.project.clone(),
+                environment: summary.environment.clone(),
+                service: change.service.clone(),
+            };
+            data.unsure.insert(slot, wanted.id);
+        }
+        row.epoch = row.epoch.next();
+        for (_, _, done) in &mut row.effects {
+            *done = true;
+        }
+        data.abandoned.push(wanted.clone());
+        data.audit.push(audit);
+        Ok(true)
+    }
+
+    async fn deployment_abandoned(&self, id: DeploymentId) -> Result<Option<Abandoned>, StoreError> {
+        Ok(self.data().abandoned.iter().find(|one| one.id == id).cloned())
+    }
+
+    async fn unsure_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<Unsure>, StoreError> {
+        let data = self.data();
+        let all = data.unsure.iter().filter(|(slot, _)| {
+            project.is_none_or(|wanted| *wanted == slot.project)
+                && environment.is_none_or(|wanted| *wanted == slot.environment)
+        });
+        Ok(all.map(|(slot, since)| Unsure { slot: slot.clone(), since: *since }).collect())
+    }
+
     async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError> {
         Ok(self.journal(id).into_iter().filter(|event| event.seq > after).collect())
     }
@@ -410,7 +459,9 @@ impl Store for MemoryStore {
     async fn audit_find(&self, wanted: &AuditQuery) -> Result<Vec<(i64, AuditEntry)>, StoreError> {
         let found = (1..).zip(self.audit()).filter(|(_, entry)| {
             let is_target = wanted.target.as_ref().is_none_or(|target| *target == entry.target);
-            is_target && wanted.user.as_ref().is_none_or(|user| *user == entry.actor.user)
+            let is_action =
+                wanted.action.as_ref().is_none_or(|action| entry.action.starts_with(action.as_str()));
+            is_target && is_action && wanted.user.as_ref().is_none_or(|user| *user == entry.actor.user)
         });
         let mut found: Vec<_> = found.collect();
         found.reverse();

@@ -272,6 +272,28 @@ pub struct Unfinished {
     pub owner: String,
 }
 
+/// A deployment that could not be read and that somebody gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Which.
+    pub id: DeploymentId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: UserName,
+    /// Why, in their words.
+    pub reason: String,
+}
+
+/// A service of which nobody knows what serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsure {
+    /// Where.
+    pub slot: Slot,
+    /// The deployment that was given up and may have changed it.
+    pub since: DeploymentId,
+}
+
 /// A manifest as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestRow {
@@ -333,6 +355,21 @@ pub trait Store: Send + Sync {
     /// All that is not finished, the oldest first. Rows are decoded one by one by the caller, so
     /// one that cannot be read does not hide the others.
     async fn deployment_unfinished(&self) -> Result<Vec<Unfinished>, StoreError>;
+
+    /// Gives up a deployment: it counts as failed, nobody owns it, nothing of it is still to be done, and
+    /// what serves of its services is unsure until that changes. Its journal stays as it is. False when
+    /// there is none that has not ended.
+    async fn deployment_abandon(&self, wanted: &Abandoned, audit: AuditEntry) -> Result<bool, StoreError>;
+
+    /// Who gave up a deployment, and why; none = nobody.
+    async fn deployment_abandoned(&self, id: DeploymentId) -> Result<Option<Abandoned>, StoreError>;
+
+    /// Services of which nobody knows what serves, of a project and environment or of all.
+    async fn unsure_list(
+        &self,
+        project: Option<&ProjectName>,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<Vec<Unsure>, StoreError>;
 
     /// Events of a deployment after a sequence number.
     async fn deployment_events(&self, id: DeploymentId, after: Seq) -> Result<Vec<Envelope>, StoreError>;

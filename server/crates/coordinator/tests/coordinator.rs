@@ -575,7 +575,7 @@ async fn one_that_cannot_be_read_is_given_up_by_name_and_the_next_one_is_told() 
 async fn what_a_word_closes_is_closed_after_a_crash_as_well() {
     let mut spec = canary_spec(&[10, 100]);
     spec.rollback.auto = false;
-    let mut app = App::with(manifest(2, &[(1, 0)], &spec)).await;
+    let mut app = App::with(manifest(3, &[(1, 0), (2, 1)], &spec)).await;
     let id = app.deploy("1.0.0").await.expect("accepted");
     assert_eq!(app.end(id).await.phase, Phase::Succeeded);
     app.target.act("s0000.watch-10", Act::Fail);

@@ -136,7 +136,9 @@ fn closes(state: &Deployment, open: &Open) -> String {
             format!("{name}: the new version gets all of the traffic, and its preview is closed.")
         }
         CloseTo::Before => {
-            format!("{name}: what served before gets all of the traffic, and the new version is ended.")
+            format!(
+                "{name}: what served before gets all of the traffic, a preview is closed and the new version is ended."
+            )
         }
         CloseTo::AsItIs => format!(
             "{name}: whoever has all of the traffic keeps it; a share goes back to what served before; a preview is closed."

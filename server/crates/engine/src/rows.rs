@@ -86,13 +86,7 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             | Event::CancelRequested { .. }
             | Event::Cancelled
             | Event::Superseded { .. }
-            | Event::Failed => {
-                // Those that waited, and those that were to be tried again.
-                let ended = (0u32..).zip(&state.steps).filter(|(_, status)| {
-                    matches!(status.state, StepState::Skipped | StepState::Unknown | StepState::Running)
-                });
-                steps.extend(ended.map(|(step, _)| step));
-            }
+            | Event::Failed => steps.extend(left_out(state)),
             Event::TakeBackRequested { services, .. } => {
                 let planned = (0u32..).zip(&state.plan.steps);
                 steps
@@ -111,6 +105,7 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             | Event::ReleaseCommitted
             | Event::RolledBack => {}
             Event::Resolved { outcome, .. } => {
+                steps.extend(left_out(state));
                 serving.extend(said_to_serve(id, state, *outcome, envelope.at));
             }
         }
@@ -125,6 +120,14 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
         checkpoints,
         holds,
     }
+}
+
+/// Steps that waited, and those that were to be tried again, when nothing more begins.
+fn left_out(state: &Deployment) -> impl Iterator<Item = u32> {
+    let left = (0u32..).zip(&state.steps).filter(|(_, status)| {
+        matches!(status.state, StepState::Skipped | StepState::Unknown | StepState::Running)
+    });
+    left.map(|(step, _)| step)
 }
 
 /// What serves once a step is done.

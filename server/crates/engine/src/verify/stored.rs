@@ -9,7 +9,7 @@ use crate::{
 };
 use lockstep_model::{
     DeploymentId, EnvironmentName, ProjectName, Seq,
-    deployment::StepStatus,
+    deployment::{StepState, StepStatus},
     event::{Envelope, Event},
     view::DeploymentSummary,
 };
@@ -74,7 +74,9 @@ pub fn stored(id: DeploymentId, journal: &[Envelope], kept: &Stored) -> Vec<Brok
     }
     for row in &rebuilt.steps {
         let found = kept.steps.iter().find(|other| other.step == row.step);
-        let essence = |status: &StepStatus| (status.state, status.attempt, status.undo_attempt);
+        // What still waits when all has ended was left out; it was not always written so.
+        let stands = |state| if ended && state == StepState::Pending { StepState::Skipped } else { state };
+        let essence = |status: &StepStatus| (stands(status.state), status.attempt, status.undo_attempt);
         let same = found.is_some_and(|found| {
             if ended { essence(&found.status) == essence(&row.status) } else { found.status == row.status }
         });

@@ -1,3 +1,5 @@
+//! Closing, as an operator and a crash meet it.
+
 use super::open;
 use crate::{
     Command, Effect, Refusal, StepOutcome, decide,
@@ -7,7 +9,7 @@ use crate::{
 use lockstep_model::{
     Attempt, Timestamp,
     closing::{CloseTo, Open},
-    deployment::{Phase, Resolution},
+    deployment::{Phase, Resolution, StepState},
     event::Event,
     manifest::{ServiceSpec, Strategy},
     plan::StepKind,
@@ -91,6 +93,9 @@ fn a_share_is_closed_before_the_deployment_ends() {
         };
         assert_eq!((*told, ends(&story).len()), (outcome, 3));
         assert!(story.state().phase.is_final());
+        let rows = crate::rows::rows(lockstep_model::DeploymentId(1), story.state(), &story.journal()[1..]);
+        let waits = |row: &crate::port::store::StepRow| row.status.state == StepState::Skipped;
+        assert!(rows.steps.iter().any(waits), "what never began is written as left out");
         assert_eq!(verify(story.journal()), []);
     }
 }

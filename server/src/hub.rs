@@ -5,6 +5,8 @@ mod cancels;
 mod connection;
 mod output;
 #[cfg(test)]
+mod replacement;
+#[cfg(test)]
 mod tests;
 
 use crate::secret;

@@ -50,7 +50,7 @@ impl LogStore for NoLogs {
     }
 }
 
-fn hub() -> Hub {
+pub(super) fn hub() -> Hub {
     Hub::new("test".to_owned(), Arc::new(NoLogs), Arc::new(ManualClock::default()))
 }
 
@@ -58,7 +58,7 @@ fn connect(hub: &Hub) -> (u64, mpsc::Receiver<CoordinatorFrame>) {
     hub.0.attach(Connected { pid: 1, version: "1.0.0".to_owned() })
 }
 
-fn order(key: &str) -> HostOrder {
+pub(super) fn order(key: &str) -> HostOrder {
     let spec = ExecSpec {
         argv: vec!["deploy".to_owned()],
         env: BTreeMap::new(),

@@ -28,4 +28,13 @@ pub struct Part {
     pub by: Actor,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// When they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// When it was decided what goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+    /// When all of it was back and probed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_at: Option<Timestamp>,
 }

@@ -71,7 +71,7 @@ fn Shown(store: DeploymentStore, shown: RollbackView) -> impl IntoView {
     };
     view! {
         <p class="why why-back"><b>{began}</b>". "{shown.reason.clone()}</p>
-        <Clocks store limit=shown.max_duration_ms/>
+        <Clocks store shown=shown.clone()/>
         <div class="halves">
             <section class="card" aria-labelledby="goes-back">
                 <div class="card-head"><h2 id="goes-back" class="font-semibold">"Goes back, in this order"</h2><AsOf/></div>
@@ -84,19 +84,19 @@ fn Shown(store: DeploymentStore, shown: RollbackView) -> impl IntoView {
 
 /// From what was noticed to what is stable, against the limit.
 #[component]
-fn Clocks(store: DeploymentStore, limit: Option<u64>) -> impl IntoView {
+fn Clocks(store: DeploymentStore, shown: RollbackView) -> impl IntoView {
     let live = Live::here();
     let summary = store.summary;
-    let clocks = Memo::new(move |_| summary.with(|row| row.clocks));
+    let RollbackView { max_duration_ms: limit, detected_at, decided_at, stable_at, .. } = shown;
+    let finished_at = Memo::new(move |_| summary.with(|row| row.clocks.finished_at));
     let since = |from: Option<Timestamp>, to: Option<Timestamp>| {
         from.zip(to).map_or_else(|| "–".to_owned(), |(from, to)| format!("+ {}", duration(to.since_ms(from))))
     };
     // From the verdict to the end, or to this moment.
     let taken = move || {
-        let clocks = clocks.get();
         let now = Some(live.clock.get()).filter(|now| *now != 0).map(Timestamp);
-        let end = clocks.stable_at.or(clocks.finished_at).or(now)?;
-        Some(end.since_ms(clocks.detected_at?))
+        let end = stable_at.or(finished_at.get()).or(now)?;
+        Some(end.since_ms(detected_at?))
     };
     let share = move || {
         let percent = |taken: u64, limit: u64| (taken * 100 / limit.max(1)).min(100);
@@ -117,9 +117,9 @@ fn Clocks(store: DeploymentStore, limit: Option<u64>) -> impl IntoView {
     };
     view! {
         <div class="facts" role="group" aria-label="Clocks of the rollback">
-            {fact("Noticed", (move || clocks.get().detected_at.map(|at| view! { <When at shown=As::Absolute/> })).into_any())}
-            {fact("Decided", (move || since(clocks.get().detected_at, clocks.get().decided_at)).into_any())}
-            {fact("Verified stable", (move || since(clocks.get().detected_at, clocks.get().stable_at)).into_any())}
+            {fact("Noticed", detected_at.map(|at| view! { <When at shown=As::Absolute/> }).into_any())}
+            {fact("Decided", since(detected_at, decided_at).into_any())}
+            {fact("Verified stable", since(detected_at, stable_at).into_any())}
             <div class="fact">
                 <span class="tile-name">"Used"</span><span class="fact-number">{words}</span>
                 <svg class="w-full" height="6" aria-hidden="true"><rect width="100%" height="6" rx="3" class="fill-idle" opacity="0.25"/><rect width=move || format!("{}%", share()) height="6" rx="3" class=fill/></svg>

@@ -390,6 +390,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_agent_that_follows_knows_what_was_done_who_owns_it_and_what_was_cancelled() {
+        let folder = TempDir::new().expect("a folder");
+        let done = OrderKey("d1/a.replace/1/deploy".to_owned());
+        {
+            let (before, mut frames) = agent(&folder);
+            before.order(frame("d1/b.preflight/1/digest", 3));
+            outcome(&mut frames).await;
+            before.ledger.done(done.clone(), Outcome::Cancelled).await;
+            before.cancel_below("d1/c.replace/1/".to_owned(), DeploymentId(1), Epoch(3));
+            assert!(matches!(frames.recv().await, Some(AgentFrame::CancelledBelow { stale: None, .. })));
+        }
+        let (agent, mut frames) = agent(&folder);
+        // Of the owner before, whose order was under way while the agents changed.
+        agent.order(frame("d1/b.replace/1/digest", 2));
+        let stale = Outcome::StaleEpoch { seen: Epoch(3) };
+        assert_eq!(outcome(&mut frames).await, ("d1/b.replace/1/digest".to_owned(), stale));
+        // What was done is answered as it was, and what was cancelled is not begun.
+        for key in [done.0.as_str(), "d1/c.replace/1/deploy"] {
+            agent.order(frame(key, 3));
+            assert_eq!(outcome(&mut frames).await, (key.to_owned(), Outcome::Cancelled));
+        }
+        agent.order(frame("d1/d.preflight/1/digest", 4));
+        assert!(matches!(outcome(&mut frames).await.1, Outcome::Digest { .. }));
+    }
+
+    #[tokio::test]
     async fn what_is_cancelled_is_refused_when_it_comes_late_and_only_by_its_owner() {
         let folder = TempDir::new().expect("a folder");
         let (agent, mut frames) = agent(&folder);

@@ -1,10 +1,9 @@
 //! How a deployment goes back, for people and programs.
 
-use crate::{ServiceName, StepId, Version, deployment::Actor};
+use crate::{ServiceName, StepId, Timestamp, Version, deployment::Actor};
 use serde::{Deserialize, Serialize};
 
-/// How a deployment goes back. What its steps come to is told by the steps, and when what was noticed,
-/// decided and stable by the clocks.
+/// How a deployment goes back, or single services of it. What its steps come to is told by the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RollbackView {
@@ -15,6 +14,15 @@ pub struct RollbackView {
     /// From the verdict to the end it may take this long before an operator is asked; none = it is not
     /// decided yet what goes back, or nothing had to.
     pub max_duration_ms: Option<u64>,
+    /// When it was noticed, or somebody asked for it.
+    #[serde(default)]
+    pub detected_at: Option<Timestamp>,
+    /// When it was decided what goes back.
+    #[serde(default)]
+    pub decided_at: Option<Timestamp>,
+    /// When all that goes back was probed and served.
+    #[serde(default)]
+    pub stable_at: Option<Timestamp>,
     /// What goes back; what waits for others stands after them.
     pub services: Vec<RollbackServiceView>,
     /// What this deployment was to change and does not go back.

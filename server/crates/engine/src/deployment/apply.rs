@@ -219,7 +219,9 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
         }
         Event::TakeBackPlanned { rollback } => {
             goes_forward(state, envelope)?;
-            part_at(state, envelope)?.rollback = Some(rollback.clone());
+            let part = part_at(state, envelope)?;
+            part.rollback = Some(rollback.clone());
+            part.decided_at = Some(*at);
         }
         Event::TakenBack => {
             goes_forward(state, envelope)?;

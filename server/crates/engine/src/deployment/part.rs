@@ -133,11 +133,15 @@ pub(super) fn requested(
         failure: None,
         by: by.clone(),
         reason: None,
+        asked_at: None,
+        decided_at: None,
+        back_at: None,
     });
     part.services.extend(services);
     part.rollback = None;
     part.is_back = false;
     part.since = at;
+    (part.asked_at, part.decided_at, part.back_at) = (Some(at), None, None);
     part.by = by.clone();
     part.reason = reason.cloned();
     for (planned, status) in state.plan.steps.iter().zip(&mut state.steps) {
@@ -169,6 +173,7 @@ pub(super) fn requested(
 pub(super) fn is_back(state: &mut Deployment, at: Timestamp) {
     if let Some(part) = &mut state.part {
         part.is_back = true;
+        part.back_at = Some(at);
     }
     if state.asks_about_part() {
         no_longer_asks(state, at);

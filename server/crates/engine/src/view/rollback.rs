@@ -23,6 +23,9 @@ pub(super) fn view(state: &Deployment) -> Option<RollbackView> {
         },
         reason: state.failure.as_ref().map(|failure| failure.reason.clone()).unwrap_or_default(),
         max_duration_ms: planned.map(|plan| plan.max_duration_ms),
+        detected_at: state.clocks.detected_at,
+        decided_at: state.clocks.decided_at,
+        stable_at: state.clocks.stable_at,
         services: planned.map(|plan| services(state, plan)).unwrap_or_default(),
         stays: rollback::stays(state)
             .into_iter()
@@ -56,6 +59,9 @@ fn part(state: &Deployment) -> Option<RollbackView> {
         trigger: RollbackTrigger::Person { by: part.by.clone() },
         reason: part.reason.clone().unwrap_or_default(),
         max_duration_ms: planned.map(|plan| plan.max_duration_ms),
+        detected_at: part.asked_at,
+        decided_at: part.decided_at,
+        stable_at: part.back_at,
         services: planned.map(|plan| services(state, plan)).unwrap_or_default(),
         stays: planned.map(|_| all.map(stays).collect()).unwrap_or_default(),
     })
@@ -85,8 +91,23 @@ mod tests {
     use super::*;
     use crate::{
         command::Command,
-        testing::{Story, actor},
+        testing::{Story, actor, manifest, process_spec, service_name, serving},
     };
+
+    #[test]
+    fn a_service_that_goes_back_by_itself_has_clocks_of_its_own() {
+        let mut story =
+            Story::of(&manifest(2, &[], &process_spec()), serving(&manifest(2, &[], &process_spec())))
+                .started();
+        let (services, by) = (vec![service_name(0)], actor());
+        story.tell(Command::TakeBackServices { services, by, reason: None });
+        let shown = view(story.state()).expect("it goes back");
+        assert!(shown.detected_at.is_some() && shown.stable_at.is_none(), "{shown:?}");
+        assert_eq!(story.state().clocks.detected_at, None, "the release goes on");
+        let story = story.run_to_the_end();
+        let shown = view(story.state()).expect("it went back");
+        assert!(shown.decided_at.is_some() && shown.stable_at.is_some(), "{shown:?}");
+    }
 
     #[test]
     fn nothing_goes_back_before_somebody_or_something_says_so() {

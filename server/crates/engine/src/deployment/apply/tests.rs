@@ -75,6 +75,8 @@ fn an_event_follows_only_in_the_phases_that_have_a_place_for_it() {
             },
             vec![NeedsOperator],
         ),
+        (Event::Closed { service: 0, attempt }, Vec::new()),
+        (Event::CloseFailed { service: 0, attempt, reason: reason() }, Vec::new()),
         (Event::ReleaseCommitted, vec![Running]),
         (Event::RolledBack, vec![RollingBack, NeedsOperator]),
         (Event::Failed, vec![RollingBack]),

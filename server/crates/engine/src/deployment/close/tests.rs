@@ -9,8 +9,8 @@ use crate::{
 use lockstep_model::{
     Attempt, Timestamp,
     closing::{CloseTo, Open},
-    deployment::{Phase, Resolution, StepState},
-    event::Event,
+    deployment::{Deployment, Phase, Resolution, StepState},
+    event::{Envelope, Event},
     manifest::{ServiceSpec, Strategy},
     plan::StepKind,
 };
@@ -157,4 +157,145 @@ fn an_end_with_something_open_breaks_a_promise() {
     let story = story.event(resolved);
     let broken = verify(story.journal());
     assert!(matches!(broken.as_slice(), [one] if one.promise == crate::verify::Promise::End), "{broken:?}");
+}
+
+/// Two services in the middle of their canary, of which the first failed, and the word that ends them.
+fn closing_two() -> Story {
+    let mut spec = canary_spec(&[10, 100]);
+    spec.rollback.auto = false;
+    let manifest = manifest(2, &[], &spec);
+    let mut story = Story::of(&manifest, serving(&manifest)).started();
+    while let Some(effect) = story.next_effect() {
+        let Effect::RunStep { step, .. } = effect else { panic!("{effect:?}") };
+        let fails = story.state().plan.steps[step as usize].kind == StepKind::Watch;
+        let reason = "broken".to_owned();
+        let good = story.good(effect);
+        let bad = StepOutcome::Failed { reason, evidence: Vec::new() };
+        story.answer(effect, if fails { bad } else { good });
+    }
+    story.tell(resolve(Resolution::RolledBack));
+    assert_eq!(story.pending().len(), 2);
+    story
+}
+
+fn closed(service: u32, attempt: u32) -> Command {
+    Command::FinishClose { service, attempt: Attempt(attempt), outcome: Ok(()) }
+}
+
+#[test]
+fn each_service_is_closed_once_and_only_the_try_that_is_live_is_answered() {
+    let mut story = closing_two();
+    for nobody_waits in [closed(0, 2), closed(2, 1)] {
+        let before = story.state().clone();
+        story.tell(nobody_waits);
+        assert_eq!(story.state(), &before);
+    }
+    story.tell(closed(0, 1));
+    assert_eq!(story.state().phase, Phase::NeedsOperator, "the other one is open");
+    let before = story.state().clone();
+    story.tell(closed(0, 1));
+    assert_eq!(story.state(), &before, "twice");
+    story.tell(Command::FinishClose { service: 1, attempt: Attempt(1), outcome: Err("no agent".to_owned()) });
+    story.tell(resolve(Resolution::RolledBack));
+    let before = story.state().clone();
+    story.tell(closed(1, 1));
+    assert_eq!(story.state(), &before, "of the try before");
+    for service in [1, 0] {
+        assert_eq!(story.state().phase, Phase::NeedsOperator);
+        story.tell(closed(service, 2));
+    }
+    assert_eq!(story.state().phase, Phase::RolledBack);
+    assert_eq!(verify(story.journal()), []);
+}
+
+#[test]
+fn a_journal_in_which_something_else_follows_is_not_read() {
+    let story = closing_two().event(Event::Closed { service: 0, attempt: Attempt(1) });
+    let follows = |state: &Deployment, event: Event| {
+        let envelope = Envelope { seq: state.seq.next(), at: Timestamp(3_000), event };
+        crate::apply(state.clone(), &envelope).is_ok()
+    };
+    let closed = |service, attempt| Event::Closed { service, attempt: Attempt(attempt) };
+    let failed = |service, attempt| Event::CloseFailed {
+        service,
+        attempt: Attempt(attempt),
+        reason: "no agent".to_owned(),
+    };
+    for (event, can) in [
+        (closed(1, 1), true),
+        (failed(1, 1), true),
+        // Closed already, another try, no such service.
+        (closed(0, 1), false),
+        (closed(1, 2), false),
+        (closed(2, 1), false),
+        (failed(1, 2), false),
+        (failed(2, 1), false),
+        // Nothing else goes on meanwhile.
+        (Event::Resumed { by: actor() }, false),
+        (Event::FailureDetected { failure: story.state().failure.clone().expect("it failed") }, false),
+    ] {
+        assert_eq!(follows(story.state(), event.clone()), can, "{event:?}");
+    }
+    let asked_again = story.event(failed(1, 1));
+    for event in [closed(1, 1), failed(1, 1)] {
+        assert!(!follows(asked_again.state(), event.clone()), "{event:?}: nobody waits for it");
+    }
+    assert!(follows(asked_again.state(), Event::Resumed { by: actor() }), "it goes on as people say");
+}
+
+#[test]
+fn what_stays_open_at_their_word_is_in_the_journal() {
+    let leave = |outcome| Command::Resolve { by: actor(), outcome, reason: "seen".to_owned(), leave: true };
+    let is_left = |story: &Story| matches!(ends(story).last(), Some(Event::Resolved { leaves: true, .. }));
+    // Said at once, and while it is closed.
+    let mut story = asking(&canary_spec(&[10, 100]), StepKind::Watch);
+    story.tell(leave(Resolution::Failed));
+    assert!(is_left(&story) && story.state().phase == Phase::Failed);
+    let mut story = closing_two();
+    story.tell(closed(0, 1));
+    story.tell(leave(Resolution::RolledBack));
+    assert!(is_left(&story));
+    // Where nothing is open, nothing is left.
+    let mut story = asking(&command_spec(), StepKind::Replace);
+    story.tell(leave(Resolution::Failed));
+    assert!(matches!(ends(&story).last(), Some(Event::Resolved { leaves: false, .. })));
+    // What has ended says that, and not that it is being closed.
+    let mut story = closing_two();
+    story.tell(leave(Resolution::RolledBack));
+    let refusal = Refusal::AlreadyFinished { phase: Phase::RolledBack };
+    check_refusal(story.state(), resolve(Resolution::Failed), &refusal);
+}
+
+#[test]
+fn what_comes_back_by_itself_meanwhile_is_not_left_open() {
+    let mut story = Story::chain(1).started();
+    while let Some(effect) = story.next_effect() {
+        match effect {
+            Effect::UndoStep { .. } => break,
+            Effect::RunStep { step, .. } => {
+                let fails = story.state().plan.steps[step as usize].kind == StepKind::Verify;
+                let bad = StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() };
+                let good = story.good(effect);
+                story.answer(effect, if fails { bad } else { good });
+            }
+            Effect::StopStep { .. } | Effect::ProbeStep { .. } | Effect::Close { .. } => panic!("{effect:?}"),
+        }
+    }
+    // The undo takes too long, somebody is asked, and ends it; then it has come back after all.
+    let mut story = story.later_ms(600_000);
+    story.tell(Command::Proceed);
+    assert_eq!(story.state().phase, Phase::NeedsOperator);
+    let undo = story.pending()[0];
+    story.tell(resolve(Resolution::RolledBack));
+    story.answer(undo, StepOutcome::Unknown { reason: String::new() });
+    assert_eq!(story.state().phase, Phase::NeedsOperator, "it ends when it is closed");
+    let leave = Command::Resolve {
+        by: actor(),
+        outcome: Resolution::RolledBack,
+        reason: "seen".to_owned(),
+        leave: true,
+    };
+    story.tell(leave);
+    assert!(matches!(ends(&story).last(), Some(Event::Resolved { leaves: true, .. })));
+    assert_eq!(verify(story.journal()), []);
 }

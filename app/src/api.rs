@@ -10,13 +10,14 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::{
-        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage,
-        BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment,
-        EndRestriction, EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage, HistoryReport,
-        KeepService, ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest,
-        MonitorView, Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest,
-        PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep,
-        RevokeToken, RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
+        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AskEffective,
+        AuditPage, BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
+        EffectiveView, Empty, EndDeployment, EndRestriction, EnvironmentRequest, FindAudit,
+        ForeseeDeployment, GatewayPage, GrantRole, HistoryReport, KeepService, ListDeployments,
+        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, Neighbours,
+        NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs,
+        ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
+        RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     restriction::Restriction,
@@ -35,363 +36,379 @@ use lockstep_model::api as endpoint;
 /// Stores an immutable revision of a manifest.
 #[server(name = ManifestApplyCall, prefix = "/api/v1", endpoint = "/manifest/apply", input = ApiJson, output = ApiAnswer)]
 pub async fn manifest_apply(req: ApplyManifest) -> Result<ManifestView, AppError> {
-    let (backend, caller) = authorised::<endpoint::ManifestApply>().await?;
+    let (backend, caller, req) = authorised::<endpoint::ManifestApply>(req).await?;
     backend.manifests.manifest_apply(&caller, req).await
 }
 
 /// The current manifest of a project.
 #[server(name = ManifestShowCall, prefix = "/api/v1", endpoint = "/manifest/show", input = ApiJson, output = ApiAnswer)]
 pub async fn manifest_show(req: ProjectRequest) -> Result<ManifestView, AppError> {
-    let (backend, _) = authorised::<endpoint::ManifestShow>().await?;
+    let (backend, _, req) = authorised::<endpoint::ManifestShow>(req).await?;
     backend.manifests.manifest_show(req).await
 }
 
 /// What a deployment would do.
 #[server(name = DeploymentPlanCall, prefix = "/api/v1", endpoint = "/deployment/plan", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_plan(req: StartDeployment) -> Result<PlanView, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentPlan>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentPlan>(req).await?;
     backend.deployments.deployment_plan(req).await
 }
 
 /// Asks for a deployment.
 #[server(name = DeploymentStartCall, prefix = "/api/v1", endpoint = "/deployment/start", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_start(req: StartDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentStart>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentStart>(req).await?;
     backend.deployments.deployment_start(&caller, req).await
 }
 
 /// Deployments, the newest first.
 #[server(name = DeploymentListCall, prefix = "/api/v1", endpoint = "/deployment/list", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_list(req: ListDeployments) -> Result<DeploymentPage, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentList>().await?;
-    backend.deployments.deployment_list(req).await
+    let (backend, caller, req) = authorised::<endpoint::DeploymentList>(req).await?;
+    backend.deployments.deployment_list(&caller, req).await
 }
 
 /// What stands beside a deployment in a list.
 #[server(name = DeploymentNeighboursCall, prefix = "/api/v1", endpoint = "/deployment/neighbours", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_neighbours(req: NeighboursRequest) -> Result<Neighbours, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentNeighbours>().await?;
-    backend.deployments.deployment_neighbours(req).await
+    let (backend, caller, req) = authorised::<endpoint::DeploymentNeighbours>(req).await?;
+    backend.deployments.deployment_neighbours(&caller, req).await
 }
 
 /// What open pages are told.
 #[server(name = DeploymentMonitorCall, prefix = "/api/v1", endpoint = "/deployment/monitor", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_monitor(req: MonitorRequest) -> Result<MonitorView, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentMonitor>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentMonitor>(req).await?;
     backend.live.deployment_monitor(&caller, req).await
 }
 
 /// Who did what to a deployment.
 #[server(name = DeploymentAuditCall, prefix = "/api/v1", endpoint = "/deployment/audit", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_audit(req: DeploymentRequest) -> Result<AuditPage, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentAudit>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentAudit>(req).await?;
     backend.deployments.deployment_audit(req).await
 }
 
 /// What can be deployed, and what was before.
 #[server(name = VersionListCall, prefix = "/api/v1", endpoint = "/service/versions", input = ApiJson, output = ApiAnswer)]
 pub async fn version_list(req: EnvironmentRequest) -> Result<VersionPage, AppError> {
-    let (backend, _) = authorised::<endpoint::VersionList>().await?;
-    backend.deployments.version_list(req).await
+    let (backend, caller, req) = authorised::<endpoint::VersionList>(req).await?;
+    backend.deployments.version_list(&caller, req).await
 }
 
 /// One deployment with everything about it.
 #[server(name = DeploymentShowCall, prefix = "/api/v1", endpoint = "/deployment/show", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_show(req: DeploymentRequest) -> Result<DeploymentDetail, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentShow>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentShow>(req).await?;
     backend.deployments.deployment_show(req).await
 }
 
 /// Events after a sequence number; waits for one.
 #[server(name = DeploymentWaitCall, prefix = "/api/v1", endpoint = "/deployment/wait", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_wait(req: WaitDeployment) -> Result<EventsView, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentWait>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentWait>(req).await?;
     backend.deployments.deployment_wait(req).await
 }
 
 /// Whether journals, and what is kept beside them, keep every promise.
 #[server(name = HistoryVerifyCall, prefix = "/api/v1", endpoint = "/history/verify", input = ApiJson, output = ApiAnswer)]
 pub async fn history_verify(req: VerifyHistory) -> Result<HistoryReport, AppError> {
-    let (backend, _) = authorised::<endpoint::HistoryVerify>().await?;
-    backend.deployments.history_verify(req).await
+    let (backend, caller, req) = authorised::<endpoint::HistoryVerify>(req).await?;
+    backend.deployments.history_verify(&caller, req).await
 }
 
 /// Who did what in the whole installation.
 #[server(name = AuditListCall, prefix = "/api/v1", endpoint = "/audit/list", input = ApiJson, output = ApiAnswer)]
 pub async fn audit_list(req: FindAudit) -> Result<AuditPage, AppError> {
-    let (backend, _) = authorised::<endpoint::AuditList>().await?;
+    let (backend, _, req) = authorised::<endpoint::AuditList>(req).await?;
     backend.audit.audit_list(req).await
 }
 
 /// Whether the audit is whole.
 #[server(name = AuditVerifyCall, prefix = "/api/v1", endpoint = "/audit/verify", input = ApiJson, output = ApiAnswer)]
 pub async fn audit_verify(req: VerifyAudit) -> Result<AuditReport, AppError> {
-    let (backend, _) = authorised::<endpoint::AuditVerify>().await?;
+    let (backend, _, req) = authorised::<endpoint::AuditVerify>(req).await?;
     backend.audit.audit_verify(req).await
 }
 
 /// Notes the end of the audit down anew.
 #[server(name = AuditAcceptCall, prefix = "/api/v1", endpoint = "/audit/accept", input = ApiJson, output = ApiAnswer)]
 pub async fn audit_accept(req: AcceptAudit) -> Result<AuditReport, AppError> {
-    let (backend, caller) = authorised::<endpoint::AuditAccept>().await?;
+    let (backend, caller, req) = authorised::<endpoint::AuditAccept>(req).await?;
     backend.audit.audit_accept(&caller, req).await
 }
 
 /// Closes the server.
 #[server(name = LockdownBeginCall, prefix = "/api/v1", endpoint = "/lockdown/begin", input = ApiJson, output = ApiAnswer)]
 pub async fn lockdown_begin(req: BeginLockdown) -> Result<LockdownState, AppError> {
-    let (backend, caller) = authorised::<endpoint::LockdownBegin>().await?;
+    let (backend, caller, req) = authorised::<endpoint::LockdownBegin>(req).await?;
     backend.closing.lockdown_begin(&caller, req).await
 }
 
 /// Opens the server again.
 #[server(name = LockdownEndCall, prefix = "/api/v1", endpoint = "/lockdown/end", input = ApiJson, output = ApiAnswer)]
 pub async fn lockdown_end(req: Empty) -> Result<LockdownState, AppError> {
-    let (backend, caller) = authorised::<endpoint::LockdownEnd>().await?;
-    let Empty {} = req;
+    let (backend, caller, Empty {}) = authorised::<endpoint::LockdownEnd>(req).await?;
     backend.closing.lockdown_end(&caller).await
 }
 
 /// Whether the server is closed.
 #[server(name = LockdownShowCall, prefix = "/api/v1", endpoint = "/lockdown/show", input = ApiJson, output = ApiAnswer)]
 pub async fn lockdown_show(req: Empty) -> Result<LockdownState, AppError> {
-    let (backend, _) = authorised::<endpoint::LockdownShow>().await?;
+    let (backend, _, req) = authorised::<endpoint::LockdownShow>(req).await?;
     backend.closing.lockdown_show(req).await
 }
 
 /// Output of the steps.
 #[server(name = DeploymentLogsCall, prefix = "/api/v1", endpoint = "/deployment/logs", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_logs(req: ReadLogs) -> Result<LogPage, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentLogs>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentLogs>(req).await?;
     backend.deployments.deployment_logs(req).await
 }
 
 /// Lets nothing more begin in a deployment.
 #[server(name = DeploymentPauseCall, prefix = "/api/v1", endpoint = "/deployment/pause", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_pause(req: PauseDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentPause>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentPause>(req).await?;
     backend.deployments.deployment_pause(&caller, req).await
 }
 
 /// Lets a paused deployment go on.
 #[server(name = DeploymentResumeCall, prefix = "/api/v1", endpoint = "/deployment/resume", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_resume(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentResume>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentResume>(req).await?;
     backend.deployments.deployment_resume(&caller, req).await
 }
 
 /// Leaves a step out.
 #[server(name = DeploymentStepSkipCall, prefix = "/api/v1", endpoint = "/deployment/step_skip", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_step_skip(req: SkipStep) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentStepSkip>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentStepSkip>(req).await?;
     backend.deployments.deployment_step_skip(&caller, req).await
 }
 
 /// Tries a step again.
 #[server(name = DeploymentStepRetryCall, prefix = "/api/v1", endpoint = "/deployment/step_retry", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_step_retry(req: RetryStep) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentStepRetry>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentStepRetry>(req).await?;
     backend.deployments.deployment_step_retry(&caller, req).await
 }
 
 /// Ends a deployment.
 #[server(name = DeploymentCancelCall, prefix = "/api/v1", endpoint = "/deployment/cancel", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_cancel(req: EndDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentCancel>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentCancel>(req).await?;
     backend.deployments.deployment_cancel(&caller, req).await
 }
 
 /// Takes a deployment back.
 #[server(name = DeploymentRollbackCall, prefix = "/api/v1", endpoint = "/deployment/rollback", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_rollback(req: RollbackDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentRollback>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentRollback>(req).await?;
     backend.deployments.deployment_rollback(&caller, req).await
 }
 
 /// What could pass on.
 #[server(name = DeploymentPromotionPlanCall, prefix = "/api/v1", endpoint = "/deployment/promotion_plan", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_promotion_plan(req: PromoteDeployment) -> Result<PromotionView, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentPromotionPlan>().await?;
-    backend.deployments.deployment_promotion_plan(req).await
+    let (backend, caller, req) = authorised::<endpoint::DeploymentPromotionPlan>(req).await?;
+    backend.deployments.deployment_promotion_plan(&caller, req).await
 }
 
 /// Passes on what has soaked.
 #[server(name = DeploymentPromoteCall, prefix = "/api/v1", endpoint = "/deployment/promote", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_promote(req: PromoteDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentPromote>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentPromote>(req).await?;
     backend.deployments.deployment_promote(&caller, req).await
 }
 
 /// What taking back would do.
 #[server(name = DeploymentRollbackPlanCall, prefix = "/api/v1", endpoint = "/deployment/rollback_plan", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_rollback_plan(req: RollbackDeployment) -> Result<PlanView, AppError> {
-    let (backend, _) = authorised::<endpoint::DeploymentRollbackPlan>().await?;
+    let (backend, _, req) = authorised::<endpoint::DeploymentRollbackPlan>(req).await?;
     backend.deployments.deployment_rollback_plan(req).await
 }
 
 /// What something would do.
 #[server(name = DeploymentForeseeCall, prefix = "/api/v1", endpoint = "/deployment/foresee", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_foresee(req: ForeseeDeployment) -> Result<ForeseenView, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentForesee>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentForesee>(req).await?;
     backend.deployments.deployment_foresee(&caller, req).await
 }
 
 /// Tries again what failed of a service.
 #[server(name = DeploymentServiceRetryCall, prefix = "/api/v1", endpoint = "/deployment/service_retry", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_service_retry(req: RetryService) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentServiceRetry>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentServiceRetry>(req).await?;
     backend.deployments.deployment_service_retry(&caller, req).await
 }
 
 /// Keeps a service as it is.
 #[server(name = DeploymentServiceKeepCall, prefix = "/api/v1", endpoint = "/deployment/service_keep", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_service_keep(req: KeepService) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentServiceKeep>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentServiceKeep>(req).await?;
     backend.deployments.deployment_service_keep(&caller, req).await
 }
 
 /// Tries again what could not be undone.
 #[server(name = DeploymentUndoRetryCall, prefix = "/api/v1", endpoint = "/deployment/undo_retry", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_undo_retry(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentUndoRetry>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentUndoRetry>(req).await?;
     backend.deployments.deployment_undo_retry(&caller, req).await
 }
 
 /// Declares how a deployment ended.
 #[server(name = DeploymentResolveCall, prefix = "/api/v1", endpoint = "/deployment/resolve", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_resolve(req: ResolveDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentResolve>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentResolve>(req).await?;
     backend.deployments.deployment_resolve(&caller, req).await
 }
 
 /// See [`endpoint::DeploymentAbandon`].
 #[server(name = DeploymentAbandonCall, prefix = "/api/v1", endpoint = "/deployment/abandon", input = ApiJson, output = ApiAnswer)]
 pub async fn deployment_abandon(req: AbandonDeployment) -> Result<DeploymentSummary, AppError> {
-    let (backend, caller) = authorised::<endpoint::DeploymentAbandon>().await?;
+    let (backend, caller, req) = authorised::<endpoint::DeploymentAbandon>(req).await?;
     backend.deployments.deployment_abandon(&caller, req).await
 }
 
 /// What stands in the way of deployments.
 #[server(name = RestrictionListCall, prefix = "/api/v1", endpoint = "/restriction/list", input = ApiJson, output = ApiAnswer)]
 pub async fn restriction_list(req: ListRestrictions) -> Result<RestrictionPage, AppError> {
-    let (backend, _) = authorised::<endpoint::RestrictionList>().await?;
-    backend.deployments.restriction_list(req).await
+    let (backend, caller, req) = authorised::<endpoint::RestrictionList>(req).await?;
+    backend.deployments.restriction_list(&caller, req).await
 }
 
 /// Locks, freezes, holds.
 #[server(name = RestrictionAddCall, prefix = "/api/v1", endpoint = "/restriction/add", input = ApiJson, output = ApiAnswer)]
 pub async fn restriction_add(req: AddRestriction) -> Result<Restriction, AppError> {
-    let (backend, caller) = authorised::<endpoint::RestrictionAdd>().await?;
+    let (backend, caller, req) = authorised::<endpoint::RestrictionAdd>(req).await?;
     backend.deployments.restriction_add(&caller, req).await
 }
 
 /// Ends a lock, a freeze or a hold.
 #[server(name = RestrictionEndCall, prefix = "/api/v1", endpoint = "/restriction/end", input = ApiJson, output = ApiAnswer)]
 pub async fn restriction_end(req: EndRestriction) -> Result<Restriction, AppError> {
-    let (backend, caller) = authorised::<endpoint::RestrictionEnd>().await?;
+    let (backend, caller, req) = authorised::<endpoint::RestrictionEnd>(req).await?;
     backend.deployments.restriction_end(&caller, req).await
 }
 
 /// What can be gone back to.
 #[server(name = CheckpointListCall, prefix = "/api/v1", endpoint = "/checkpoint/list", input = ApiJson, output = ApiAnswer)]
 pub async fn checkpoint_list(req: EnvironmentRequest) -> Result<CheckpointPage, AppError> {
-    let (backend, _) = authorised::<endpoint::CheckpointList>().await?;
+    let (backend, _, req) = authorised::<endpoint::CheckpointList>(req).await?;
     backend.deployments.checkpoint_list(req).await
 }
 
 /// All services as they stand.
 #[server(name = ServiceListCall, prefix = "/api/v1", endpoint = "/service/list", input = ApiJson, output = ApiAnswer)]
 pub async fn service_list(req: ListServices) -> Result<ServicePage, AppError> {
-    let (backend, _) = authorised::<endpoint::ServiceList>().await?;
-    backend.services.service_list(req).await
+    let (backend, caller, req) = authorised::<endpoint::ServiceList>(req).await?;
+    backend.services.service_list(&caller, req).await
 }
 
 /// A service with its past.
 #[server(name = ServiceShowCall, prefix = "/api/v1", endpoint = "/service/show", input = ApiJson, output = ApiAnswer)]
 pub async fn service_show(req: ServiceRequest) -> Result<ServiceDetail, AppError> {
-    let (backend, _) = authorised::<endpoint::ServiceShow>().await?;
+    let (backend, _, req) = authorised::<endpoint::ServiceShow>(req).await?;
     backend.services.service_show(req).await
 }
 
 /// Takes in how a script goes on.
 #[server(name = ScriptReportCall, prefix = "/api/v1", endpoint = "/script/report", input = ApiJson, output = ApiAnswer)]
 pub async fn script_report(req: ReportScript) -> Result<ScriptRun, AppError> {
-    let (backend, caller) = authorised::<endpoint::ScriptReport>().await?;
+    let (backend, caller, req) = authorised::<endpoint::ScriptReport>(req).await?;
     backend.scripts.script_report(&caller, req).await
 }
 
 /// Scripts that reported.
 #[server(name = ScriptListCall, prefix = "/api/v1", endpoint = "/script/list", input = ApiJson, output = ApiAnswer)]
 pub async fn script_list(req: ListScripts) -> Result<ScriptPage, AppError> {
-    let (backend, _) = authorised::<endpoint::ScriptList>().await?;
-    backend.scripts.script_list(req).await
+    let (backend, caller, req) = authorised::<endpoint::ScriptList>(req).await?;
+    backend.scripts.script_list(&caller, req).await
 }
 
 /// Output of a script.
 #[server(name = ScriptLogsCall, prefix = "/api/v1", endpoint = "/script/logs", input = ApiJson, output = ApiAnswer)]
 pub async fn script_logs(req: ReadScript) -> Result<LogPage, AppError> {
-    let (backend, _) = authorised::<endpoint::ScriptLogs>().await?;
-    backend.scripts.script_logs(req).await
+    let (backend, caller, req) = authorised::<endpoint::ScriptLogs>(req).await?;
+    backend.scripts.script_logs(&caller, req).await
 }
 
 /// What the gateway does.
 #[server(name = GatewayShowCall, prefix = "/api/v1", endpoint = "/gateway/show", input = ApiJson, output = ApiAnswer)]
 pub async fn gateway_show(req: Empty) -> Result<GatewayPage, AppError> {
-    let Empty {} = req;
-    let (backend, _) = authorised::<endpoint::GatewayShow>().await?;
-    backend.services.gateway_show().await
+    let (backend, caller, Empty {}) = authorised::<endpoint::GatewayShow>(req).await?;
+    backend.services.gateway_show(&caller).await
 }
 
 /// Users.
 #[server(name = UserListCall, prefix = "/api/v1", endpoint = "/user/list", input = ApiJson, output = ApiAnswer)]
 pub async fn user_list(req: Empty) -> Result<UserPage, AppError> {
-    let Empty {} = req;
-    let (backend, _) = authorised::<endpoint::UserList>().await?;
+    let (backend, _, Empty {}) = authorised::<endpoint::UserList>(req).await?;
     backend.people.user_list().await
 }
 
 /// Makes a user and a one-time link.
 #[server(name = UserAddCall, prefix = "/api/v1", endpoint = "/user/add", input = ApiJson, output = ApiAnswer)]
 pub async fn user_add(req: AddUser) -> Result<OneTimeLink, AppError> {
-    let (backend, caller) = authorised::<endpoint::UserAdd>().await?;
+    let (backend, caller, req) = authorised::<endpoint::UserAdd>(req).await?;
     backend.people.user_add(&caller, req).await
 }
 
 /// Changes a user.
 #[server(name = UserChangeCall, prefix = "/api/v1", endpoint = "/user/change", input = ApiJson, output = ApiAnswer)]
 pub async fn user_change(req: ChangeUser) -> Result<UserView, AppError> {
-    let (backend, caller) = authorised::<endpoint::UserChange>().await?;
+    let (backend, caller, req) = authorised::<endpoint::UserChange>(req).await?;
     backend.people.user_change(&caller, req).await
+}
+
+/// Gives a role.
+#[server(name = UserGrantCall, prefix = "/api/v1", endpoint = "/user/grant", input = ApiJson, output = ApiAnswer)]
+pub async fn user_grant(req: GrantRole) -> Result<UserView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::UserGrant>(req).await?;
+    backend.people.user_grant(&caller, req).await
+}
+
+/// Takes a role away.
+#[server(name = UserRevokeCall, prefix = "/api/v1", endpoint = "/user/revoke", input = ApiJson, output = ApiAnswer)]
+pub async fn user_revoke(req: RevokeRole) -> Result<UserView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::UserRevoke>(req).await?;
+    backend.people.user_revoke(&caller, req).await
+}
+
+/// What somebody may, environment by environment.
+#[server(name = UserEffectiveCall, prefix = "/api/v1", endpoint = "/user/effective", input = ApiJson, output = ApiAnswer)]
+pub async fn user_effective(req: AskEffective) -> Result<EffectiveView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::UserEffective>(req).await?;
+    backend.people.user_effective(&caller, req).await
 }
 
 /// Tokens.
 #[server(name = TokenListCall, prefix = "/api/v1", endpoint = "/token/list", input = ApiJson, output = ApiAnswer)]
 pub async fn token_list(req: Empty) -> Result<TokenPage, AppError> {
-    let Empty {} = req;
-    let (backend, caller) = authorised::<endpoint::TokenList>().await?;
+    let (backend, caller, Empty {}) = authorised::<endpoint::TokenList>(req).await?;
     backend.people.token_list(&caller).await
 }
 
 /// Makes a token.
 #[server(name = TokenAddCall, prefix = "/api/v1", endpoint = "/token/add", input = ApiJson, output = ApiAnswer)]
 pub async fn token_add(req: AddToken) -> Result<TokenCreated, AppError> {
-    let (backend, caller) = authorised::<endpoint::TokenAdd>().await?;
+    let (backend, caller, req) = authorised::<endpoint::TokenAdd>(req).await?;
     backend.people.token_add(&caller, req).await
 }
 
 /// Ends a token.
 #[server(name = TokenRevokeCall, prefix = "/api/v1", endpoint = "/token/revoke", input = ApiJson, output = ApiAnswer)]
 pub async fn token_revoke(req: RevokeToken) -> Result<TokenView, AppError> {
-    let (backend, caller) = authorised::<endpoint::TokenRevoke>().await?;
+    let (backend, caller, req) = authorised::<endpoint::TokenRevoke>(req).await?;
     backend.people.token_revoke(&caller, req).await
 }
 
 /// Who one is.
 #[server(name = SessionShowCall, prefix = "/api/v1", endpoint = "/session/show", input = ApiJson, output = ApiAnswer)]
 pub async fn session_show(req: Empty) -> Result<SessionView, AppError> {
-    let Empty {} = req;
-    let (_, caller) = authorised::<endpoint::SessionShow>().await?;
-    Ok(SessionView { user: caller.user, role: caller.role, via: caller.actor.via })
+    let (_, caller, Empty {}) = authorised::<endpoint::SessionShow>(req).await?;
+    Ok(SessionView { user: caller.user, rights: caller.rights, via: caller.actor.via })
 }
 
 #[cfg(all(test, feature = "ssr"))]

@@ -6,16 +6,17 @@ use async_trait::async_trait;
 use leptos::prelude::use_context;
 use lockstep_model::{
     UserName,
-    access::{Permission, Role},
+    access::{Object, Permission, Right, Rights, Role, Scope},
     api::{
-        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AuditPage,
-        BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest, Empty, EndDeployment,
-        EndRestriction, Endpoint, EnvironmentRequest, FindAudit, ForeseeDeployment, GatewayPage,
-        HistoryReport, KeepService, ListDeployments, ListRestrictions, ListServices, LockdownState, LogPage,
-        MonitorRequest, MonitorView, Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment,
-        ProjectRequest, PromoteDeployment, ReadLogs, ResolveDeployment, RestrictionPage, RetryService,
-        RetryStep, RevokeToken, RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment,
-        TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
+        AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AskEffective,
+        AuditPage, BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
+        EffectiveView, Empty, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest, FindAudit,
+        ForeseeDeployment, GatewayPage, GrantRole, HistoryReport, KeepService, ListDeployments,
+        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, Neighbours,
+        NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs,
+        ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
+        RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
+        UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     deployment::Actor,
     error::ErrorKind,
@@ -33,10 +34,51 @@ use std::sync::Arc;
 pub struct Caller {
     /// Who.
     pub user: UserName,
-    /// What they may do here: for a token, its own role.
-    pub role: Role,
+    /// What they may; for a token, what it may.
+    pub rights: Rights,
+    /// With what they came in.
+    pub credential: Credential,
+    /// By what they do what they ask for: looked at again when it is written.
+    pub right: Option<Right>,
     /// How and from where, for the audit.
     pub actor: Actor,
+}
+
+/// With what somebody comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A command on the server's own machine: nobody can take that right away.
+    Local,
+    /// A browser's session.
+    Session,
+    /// A token, by its id.
+    Token(String),
+}
+
+impl Caller {
+    /// The same, about to do what takes `permission` on `scope`.
+    #[must_use]
+    pub fn by(&self, permission: Permission, scope: Scope) -> Self {
+        let token = match &self.credential {
+            Credential::Local => return Self { right: None, ..self.clone() },
+            Credential::Session => None,
+            Credential::Token(id) => Some(id.clone()),
+        };
+        let right = Right { user: self.user.clone(), token, permission, on: scope };
+        Self { right: Some(right), ..self.clone() }
+    }
+
+    /// That they may not do something on a part that they see, and what it takes.
+    pub fn forbidden(&self, permission: Permission, scope: &Scope) -> AppError {
+        let least = permission.least_role().map_or("another role", Role::word);
+        let is = match self.rights.role_on(scope) {
+            Some(role) => format!("is {role}"),
+            None => "has no role".to_owned(),
+        };
+        let message =
+            format!("{} {is} on {scope} and may not do this; it takes {least}: ask an admin", self.user);
+        AppError::new(ErrorKind::Forbidden, message)
+    }
 }
 
 /// Who asks, if anybody is signed in; put into the context of every request.
@@ -64,13 +106,17 @@ pub trait Deployments: Send + Sync {
         req: StartDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// The newest first.
-    async fn deployment_list(&self, req: ListDeployments) -> Result<DeploymentPage, AppError>;
+    async fn deployment_list(
+        &self,
+        caller: &Caller,
+        req: ListDeployments,
+    ) -> Result<DeploymentPage, AppError>;
     /// One.
     async fn deployment_show(&self, req: DeploymentRequest) -> Result<DeploymentDetail, AppError>;
     /// Waits for events.
     async fn deployment_wait(&self, req: WaitDeployment) -> Result<EventsView, AppError>;
     /// Whether what is stored keeps every promise.
-    async fn history_verify(&self, req: VerifyHistory) -> Result<HistoryReport, AppError>;
+    async fn history_verify(&self, caller: &Caller, req: VerifyHistory) -> Result<HistoryReport, AppError>;
     /// Output.
     async fn deployment_logs(&self, req: ReadLogs) -> Result<LogPage, AppError>;
     /// Lets nothing more begin.
@@ -110,7 +156,11 @@ pub trait Deployments: Send + Sync {
         req: RollbackDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// What could pass on.
-    async fn deployment_promotion_plan(&self, req: PromoteDeployment) -> Result<PromotionView, AppError>;
+    async fn deployment_promotion_plan(
+        &self,
+        caller: &Caller,
+        req: PromoteDeployment,
+    ) -> Result<PromotionView, AppError>;
     /// Passes on what has soaked.
     async fn deployment_promote(
         &self,
@@ -157,7 +207,11 @@ pub trait Deployments: Send + Sync {
         req: AbandonDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// What stands in the way.
-    async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError>;
+    async fn restriction_list(
+        &self,
+        caller: &Caller,
+        req: ListRestrictions,
+    ) -> Result<RestrictionPage, AppError>;
     /// Locks, freezes, holds.
     async fn restriction_add(&self, caller: &Caller, req: AddRestriction) -> Result<Restriction, AppError>;
     /// Ends one.
@@ -165,11 +219,15 @@ pub trait Deployments: Send + Sync {
     /// What can be gone back to.
     async fn checkpoint_list(&self, req: EnvironmentRequest) -> Result<CheckpointPage, AppError>;
     /// What stands beside one in a list.
-    async fn deployment_neighbours(&self, req: NeighboursRequest) -> Result<Neighbours, AppError>;
+    async fn deployment_neighbours(
+        &self,
+        caller: &Caller,
+        req: NeighboursRequest,
+    ) -> Result<Neighbours, AppError>;
     /// Who did what to one.
     async fn deployment_audit(&self, req: DeploymentRequest) -> Result<AuditPage, AppError>;
     /// What can be deployed.
-    async fn version_list(&self, req: EnvironmentRequest) -> Result<VersionPage, AppError>;
+    async fn version_list(&self, caller: &Caller, req: EnvironmentRequest) -> Result<VersionPage, AppError>;
 }
 
 /// What open pages are told.
@@ -184,11 +242,11 @@ pub trait Live: Send + Sync {
 #[async_trait]
 pub trait Services: Send + Sync {
     /// As they stand.
-    async fn service_list(&self, req: ListServices) -> Result<ServicePage, AppError>;
+    async fn service_list(&self, caller: &Caller, req: ListServices) -> Result<ServicePage, AppError>;
     /// One with its past.
     async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError>;
     /// What the gateway does.
-    async fn gateway_show(&self) -> Result<GatewayPage, AppError>;
+    async fn gateway_show(&self, caller: &Caller) -> Result<GatewayPage, AppError>;
 }
 
 /// The audit.
@@ -219,9 +277,24 @@ pub trait Scripts: Send + Sync {
     /// Takes in how one goes on.
     async fn script_report(&self, caller: &Caller, req: ReportScript) -> Result<ScriptRun, AppError>;
     /// The newest first.
-    async fn script_list(&self, req: ListScripts) -> Result<ScriptPage, AppError>;
+    async fn script_list(&self, caller: &Caller, req: ListScripts) -> Result<ScriptPage, AppError>;
     /// What one printed.
-    async fn script_logs(&self, req: ReadScript) -> Result<LogPage, AppError>;
+    async fn script_logs(&self, caller: &Caller, req: ReadScript) -> Result<LogPage, AppError>;
+}
+
+/// Who may what.
+#[async_trait]
+pub trait Access: Send + Sync {
+    /// Finds out what a request is about, filling in the names that were left out, and whether `caller`
+    /// may. Comes back with the right by which they do it.
+    async fn admit(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        object: Object<'_>,
+    ) -> Result<Caller, AppError>;
+    /// Notes that a caller was refused something.
+    async fn denied(&self, caller: &Caller, path: &str);
 }
 
 /// Users and tokens.
@@ -239,13 +312,19 @@ pub trait People: Send + Sync {
     async fn token_add(&self, caller: &Caller, req: AddToken) -> Result<TokenCreated, AppError>;
     /// Ends one.
     async fn token_revoke(&self, caller: &Caller, req: RevokeToken) -> Result<TokenView, AppError>;
-    /// Notes that a caller was refused something.
-    async fn denied(&self, caller: &Caller, path: &'static str);
+    /// Gives a role.
+    async fn user_grant(&self, caller: &Caller, req: GrantRole) -> Result<UserView, AppError>;
+    /// Takes one away.
+    async fn user_revoke(&self, caller: &Caller, req: RevokeRole) -> Result<UserView, AppError>;
+    /// What somebody may.
+    async fn user_effective(&self, caller: &Caller, req: AskEffective) -> Result<EffectiveView, AppError>;
 }
 
 /// Everything behind the server functions; in the context of every request.
 #[derive(Clone)]
 pub struct Backend {
+    /// Who may what.
+    pub access: Arc<dyn Access>,
     /// Manifests.
     pub manifests: Arc<dyn Manifests>,
     /// Deployments.
@@ -265,7 +344,8 @@ pub struct Backend {
 }
 
 impl Identity {
-    /// Who asks, when they have `permission`. Everything else is denied.
+    /// Who asks, when they have `permission` somewhere; where it counts is looked at once it is known what
+    /// they ask for. Everything else is denied.
     ///
     /// # Errors
     /// Unauthenticated or forbidden, with what to do.
@@ -276,26 +356,27 @@ impl Identity {
                 "nobody is signed in; sign in at /login, or send a token: 'Authorization: Bearer ls_…'",
             ));
         };
-        if caller.role.allows(permission) {
+        if caller.rights.allows_somewhere(permission) {
             return Ok(caller);
         }
+        let is = caller.rights.strongest().map_or("has no role", |_| "has no role anywhere that is enough");
         let least = permission.least_role().map_or("another role", Role::word);
-        let message =
-            format!("{} is {} and may not do this; it takes {least}: ask an admin", caller.user, caller.role);
+        let message = format!("{} {is} and may not do this; it takes {least}: ask an admin", caller.user);
         Err(AppError::new(ErrorKind::Forbidden, message))
     }
 }
 
-/// The backend and who asks, when they may use the endpoint `E`. A request over HTTP was checked
-/// before its body was read; this is the check of a call from a page that is rendered here.
+/// The backend, who asks, and the request with its names filled in, when they may use the endpoint `E` on
+/// what the request is about.
 ///
 /// # Errors
-/// Unauthenticated or forbidden, with what to do.
-pub async fn authorised<E: Endpoint>() -> Result<(Backend, Caller), AppError> {
+/// Unauthenticated; `NotFound` when it may not be seen; forbidden, with what to do.
+pub async fn authorised<E: Endpoint>(mut req: E::Request) -> Result<(Backend, Caller, E::Request), AppError> {
     let backend = use_context::<Backend>().ok_or_else(|| {
         AppError::new(ErrorKind::Internal, "the server function was called outside a request")
     })?;
     let identity = use_context::<Identity>().unwrap_or(Identity(None));
-    let caller = identity.with(E::PERMISSION)?.clone();
-    Ok((backend, caller))
+    let caller = identity.with(E::PERMISSION)?;
+    let caller = backend.access.admit(caller, E::PERMISSION, E::object(&mut req)).await?;
+    Ok((backend, caller, req))
 }

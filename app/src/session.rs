@@ -6,7 +6,8 @@ use crate::{
 };
 use leptos::prelude::*;
 use lockstep_model::{
-    access::Permission,
+    EnvironmentName, ProjectName,
+    access::{Permission, Role, Scope},
     api::{Empty, SessionView},
 };
 
@@ -32,13 +33,30 @@ impl Session {
         self.0.get().and_then(Result::ok)
     }
 
-    /// Why somebody may not; none = they may.
-    pub fn refusal(self, permission: Permission) -> Option<String> {
+    /// Why somebody may not, on a part or with none anywhere; none = they may.
+    pub fn refusal(self, permission: Permission, on: Option<&Scope>) -> Option<String> {
         let Some(session) = self.get() else { return Some("It is not known yet who you are.".to_owned()) };
-        if session.role.allows(permission) {
+        let rights = session.rights;
+        let (may, role, place) = match on {
+            Some(on) => (rights.allows_on(permission, on), rights.role_on(on), format!(" on {on}")),
+            None => (rights.allows_somewhere(permission), rights.strongest(), String::new()),
+        };
+        if may {
             return None;
         }
-        let least = permission.least_role().map_or_else(String::new, |role| role.to_string());
-        Some(format!("This needs the role {least}; you are {}.", session.role))
+        let least = permission.least_role().map_or("", Role::word);
+        let role = role.map_or("not", Role::word);
+        Some(format!("This needs the role {least}{place}; you are {role}."))
+    }
+}
+
+/// Where the buttons of a page act; in the context of what is about one environment.
+#[derive(Clone)]
+pub struct At(pub Scope);
+
+impl At {
+    /// For all that follows in this component.
+    pub fn provide(project: &ProjectName, environment: &EnvironmentName) {
+        provide_context(Self(Scope::of(project.clone(), environment.clone())));
     }
 }

@@ -1,8 +1,10 @@
 //! What is behind the server functions. The permission was checked already; here a request reaches
 //! the coordinator or the store, and their refusals become errors for people.
 
+mod access;
 mod audit;
 mod deployments;
+mod effective;
 mod foreseen;
 mod history;
 mod lockdown;
@@ -16,11 +18,11 @@ use crate::{
     anchor::Anchor, expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent,
     monitor::Monitor, secret,
 };
-use app::{AppError, backend::Backend};
+use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
-use lockstep_coordinator::{Coordinator, Refused};
+use lockstep_coordinator::{By, Coordinator, Refused};
 use lockstep_engine::port::{Clock, LogStore, ScriptStore, Store, StoreError, store::AuditEntry};
-use lockstep_model::{deployment::Actor, error::ErrorBody, error::ErrorKind};
+use lockstep_model::{error::ErrorBody, error::ErrorKind};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -58,6 +60,7 @@ impl Services {
     pub fn backend(self, live: Arc<dyn app::backend::Live>) -> Backend {
         let all = Arc::new(self);
         Backend {
+            access: all.clone(),
             manifests: all.clone(),
             deployments: all.clone(),
             services: all.clone(),
@@ -69,10 +72,11 @@ impl Services {
         }
     }
 
-    fn entry(&self, actor: &Actor, action: &str, target: String) -> AuditEntry {
+    fn entry(&self, caller: &Caller, action: &str, target: String) -> AuditEntry {
         AuditEntry {
             at: self.clock.now(),
-            actor: actor.clone(),
+            actor: caller.actor.clone(),
+            right: caller.right.clone(),
             action: action.to_owned(),
             target,
             reason: None,
@@ -81,11 +85,17 @@ impl Services {
     }
 }
 
+/// Who does something, by the right that was found.
+pub(crate) fn by(caller: &Caller) -> By {
+    By { actor: caller.actor.clone(), right: caller.right.clone() }
+}
+
 /// A refusal for people.
 pub(crate) fn refused(refused: Refused) -> AppError {
     match refused {
         Refused::NotFound(message) => AppError::new(ErrorKind::NotFound, message),
         Refused::Invalid(message) => AppError::new(ErrorKind::Invalid, message),
+        Refused::Withdrawn(message) => AppError::new(ErrorKind::Forbidden, message),
         Refused::Conflict(message) => AppError::new(ErrorKind::Conflict, message),
         Refused::Throttled(message) => AppError::new(ErrorKind::Throttled, message),
         Refused::Unavailable(message) => AppError::new(ErrorKind::Unavailable, message),
@@ -95,6 +105,9 @@ pub(crate) fn refused(refused: Refused) -> AppError {
 
 /// A failure of the store: what happened is told, how is in the log under the incident's number.
 pub(crate) fn store(error: StoreError) -> AppError {
+    if matches!(error, StoreError::Withdrawn { .. }) {
+        return AppError::new(ErrorKind::Forbidden, error.to_string());
+    }
     let incident = secret::random().chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>();
     let chain: Vec<String> =
         std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
@@ -103,6 +116,7 @@ pub(crate) fn store(error: StoreError) -> AppError {
     tracing::error!(incident, "the store failed: {}", chain.join(": "));
     let kind = match &error {
         StoreError::Full { .. } | StoreError::Unavailable { .. } => ErrorKind::Unavailable,
+        StoreError::Withdrawn { .. } => ErrorKind::Forbidden,
         StoreError::Unreadable { .. } => ErrorKind::Internal,
     };
     AppError(ErrorBody { incident: Some(incident), ..ErrorBody::new(kind, error.to_string()) })

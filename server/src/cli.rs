@@ -21,6 +21,7 @@ mod people;
 mod print;
 mod promote;
 mod restrictions;
+mod roles;
 mod run;
 mod scripts;
 mod steer;

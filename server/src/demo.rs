@@ -6,11 +6,11 @@ pub mod service;
 use crate::out::say;
 use crate::{identity::first_admin, progress::Progress, serve::Server};
 use anyhow::{Context, bail};
-use app::backend::{Caller, Deployments, Manifests, Services as _};
+use app::backend::{Caller, Credential, Deployments, Manifests};
 use lockstep_engine::port::identity::LinkKind;
 use lockstep_model::{
     DeploymentId, EnvironmentName,
-    access::Role,
+    access::{Rights, Role, Sight},
     api::{ApplyManifest, ListServices, StartDeployment, WAIT_MS_MAX, WaitDeployment},
     deployment::{Actor, Phase},
     health::Health,
@@ -52,7 +52,8 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
         say!("deployment {id} was under way and goes on");
         follow(server, id).await?;
     }
-    let listed = services.service_list(ListServices { project: None, environment: None }).await?.services;
+    let everything = ListServices { project: None, environment: None };
+    let listed = services.services_of(&everything, &Sight::everything()).await?;
     let serving: BTreeSet<&EnvironmentName> = listed
         .iter()
         .filter(|service| service.version.is_some())
@@ -96,7 +97,8 @@ pub async fn sign_in_link(server: &Server) -> anyhow::Result<String> {
 fn demo_caller() -> Caller {
     let user = first_admin();
     let actor = Actor { user: user.clone(), via: "demo".to_owned(), address: None };
-    Caller { user, role: Role::Admin, actor }
+    let rights = Rights::everywhere(Role::Admin);
+    Caller { user, rights, credential: Credential::Local, right: None, actor }
 }
 
 fn empty_request() -> StartDeployment {
@@ -130,7 +132,7 @@ async fn wait_back(server: &Server, environment: &EnvironmentName) -> anyhow::Re
     };
     loop {
         let request = ListServices { project: None, environment: Some(environment.clone()) };
-        let services = server.services.service_list(request).await?.services;
+        let services = server.services.services_of(&request, &Sight::everything()).await?;
         let all_well = services.iter().all(is_well);
         if !all_well && Instant::now() < end {
             server.services.monitor.look_soon();

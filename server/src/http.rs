@@ -29,13 +29,13 @@ use axum::{
     http::HeaderMap,
     middleware,
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
 use lockstep_engine::port::{AnswerStore, Clock, LogStore, Store};
 use lockstep_model::{
-    access::Permission,
+    access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
 };
 use std::{any::Any, net::SocketAddr, sync::Arc};
@@ -94,39 +94,50 @@ pub struct PlainRoute {
     pub method: &'static str,
     /// Who may.
     pub permission: Permission,
+    /// What it is about: there the permission is needed.
+    pub object: ObjectKind,
+}
+
+const fn route(
+    path: &'static str,
+    method: &'static str,
+    permission: Permission,
+    object: ObjectKind,
+) -> PlainRoute {
+    PlainRoute { path, method, permission, object }
 }
 
 /// All routes that are not server functions; pages are below `GET /`.
 pub const PLAIN_ROUTES: &[PlainRoute] = &[
-    PlainRoute { path: "/session/sign_in", method: "POST", permission: Permission::Public },
-    PlainRoute { path: "/session/set_password", method: "POST", permission: Permission::Public },
-    PlainRoute { path: "/session/sign_out", method: "POST", permission: Permission::Public },
-    PlainRoute { path: "/enter/{code}", method: "GET", permission: Permission::Public },
+    route("/session/sign_in", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/enter/{code}", "GET", Permission::Public, ObjectKind::Oneself),
     // The door asks for the agent's own token.
-    PlainRoute { path: "/agent", method: "GET", permission: Permission::Public },
-    PlainRoute { path: "/live", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments.csv", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments.json", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/services.csv", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/services.json", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments/{id}/log.txt", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/health/live", method: "GET", permission: Permission::Public },
-    PlainRoute { path: "/health/ready", method: "GET", permission: Permission::Public },
-    PlainRoute { path: "/health/detailed", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/metrics", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/api/openapi.json", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/docs/api", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/login", method: "GET", permission: Permission::Public },
-    PlainRoute { path: "/link/{code}", method: "GET", permission: Permission::Public },
-    PlainRoute { path: "/", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments/new", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments/compare", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/deployments/{id}", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/services", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/services/{name}", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/restrictions", method: "GET", permission: Permission::View },
-    PlainRoute { path: "/settings", method: "GET", permission: Permission::SignedIn },
+    route("/agent", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/live", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments.csv", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments.json", "GET", Permission::View, ObjectKind::Seen),
+    route("/services.csv", "GET", Permission::View, ObjectKind::Seen),
+    route("/services.json", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments/{id}/log.txt", "GET", Permission::View, ObjectKind::Deployment),
+    route("/health/live", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/health/ready", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/health/detailed", "GET", Permission::View, ObjectKind::Installation),
+    route("/metrics", "GET", Permission::View, ObjectKind::Installation),
+    route("/api/openapi.json", "GET", Permission::View, ObjectKind::Seen),
+    route("/docs/api", "GET", Permission::View, ObjectKind::Seen),
+    route("/login", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/link/{code}", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments/new", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments/compare", "GET", Permission::View, ObjectKind::Seen),
+    route("/deployments/{id}", "GET", Permission::View, ObjectKind::Deployment),
+    route("/services", "GET", Permission::View, ObjectKind::Seen),
+    route("/services/{name}", "GET", Permission::View, ObjectKind::Seen),
+    route("/restrictions", "GET", Permission::View, ObjectKind::Seen),
+    route("/settings", "GET", Permission::SignedIn, ObjectKind::Oneself),
 ];
 
 impl Web {
@@ -137,24 +148,10 @@ impl Web {
 
     /// The router over everything.
     pub fn router(&self) -> Router {
-        let routes = Router::new()
-            .route("/session/sign_in", post(session::sign_in))
-            .route("/session/set_password", post(session::set_password))
-            .route("/session/sign_out", post(session::sign_out))
-            .route("/enter/{code}", get(session::enter))
-            .route("/agent", get(agent))
-            .route("/live", get(live))
-            .route("/deployments.csv", get(export::deployments_csv))
-            .route("/deployments.json", get(export::deployments_json))
-            .route("/services.csv", get(export::services_csv))
-            .route("/services.json", get(export::services_json))
-            .route("/deployments/{id}/log.txt", get(export::log))
-            .route("/health/live", get(health::live))
-            .route("/health/ready", get(health::ready))
-            .route("/health/detailed", get(health::detailed))
-            .route("/metrics", get(metrics::metrics))
-            .route("/api/openapi.json", get(reference::json))
-            .route("/docs/api", get(reference::page))
+        // What stands in the list and has no handler is a page.
+        let declared = PLAIN_ROUTES.iter().filter_map(|route| Some((route.path, handler(route.path)?)));
+        let routes = declared
+            .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
             .route("/api/{*path}", any(api::handle))
             .with_state(self.clone());
         let pages = pages::router(self);
@@ -165,6 +162,35 @@ impl Web {
             .layer(CatchPanicLayer::custom(faulty))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
     }
+}
+
+/// What answers a route. Only what is declared is served: this is asked for declared paths alone.
+fn handler(path: &str) -> Option<MethodRouter<Web>> {
+    Some(match path {
+        "/session/sign_in" => post(session::sign_in),
+        "/session/set_password" => post(session::set_password),
+        "/session/sign_out" => post(session::sign_out),
+        "/enter/{code}" => get(session::enter),
+        "/agent" => get(agent),
+        "/live" => get(live),
+        "/deployments.csv" => get(export::deployments_csv),
+        "/deployments.json" => get(export::deployments_json),
+        "/services.csv" => get(export::services_csv),
+        "/services.json" => get(export::services_json),
+        "/deployments/{id}/log.txt" => get(export::log),
+        "/health/live" => get(health::live),
+        "/health/ready" => get(health::ready),
+        "/health/detailed" => get(health::detailed),
+        "/metrics" => get(metrics::metrics),
+        "/api/openapi.json" => get(reference::json),
+        "/docs/api" => get(reference::page),
+        _ => return None,
+    })
+}
+
+/// The paths of all pages, as the application knows them.
+pub fn page_paths() -> Vec<String> {
+    pages::paths()
 }
 
 /// The door for open pages. A page elsewhere could open it with somebody's cookie: the browser must
@@ -187,9 +213,7 @@ async fn live(
         return guard::plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are"));
     };
     match upgrade {
-        Ok(upgrade) => {
-            web.live.accept(caller.user, &headers, peer.map(|Extension(info)| info.0.ip()), upgrade)
-        }
+        Ok(upgrade) => web.live.accept(caller, &headers, peer.map(|Extension(info)| info.0.ip()), upgrade),
         Err(rejection) => rejection.into_response(),
     }
 }

@@ -1,5 +1,5 @@
 //! Who somebody is: passwords, sessions of browsers, tokens of programs, one-time links. What they
-//! may do is decided elsewhere, by their role alone.
+//! may do is decided elsewhere, by their roles alone.
 
 mod links;
 mod password;
@@ -8,9 +8,13 @@ mod throttle;
 mod token;
 
 use crate::{lockdown::Lockdown, secret};
-use app::backend::Caller;
+use app::backend::{Caller, Credential};
 use lockstep_engine::port::{Clock, IdentityStore, StoreError, store::AuditEntry};
-use lockstep_model::{Digest, UserName, access::Role, deployment::Actor};
+use lockstep_model::{
+    Digest, UserName,
+    access::{Grant, Rights, Role, Scope},
+    deployment::Actor,
+};
 use password::Passwords;
 use std::{net::IpAddr, sync::Arc};
 use throttle::Addresses;
@@ -78,7 +82,8 @@ impl Identities {
         let admin = first_admin();
         let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
         let audit = identities.entry(&actor, "system/first_start", &format!("user {admin}"));
-        identities.store.user_add(&admin, Role::Admin, identities.clock.now(), audit).await?;
+        let grant = Grant { on: Scope::default(), role: Role::Admin };
+        identities.store.user_add(&admin, &grant, identities.clock.now(), audit).await?;
         Ok(identities)
     }
 
@@ -132,7 +137,13 @@ impl Identities {
             return Ok(None);
         };
         if secret::same(bearer, &self.local) {
-            return Ok(Some(caller(first_admin(), Role::Admin, "local".to_owned(), address)));
+            return Ok(Some(caller(
+                first_admin(),
+                Rights::everywhere(Role::Admin),
+                Credential::Local,
+                "local".to_owned(),
+                address,
+            )));
         }
         if self.lockdown.now().is_some() {
             return Ok(None);
@@ -148,6 +159,7 @@ impl Identities {
             target: target.to_owned(),
             reason: None,
             allowed: true,
+            right: None,
         }
     }
 }
@@ -157,7 +169,15 @@ pub fn first_admin() -> UserName {
     FIRST_ADMIN.parse().expect("a plain word is a name")
 }
 
-fn caller(user: UserName, role: Role, via: String, address: Option<IpAddr>) -> Caller {
+fn caller(
+    user: UserName,
+    rights: Rights,
+    credential: Credential,
+    via: String,
+    address: Option<IpAddr>,
+) -> Caller {
     let address = address.map(|address| address.to_string());
-    Caller { actor: Actor { user: user.clone(), via, address }, user, role }
+    let actor = Actor { user: user.clone(), via, address };
+    // Until it is known what they are about to do, they do nothing by any right.
+    Caller { user, rights, credential, right: None, actor }
 }

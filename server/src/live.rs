@@ -21,7 +21,8 @@ use app::{
 use async_trait::async_trait;
 use channel::Channel;
 use lockstep_model::{
-    UserName,
+    DeploymentId,
+    access::{Permission, Rights, Scope},
     api::{Listen, MonitorRequest, MonitorView, WAIT_MS_MAX},
     error::ErrorKind,
     live::{ServerFrame, Snapshot, TOPICS_MAX, Topic},
@@ -34,7 +35,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout, timeout_at},
 };
-use topics::{Listening, Topics};
+use topics::{Heard, Listening, Topics};
 
 /// Changes come in bursts; one look follows.
 const SETTLE: Duration = Duration::from_millis(40);
@@ -107,30 +108,59 @@ impl Live {
         self.0.sockets.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Has a user listen to a topic, which is worked out from now on.
+    /// Has somebody listen to a topic, as far as they may see it; it is worked out from now on.
     ///
     /// # Errors
-    /// `NotFound` when there is no such deployment; otherwise as [`Topics::listen`].
-    async fn listen(&self, topic: Topic, user: &UserName, bell: Arc<Notify>) -> Result<Listening, AppError> {
+    /// `NotFound` when there is no such deployment, or none that they may see; otherwise as
+    /// [`Topics::listen`].
+    async fn listen(&self, topic: Topic, caller: &Caller, bell: Arc<Notify>) -> Result<Audience, AppError> {
         let services = &self.0.services;
-        if let Topic::Deployment(id) | Topic::Log(id) = topic
-            && !self.0.topics.is_known(topic)
-            && services.store.deployment_fetch(id).await.map_err(store)?.is_none()
-        {
-            return Err(AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}")));
-        }
-        let (listening, new) = self.0.topics.listen(topic, user, bell, self.0.generation)?;
+        let sight = caller.rights.sight();
+        let scope = match topic {
+            Topic::Overview => None,
+            Topic::Deployment(id) | Topic::Log(id) => {
+                let row = services.store.deployment_fetch(id).await.map_err(store)?;
+                let row = row.filter(|row| sight.sees(&row.project, &row.environment));
+                let row = row.ok_or_else(|| hidden(id))?;
+                Some(Scope::of(row.project, row.environment))
+            }
+        };
+        let heard = Heard::with(topic, &sight);
+        let (listening, new) = self.0.topics.listen(heard.clone(), &caller.user, bell, self.0.generation)?;
         if let Some(channel) = new {
             let services = services.clone();
             let source: Box<dyn Source> = match topic {
-                Topic::Overview => Box::new(overview::Overview::new(services)),
+                Topic::Overview => Box::new(overview::Overview::new(services, sight)),
                 Topic::Deployment(id) => Box::new(deployment::OneDeployment::new(services, id)),
                 Topic::Log(id) => Box::new(log::Log::new(services, id)),
             };
             tokio::spawn(work_out(Arc::downgrade(&self.0), channel, source));
         }
-        Ok(listening)
+        Ok(Audience { listening, heard, scope })
     }
+}
+
+/// Somebody who listens, and to what they must have the right.
+struct Audience {
+    listening: Listening,
+    heard: Heard,
+    /// The environment of a deployment.
+    scope: Option<Scope>,
+}
+
+impl Audience {
+    /// Whether whoever has `rights` may go on hearing it.
+    fn may(&self, rights: &Rights) -> bool {
+        match &self.scope {
+            Some(scope) => rights.allows_on(Permission::View, scope),
+            None => self.heard == Heard::with(self.heard.topic, &rights.sight()),
+        }
+    }
+}
+
+/// What is said of a deployment that is not there, or may not be seen.
+fn hidden(id: DeploymentId) -> AppError {
+    AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}"))
 }
 
 /// Works a topic out until nobody has listened for a while, or the server ends.
@@ -179,11 +209,12 @@ impl LivePort for Live {
         }
         let end = Instant::now() + Duration::from_millis(req.wait_ms.min(WAIT_MS_MAX));
         let bell = Arc::new(Notify::new());
+        let mut withdrawals = self.0.identities.withdrawals();
         let mut listeners = Vec::new();
         let mut refused = Vec::new();
         for Listen { topic, from } in req.topics {
-            match self.listen(topic, &caller.user, bell.clone()).await {
-                Ok(listening) => listeners.push((listening, from)),
+            match self.listen(topic, caller, bell.clone()).await {
+                Ok(audience) => listeners.push((audience.listening, from)),
                 Err(error) => refused.push(ServerFrame::Refused { topic, error: error.0 }),
             }
         }
@@ -194,11 +225,21 @@ impl LivePort for Live {
                 let _ = timeout(FIRST_LOOK_LIMIT, listener.looked()).await;
                 frames.extend(listener.since(*from).iter().map(|frame| frame.value.clone()));
             }
+            // Whoever may do less now asks anew, and is looked at anew.
+            if withdrawals.has_changed().unwrap_or(true) {
+                return Ok(MonitorView { now: self.0.services.clock.now(), frames: Vec::new() });
+            }
             if !frames.is_empty() || Instant::now() >= end {
                 return Ok(MonitorView { now: self.0.services.clock.now(), frames });
             }
             // Whether something came or the time is over: look once more.
-            let _ = timeout_at(end, bell.notified()).await;
+            let news = async {
+                tokio::select! {
+                    () = bell.notified() => {},
+                    _ = withdrawals.changed() => withdrawals.mark_changed(),
+                }
+            };
+            let _ = timeout_at(end, news).await;
         }
     }
 }

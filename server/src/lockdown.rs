@@ -1,17 +1,13 @@
 //! The server closed to everybody but commands on its own machine, while what it does goes on: for when
 //! somebody may have got in who should not have. Kept in a file, so that a restart opens nothing.
 
-use crate::{backend::Services, data_dir::private_write};
-use app::{
-    AppError,
-    backend::{Deployments as _, Services as _},
+use crate::{
+    backend::{Services, store},
+    data_dir::private_write,
 };
-use lockstep_model::{
-    Timestamp,
-    api::{ListDeployments, ListServices},
-    error::ErrorKind,
-    view::LockdownView,
-};
+use app::AppError;
+use lockstep_engine::search::Search;
+use lockstep_model::{Timestamp, access::Sight, api::ListServices, error::ErrorKind, view::LockdownView};
 use serde_json::json;
 use std::{fs, io, path::PathBuf, time::Duration};
 use tokio::{sync::watch, time::timeout};
@@ -103,9 +99,10 @@ pub async fn tell(services: Services, file: PathBuf) {
 }
 
 async fn status(services: &Services, closed: &LockdownView) -> Result<Vec<u8>, AppError> {
-    let list = ListDeployments { limit: DEPLOYMENTS_TOLD, ..ListDeployments::default() };
-    let deployments = services.deployment_list(list).await?.deployments;
-    let all = services.service_list(ListServices { project: None, environment: None }).await?.services;
+    let last = Search { limit: DEPLOYMENTS_TOLD, ..Search::default() };
+    let deployments = services.store.deployment_list(&last).await.map_err(store)?.deployments;
+    let everything = ListServices { project: None, environment: None };
+    let all = services.services_of(&everything, &Sight::everything()).await?;
     let at = services.clock.now();
     let status = json!({ "at": at, "closed": closed, "deployments": deployments, "services": all });
     serde_json::to_vec_pretty(&status).map_err(|error| AppError::new(ErrorKind::Internal, error.to_string()))

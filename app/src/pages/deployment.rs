@@ -19,6 +19,7 @@ use super::overview::FirstFrames;
 use crate::{
     live::{DeploymentStore, Live},
     query::Query,
+    session::At,
     time::{As, When, duration},
     ui::{PageTitle, Pill, health_look},
 };
@@ -84,6 +85,7 @@ fn Page(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
     let query = Query::here();
     let tab = query.signal("tab");
     let (head, facts) = (store.clone(), store.clone());
+    store.summary.with_untracked(|row| At::provide(&row.project, &row.environment));
     let tabs = TABS.map(|(key, name)| view! {
         <a class="tab" href=value(move || query.with(&[("tab", key), ("stage", ""), ("l", "")])) aria-current=at_times("page", move || tab.get() == key)>{name}</a>
     });

@@ -4,13 +4,13 @@ use super::overview::FirstFrames;
 use crate::{
     api::{restriction_add, restriction_end},
     live::Live,
-    session::Session,
+    session::{At, Session},
     time::{When, of_field},
     ui::{Ask, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Then, Toasts},
 };
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use lockstep_model::{
-    access::Permission,
+    access::{Permission, Scope},
     api::{AddRestriction, EndRestriction},
     live::Topic,
     restriction::{Restriction, RestrictionKind},
@@ -91,6 +91,7 @@ fn EndButton(one: Restriction) -> impl IntoView {
     let session = Session::here();
     let questions = Questions::here();
     let toasts = Toasts::here();
+    At::provide(&one.project, &one.environment);
     let verb = if one.kind == RestrictionKind::Hold { "Release" } else { "End" };
     let label = format!("{verb} the {} of {}", one.kind, one.what());
     let refusal = one.id.is_none().then(|| "It is a window of the manifest; it is ended there.".to_owned());
@@ -180,7 +181,11 @@ fn Add() -> impl IntoView {
     let since = RwSignal::new(String::new());
     let reason = RwSignal::new(String::new());
     let complaint = RwSignal::new(String::new());
-    let refusal = move || session.refusal(Permission::Operate);
+    let refusal = move || {
+        let here = live.overview.environments.with(|all| all.get(place.get()).cloned());
+        let here = here.map(|one| Scope::of(one.project, one.name));
+        session.refusal(Permission::Operate, here.as_ref())
+    };
     let is_hold = move || kind.get() == RestrictionKind::Hold;
     let wanted = move || -> Result<AddRestriction, String> {
         let environment =

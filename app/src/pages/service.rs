@@ -7,6 +7,7 @@ use crate::{
     codec::load,
     live::Live,
     query::Query,
+    session::At,
     time::{As, When, duration},
     ui::{
         CopyButton, Failure, Guarded, Nothing, PageTitle, Pill, State, health_look, phase_look, service_path,
@@ -107,6 +108,7 @@ fn Shown(detail: ServiceDetail, deployments: DeploymentPage, asked: Asked) -> im
     let name = detail.service.service.clone();
     let environment = detail.service.environment.clone();
     let project = detail.service.project.clone();
+    At::provide(&project, &environment);
     let detail = RwSignal::new(detail);
     let deployments = RwSignal::new(deployments.deployments);
     let service = Memo::new(move |_| detail.with(|detail| detail.service.clone()));

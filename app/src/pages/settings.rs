@@ -100,7 +100,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                 <div class="stack p-4">
                     <Suspense fallback=|| ()>
                         {move || session.get().map(|session| view! {
-                            <p>{format!("Signed in as {} with the role {} ({}).", session.user, session.role, session.via)}</p>
+                            <p>{format!("Signed in as {} ({}): {}.", session.user, session.via, session.rights)}</p>
                         })}
                     </Suspense>
                     <FirstFrames topics=vec![Topic::Overview] shown=agents/>

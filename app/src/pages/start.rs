@@ -7,6 +7,7 @@ use crate::{
     codec::load,
     live::Live,
     query::Query,
+    session::At,
     ui::{Ask, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Then, Toasts},
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -109,6 +110,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
     let commit = RwSignal::new(String::new());
     let environment = page.environment.clone();
     let (project, is_guarded) = (page.project.clone(), page.is_guarded);
+    At::provide(&project, &environment);
     let promotion = page.promotion.map(|plan| {
         view! { <Promotion project=project.clone() environment=environment.clone() plan/> }
     });

@@ -51,7 +51,7 @@ fn of_deployment(row: &DeploymentSummary) -> Entry {
 
 fn all(live: Live, session: Session) -> Vec<Entry> {
     let mut all = Vec::new();
-    if session.refusal(Permission::Deploy).is_none() {
+    if session.refusal(Permission::Deploy, None).is_none() {
         all.push(entry("New deployment", "c", Glyph::Plus, Act::Go("/deployments/new".to_owned())));
     }
     for (path, name, glyph, key) in PAGES {

@@ -10,12 +10,16 @@ use super::{
 };
 use crate::{
     live::{Link, Live},
-    session::Session,
+    session::{At, Session},
     ui::state::{State, Tone},
 };
 use leptos::{lazy, prelude::*};
 use leptos_router::{components::Outlet, hooks::use_location};
-use lockstep_model::{access::Permission, deployment::Phase, live::Topic};
+use lockstep_model::{
+    access::{Permission, Role},
+    deployment::Phase,
+    live::Topic,
+};
 
 /// The mark of Lockstep: steps that move together.
 #[component]
@@ -149,7 +153,7 @@ fn Side(session: Session) -> impl IntoView {
             <div class="side-foot">
                 <Suspense fallback=|| ()>
                     {move || session.get().map(|session| view! {
-                        <p class="text-meta text-muted truncate">{format!("{} · {}", session.user, session.role)}</p>
+                        <p class="text-meta text-muted truncate">{format!("{} · {}", session.user, session.rights.strongest().map_or("no role", Role::word))}</p>
                     })}
                 </Suspense>
                 <form method="post" action="/session/sign_out">
@@ -409,8 +413,10 @@ pub fn Guarded(
     /// What stands on it.
     children: Children,
 ) -> impl IntoView {
-    let (session, toasts) = (Session::here(), Toasts::here());
-    let why = Memo::new(move |_| session.refusal(permission).or_else(|| refusal.get()));
+    let (session, toasts, at) = (Session::here(), Toasts::here(), use_context::<At>());
+    let why = Memo::new(move |_| {
+        session.refusal(permission, at.as_ref().map(|at| &at.0)).or_else(|| refusal.get())
+    });
     view! {
         <button type="button" class=class aria-disabled=move || why.get().map(|_| "true") title=move || why.get()
             on:click=move |_| match why.get_untracked() {

@@ -50,7 +50,7 @@ impl Audit for Services {
         check_reason(Some(&reason))?;
         let faults = self.anchor.verify(self.store.as_ref(), None).await.map_err(store)?.faults;
         let found = format!("{} faults", faults.len());
-        let entry = AuditEntry { reason: Some(reason), ..self.entry(&caller.actor, "/audit/accept", found) };
+        let entry = AuditEntry { reason: Some(reason), ..self.entry(caller, "/audit/accept", found) };
         self.store.audit_append(entry).await.map_err(store)?;
         let head = self.store.audit_head().await.map_err(store)?;
         self.anchor.accept(head.as_ref()).map_err(|error| {

@@ -1,7 +1,7 @@
 //! Deployments: plans, starts, looks, and what people do to them.
 
-use super::{Services, audit::view as audit_view, foreseen, promotion::PROMOTED_FROM, refused, store};
-use app::{AppError, backend::Caller, backend::Deployments};
+use super::{Services, audit::view as audit_view, by, foreseen, promotion::PROMOTED_FROM, refused, store};
+use app::{AppError, backend::Access as _, backend::Caller, backend::Deployments};
 use async_trait::async_trait;
 use lockstep_engine::{
     Command,
@@ -12,6 +12,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, ServiceName,
+    access::{Object, Permission},
     api::{
         AbandonDeployment, AddRestriction, AuditPage, CheckpointPage, DeploymentPage, DeploymentRequest,
         EndDeployment, EndRestriction, EnvironmentRequest, ForeseeDeployment, HistoryReport, KeepService,
@@ -51,12 +52,16 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
         self.agent.want();
-        let id = self.coordinator.deployment_start(caller.actor.clone(), req).await.map_err(refused)?;
+        let id = self.coordinator.deployment_start(by(caller), req).await.map_err(refused)?;
         self.summary(id).await
     }
 
-    async fn deployment_list(&self, req: ListDeployments) -> Result<DeploymentPage, AppError> {
-        let search = search(&req)?;
+    async fn deployment_list(
+        &self,
+        caller: &Caller,
+        req: ListDeployments,
+    ) -> Result<DeploymentPage, AppError> {
+        let search = search(&req, caller)?;
         self.store.deployment_list(&search).await.map_err(store)
     }
 
@@ -108,8 +113,8 @@ impl Deployments for Services {
         }
     }
 
-    async fn history_verify(&self, req: VerifyHistory) -> Result<HistoryReport, AppError> {
-        self.report(&req).await
+    async fn history_verify(&self, caller: &Caller, req: VerifyHistory) -> Result<HistoryReport, AppError> {
+        self.report(caller, &req).await
     }
 
     async fn deployment_logs(&self, req: ReadLogs) -> Result<LogPage, AppError> {
@@ -136,7 +141,7 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
         let command = Command::Pause { by: caller.actor.clone(), reason: req.reason };
-        self.command(req.id, command, "/deployment/pause").await
+        self.command(caller, req.id, command, "/deployment/pause").await
     }
 
     async fn deployment_resume(
@@ -145,7 +150,7 @@ impl Deployments for Services {
         req: DeploymentRequest,
     ) -> Result<DeploymentSummary, AppError> {
         let command = Command::Resume { by: caller.actor.clone() };
-        self.command(req.id, command, "/deployment/resume").await
+        self.command(caller, req.id, command, "/deployment/resume").await
     }
 
     async fn deployment_step_skip(
@@ -155,7 +160,7 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(Some(&req.reason))?;
         let command = Command::SkipStep { step: req.step, by: caller.actor.clone(), reason: req.reason };
-        self.command(req.id, command, "/deployment/step_skip").await
+        self.command(caller, req.id, command, "/deployment/step_skip").await
     }
 
     async fn deployment_step_retry(
@@ -164,7 +169,7 @@ impl Deployments for Services {
         req: RetryStep,
     ) -> Result<DeploymentSummary, AppError> {
         let command = Command::RetryStep { step: req.step, by: caller.actor.clone() };
-        self.command(req.id, command, "/deployment/step_retry").await
+        self.command(caller, req.id, command, "/deployment/step_retry").await
     }
 
     async fn deployment_cancel(
@@ -174,7 +179,7 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
         let command = Command::Cancel { by: caller.actor.clone(), reason: req.reason, keep: req.keep };
-        self.command(req.id, command, "/deployment/cancel").await
+        self.command(caller, req.id, command, "/deployment/cancel").await
     }
 
     async fn deployment_rollback(
@@ -183,12 +188,16 @@ impl Deployments for Services {
         req: RollbackDeployment,
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
-        let id = self.coordinator.deployment_rollback(caller.actor.clone(), req).await.map_err(refused)?;
+        let id = self.coordinator.deployment_rollback(by(caller), req).await.map_err(refused)?;
         self.summary(id).await
     }
 
-    async fn deployment_promotion_plan(&self, req: PromoteDeployment) -> Result<PromotionView, AppError> {
-        self.promotion(&req).await
+    async fn deployment_promotion_plan(
+        &self,
+        caller: &Caller,
+        req: PromoteDeployment,
+    ) -> Result<PromotionView, AppError> {
+        self.promotion(caller, &req).await
     }
 
     async fn deployment_promote(
@@ -197,17 +206,16 @@ impl Deployments for Services {
         req: PromoteDeployment,
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
-        let by = caller.actor.clone();
-        let made = self.coordinator.promoted_before(&by, &req).await.map_err(refused)?;
-        let id = match made {
-            Some(made) => made,
-            None => {
-                let found = self.promoted(&req).await?;
-                self.agent.want();
-                self.coordinator.deployment_promote(by, &req, found).await.map_err(refused)?
-            }
-        };
-        self.summary(id).await
+        let made = self.coordinator.promoted_before(&caller.actor, &req).await.map_err(refused)?;
+        if let Some(made) = made {
+            // What was made before may be where they see nothing any more.
+            self.admit(caller, Permission::View, Object::Deployment(made)).await?;
+            return self.summary(made).await;
+        }
+        let (caller, found) = self.promoted(caller, &req).await?;
+        self.agent.want();
+        let made = self.coordinator.deployment_promote(by(&caller), &req, found).await.map_err(refused)?;
+        self.summary(made).await
     }
 
     async fn deployment_rollback_plan(&self, req: RollbackDeployment) -> Result<PlanView, AppError> {
@@ -228,7 +236,7 @@ impl Deployments for Services {
         req: RetryService,
     ) -> Result<DeploymentSummary, AppError> {
         let command = Command::RetryService { service: req.service, by: caller.actor.clone() };
-        self.command(req.id, command, "/deployment/service_retry").await
+        self.command(caller, req.id, command, "/deployment/service_retry").await
     }
 
     async fn deployment_service_keep(
@@ -239,7 +247,7 @@ impl Deployments for Services {
         check_reason(Some(&req.reason))?;
         let command =
             Command::KeepService { service: req.service, by: caller.actor.clone(), reason: req.reason };
-        self.command(req.id, command, "/deployment/service_keep").await
+        self.command(caller, req.id, command, "/deployment/service_keep").await
     }
 
     async fn deployment_undo_retry(
@@ -248,7 +256,7 @@ impl Deployments for Services {
         req: DeploymentRequest,
     ) -> Result<DeploymentSummary, AppError> {
         let command = Command::RetryUndo { by: caller.actor.clone() };
-        self.command(req.id, command, "/deployment/undo_retry").await
+        self.command(caller, req.id, command, "/deployment/undo_retry").await
     }
 
     async fn deployment_resolve(
@@ -259,7 +267,7 @@ impl Deployments for Services {
         check_reason(Some(&req.reason))?;
         let by = caller.actor.clone();
         let command = Command::Resolve { by, outcome: req.outcome, reason: req.reason, leave: req.leave };
-        self.command(req.id, command, "/deployment/resolve").await
+        self.command(caller, req.id, command, "/deployment/resolve").await
     }
 
     async fn deployment_abandon(
@@ -269,23 +277,30 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(Some(&req.reason))?;
         let id = req.id;
-        self.coordinator.deployment_abandon(caller.actor.clone(), req).await.map_err(refused)?;
+        self.coordinator.deployment_abandon(by(caller), req).await.map_err(refused)?;
         self.summary(id).await
     }
 
-    async fn restriction_list(&self, req: ListRestrictions) -> Result<RestrictionPage, AppError> {
+    async fn restriction_list(
+        &self,
+        caller: &Caller,
+        req: ListRestrictions,
+    ) -> Result<RestrictionPage, AppError> {
         let all = self.coordinator.restriction_list(req.project.as_ref(), req.environment.as_ref()).await;
-        all.map(|restrictions| RestrictionPage { restrictions }).map_err(refused)
+        let mut restrictions = all.map_err(refused)?;
+        let sight = caller.rights.sight();
+        restrictions.retain(|one| sight.sees(&one.project, &one.environment));
+        Ok(RestrictionPage { restrictions })
     }
 
     async fn restriction_add(&self, caller: &Caller, req: AddRestriction) -> Result<Restriction, AppError> {
         check_reason(Some(&req.reason))?;
-        self.coordinator.restriction_add(caller.actor.clone(), req).await.map_err(refused)
+        self.coordinator.restriction_add(by(caller), req).await.map_err(refused)
     }
 
     async fn restriction_end(&self, caller: &Caller, req: EndRestriction) -> Result<Restriction, AppError> {
         check_reason(Some(&req.reason))?;
-        self.coordinator.restriction_end(caller.actor.clone(), req).await.map_err(refused)
+        self.coordinator.restriction_end(by(caller), req).await.map_err(refused)
     }
 
     async fn checkpoint_list(&self, req: EnvironmentRequest) -> Result<CheckpointPage, AppError> {
@@ -297,8 +312,12 @@ impl Deployments for Services {
         self.store.checkpoint_list(&project, &environment).await.map_err(store)
     }
 
-    async fn deployment_neighbours(&self, req: NeighboursRequest) -> Result<Neighbours, AppError> {
-        let search = search(&req.list)?;
+    async fn deployment_neighbours(
+        &self,
+        caller: &Caller,
+        req: NeighboursRequest,
+    ) -> Result<Neighbours, AppError> {
+        let search = search(&req.list, caller)?;
         let summary = self.summary(req.id).await?;
         self.store.deployment_neighbours(&search, &summary).await.map_err(store)
     }
@@ -316,7 +335,7 @@ impl Deployments for Services {
         Ok(AuditPage { entries: entries.into_iter().map(|(id, entry)| audit_view(id, entry)).collect() })
     }
 
-    async fn version_list(&self, req: EnvironmentRequest) -> Result<VersionPage, AppError> {
+    async fn version_list(&self, caller: &Caller, req: EnvironmentRequest) -> Result<VersionPage, AppError> {
         let (project, environment) = self
             .coordinator
             .environment_of(req.project.as_ref(), req.environment.as_ref())
@@ -328,7 +347,9 @@ impl Deployments for Services {
         let manifest = manifest.revision.manifest;
         let rows = self.store.serving_list(Some(&project), Some(&environment)).await.map_err(store)?;
         let mut known: BTreeMap<ServiceName, Vec<KnownVersion>> = BTreeMap::new();
-        for (service, version) in self.store.version_list(&project).await.map_err(store)? {
+        for (service, version) in
+            self.store.version_list(&project, &caller.rights.sight()).await.map_err(store)?
+        {
             known.entry(service).or_default().push(version);
         }
         let services = manifest.services.iter().filter_map(|(name, service)| {
@@ -353,9 +374,10 @@ impl Deployments for Services {
             accept_no_rollback: false,
             idempotency_key: None,
         };
-        let promotion = match self.promotion(&asked).await {
+        let promotion = match self.promotion(caller, &asked).await {
             Ok(promotion) => Some(promotion),
-            Err(error) if error.0.kind == ErrorKind::Conflict => None,
+            // None is declared, or from where whoever asks sees nothing.
+            Err(error) if matches!(error.0.kind, ErrorKind::Conflict | ErrorKind::NotFound) => None,
             Err(error) => return Err(error),
         };
         Ok(VersionPage { project, environment, is_guarded, services, promotion })
@@ -379,11 +401,15 @@ impl Services {
 
     async fn command(
         &self,
+        caller: &Caller,
         id: DeploymentId,
         command: Command,
         action: &'static str,
     ) -> Result<DeploymentSummary, AppError> {
-        self.coordinator.deployment_command(id, command, action).await.map_err(refused)?;
+        self.coordinator
+            .deployment_command_by(id, command, action, caller.right.clone())
+            .await
+            .map_err(refused)?;
         self.summary(id).await
     }
 }
@@ -403,6 +429,7 @@ fn asked_for(row: DeploymentSummary) -> AuditEntry {
         target: format!("deployment {}", row.id),
         reason: row.reason,
         allowed: true,
+        right: None,
     }
 }
 
@@ -411,8 +438,8 @@ pub(super) fn not_found(id: DeploymentId) -> AppError {
 }
 
 /// What a request for a list asks for.
-pub(crate) fn search(request: &ListDeployments) -> Result<Search, AppError> {
-    Search::of(request).map_err(|message| AppError::new(ErrorKind::Invalid, message))
+pub(crate) fn search(request: &ListDeployments, caller: &Caller) -> Result<Search, AppError> {
+    Search::of(request, caller.rights.sight()).map_err(|message| AppError::new(ErrorKind::Invalid, message))
 }
 
 pub(super) fn check_reason(reason: Option<&str>) -> Result<(), AppError> {

@@ -1,7 +1,7 @@
 //! Whether what is stored keeps every promise: the bounds of a request, and the answer for people.
 
 use super::{Services, deployments::not_found, store};
-use app::AppError;
+use app::{AppError, backend::Caller};
 use lockstep_coordinator::verify::{check, newest};
 use lockstep_engine::port::StoreError;
 use lockstep_model::{
@@ -10,7 +10,11 @@ use lockstep_model::{
 };
 
 impl Services {
-    pub(super) async fn report(&self, req: &VerifyHistory) -> Result<HistoryReport, AppError> {
+    pub(super) async fn report(
+        &self,
+        caller: &Caller,
+        req: &VerifyHistory,
+    ) -> Result<HistoryReport, AppError> {
         if !(1..=VERIFY_DEPLOYMENTS_MAX).contains(&req.limit) {
             let message = format!("'limit' is {} and should be 1 to {VERIFY_DEPLOYMENTS_MAX}", req.limit);
             return Err(AppError::new(ErrorKind::Invalid, message));
@@ -22,7 +26,7 @@ impl Services {
                 Ok(Some(_)) | Err(StoreError::Unreadable { .. }) => vec![id],
                 Err(error) => return Err(store(error)),
             },
-            None => newest(&*self.store, req.limit).await.map_err(store)?,
+            None => newest(&*self.store, &caller.rights.sight(), req.limit).await.map_err(store)?,
         };
         let report = check(&*self.store, &ids).await.map_err(store)?;
         let broken = report.broken.into_iter().map(|(deployment, broken)| BrokenPromise {
@@ -34,6 +38,8 @@ impl Services {
         let broken = broken.collect();
         let audit = match req.id {
             Some(_) => None,
+            // The audit is of the whole installation.
+            None if !caller.rights.sight().is_everything() => None,
             None => Some(self.anchor.verify(self.store.as_ref(), None).await.map_err(store)?),
         };
         Ok(HistoryReport { deployments: report.deployments, events: report.events, broken, audit })

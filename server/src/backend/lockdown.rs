@@ -26,7 +26,7 @@ impl Closing for Services {
         let kept = lockdown.begin(view);
         // Sockets that are open hear of it now, whatever comes after.
         self.identities.withdrawn();
-        let entry = self.entry(&caller.actor, "/lockdown/begin", "the server".to_owned());
+        let entry = self.entry(caller, "/lockdown/begin", "the server".to_owned());
         let entry = AuditEntry { reason: Some(reason), ..entry };
         self.identities.store().session_end_all(entry).await.map_err(store)?;
         kept.map_err(|error| {
@@ -41,7 +41,7 @@ impl Closing for Services {
     async fn lockdown_end(&self, caller: &Caller) -> Result<LockdownState, AppError> {
         let lockdown = self.identities.lockdown();
         if lockdown.now().is_some() {
-            let entry = self.entry(&caller.actor, "/lockdown/end", "the server".to_owned());
+            let entry = self.entry(caller, "/lockdown/end", "the server".to_owned());
             self.store.audit_append(entry).await.map_err(store)?;
             lockdown.end().map_err(|error| {
                 AppError::new(ErrorKind::Unavailable, format!("the server stays closed: {error}"))

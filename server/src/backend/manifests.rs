@@ -1,10 +1,11 @@
 //! Manifests: read, checked, stored as immutable revisions.
 
-use super::{Services, store};
+use super::{Services, access::permitted, store};
 use app::{AppError, backend::Caller, backend::Manifests};
 use async_trait::async_trait;
 use lockstep_engine::port::store::ManifestRow;
 use lockstep_model::{
+    access::{Permission, Scope},
     api::{ApplyManifest, ProjectRequest},
     error::{ErrorBody, ErrorKind},
     manifest::ManifestRevision,
@@ -29,6 +30,8 @@ impl Manifests for Services {
             AppError(ErrorBody { problems, ..ErrorBody::new(ErrorKind::Invalid, message) })
         })?;
         let project = manifest.project.clone();
+        // Whoever sees nothing of a project has no role on it, whether there is one or not.
+        let caller = &permitted(caller, Permission::ApplyManifest, Scope::project(project.clone()))?;
         let digest = lockstep_manifest::digest(&req.source);
         if let Some(current) = self.store.manifest_current(&project).await.map_err(store)?
             && current.revision.digest == digest
@@ -40,7 +43,7 @@ impl Manifests for Services {
             applied_by: caller.user.clone(),
             applied_at: self.clock.now(),
         };
-        let audit = self.entry(&caller.actor, "/manifest/apply", format!("project {project} {digest}"));
+        let audit = self.entry(caller, "/manifest/apply", format!("project {project} {digest}"));
         self.store.manifest_apply(&row, audit).await.map_err(store)?;
         self.agent.want();
         tracing::info!(project.name = %project, "{} applied manifest {digest} of {project}", caller.user);

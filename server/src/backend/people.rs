@@ -1,16 +1,19 @@
 //! Users and tokens. Nobody gives more than they have, and the last admin stays.
 
-use super::{Services, store};
+use super::{Services, effective, store};
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
 use lockstep_engine::port::{
-    identity::{LinkKind, UserChanged},
+    identity::{GRANTS_MAX, LinkKind, UserChanged},
     store::AuditEntry,
 };
 use lockstep_model::{
-    UserName,
-    access::{Permission, Role},
-    api::{AddToken, AddUser, ChangeUser, OneTimeLink, RevokeToken, TokenCreated, TokenPage, UserPage},
+    EnvironmentName, ProjectName, UserName,
+    access::{Grant, Permission, Rights, Role, Scope},
+    api::{
+        AddToken, AddUser, AskEffective, ChangeUser, EffectiveView, GrantRole, OneTimeLink, RevokeRole,
+        RevokeToken, TokenCreated, TokenPage, UserPage,
+    },
     error::ErrorKind,
     view::{TokenView, UserView},
 };
@@ -26,15 +29,22 @@ impl People for Services {
     }
 
     async fn user_add(&self, caller: &Caller, req: AddUser) -> Result<OneTimeLink, AppError> {
-        check_rights(caller, req.role)?;
+        let grant = given(caller, req.role, req.project, req.environment)?;
         let users = self.identities.store();
-        let audit = self.entry(&caller.actor, "/user/add", format!("user {} as {}", req.name, req.role));
-        match users.user_add(&req.name, req.role, self.clock.now(), audit).await.map_err(store)? {
+        let audit = self.entry(caller, "/user/add", format!("user {}", req.name));
+        let audit = AuditEntry { reason: Some(format!("after: {grant}")), ..audit };
+        match users.user_add(&req.name, &grant, self.clock.now(), audit).await.map_err(store)? {
             UserChanged::Done(_) => {}
-            UserChanged::NotFound | UserChanged::Exists | UserChanged::LastAdmin => {
+            UserChanged::NotFound
+            | UserChanged::Exists
+            | UserChanged::LastAdmin
+            | UserChanged::NoGrant
+            | UserChanged::TooMany => {
                 // Somebody whose first link got lost is invited again.
                 let known = users.user_fetch(&req.name).await.map_err(store)?;
-                let waits = known.is_some_and(|user| !user.view.has_password && user.view.role == req.role);
+                let waits = known.is_some_and(|user| {
+                    !user.view.has_password && user.view.grants == Rights(vec![grant.clone()])
+                });
                 if !waits {
                     let message = format!("there is a user '{}' already; see `lockstep user list`", req.name);
                     return Err(AppError::new(ErrorKind::Conflict, message));
@@ -48,26 +58,40 @@ impl People for Services {
 
     async fn user_change(&self, caller: &Caller, req: ChangeUser) -> Result<UserView, AppError> {
         if let Some(role) = req.role {
-            check_rights(caller, role)?;
+            given(caller, role, None, None)?;
         }
         if req.role.is_none() && req.enabled.is_none() {
             return Err(AppError::new(ErrorKind::Invalid, "say what is to change: 'role' or 'enabled'"));
         }
-        let audit = self.entry(&caller.actor, "/user/change", changed(&req));
+        let audit = self.entry(caller, "/user/change", format!("user {}", req.name));
         let users = self.identities.store();
         let changed = users.user_change(&req.name, req.role, req.enabled, audit).await.map_err(store)?;
-        self.identities.withdrawn();
-        match changed {
-            UserChanged::Done(view) => Ok(view),
-            UserChanged::NotFound | UserChanged::Exists => Err(AppError::new(
-                ErrorKind::NotFound,
-                format!("there is no user '{}'; see `lockstep user list`", req.name),
-            )),
-            UserChanged::LastAdmin => Err(AppError::new(
-                ErrorKind::Conflict,
-                format!("'{}' is the last admin who may sign in; make another one first", req.name),
-            )),
+        self.changed(&req.name, changed)
+    }
+
+    async fn user_grant(&self, caller: &Caller, req: GrantRole) -> Result<UserView, AppError> {
+        let grant = given(caller, req.role, req.project, req.environment)?;
+        let audit = self.entry(caller, "/user/grant", format!("user {}", req.name));
+        let changed = self.identities.store().user_grant(&req.name, &grant, audit).await.map_err(store)?;
+        self.changed(&req.name, changed)
+    }
+
+    async fn user_revoke(&self, caller: &Caller, req: RevokeRole) -> Result<UserView, AppError> {
+        let on = Scope { project: req.project, environment: req.environment };
+        let audit = self.entry(caller, "/user/revoke", format!("user {}", req.name));
+        let changed = self.identities.store().user_revoke(&req.name, &on, audit).await.map_err(store)?;
+        if changed == UserChanged::NoGrant {
+            let message = format!(
+                "nothing was given to '{}' on {on} itself; `lockstep user show {}` says what was given and where",
+                req.name, req.name
+            );
+            return Err(AppError::new(ErrorKind::NotFound, message));
         }
+        self.changed(&req.name, changed)
+    }
+
+    async fn user_effective(&self, caller: &Caller, req: AskEffective) -> Result<EffectiveView, AppError> {
+        effective::effective(self, caller, req).await
     }
 
     async fn token_list(&self, caller: &Caller) -> Result<TokenPage, AppError> {
@@ -82,8 +106,8 @@ impl People for Services {
                 "a token cannot make tokens: sign in, or use the command on the server's own machine";
             return Err(AppError::new(ErrorKind::Forbidden, message));
         }
-        let role = req.role.unwrap_or(caller.role);
-        check_rights(caller, role)?;
+        let on = Scope { project: req.project.clone(), environment: req.environment.clone() };
+        let bound = bound(caller, req.role, on)?;
         if !TOKEN_DAYS.contains(&req.days) {
             let message =
                 format!("'days' is {}; use {} to {}", req.days, TOKEN_DAYS.start(), TOKEN_DAYS.end());
@@ -95,7 +119,7 @@ impl People for Services {
             return Err(AppError::new(ErrorKind::Invalid, message));
         }
         let (token, secret) =
-            self.identities.token_make(caller, name, role, req.days).await.map_err(store)?;
+            self.identities.token_make(caller, name, bound, req.days).await.map_err(store)?;
         Ok(TokenCreated { token, secret })
     }
 
@@ -112,37 +136,76 @@ impl People for Services {
         if owner_filter(caller).is_some_and(|own| *own != token.user) {
             return Err(unknown());
         }
-        let audit = self.entry(&caller.actor, "/token/revoke", format!("token {}", req.id));
+        let audit = self.entry(caller, "/token/revoke", format!("token {}", req.id));
         let revoked = tokens.token_revoke(&req.id, audit).await.map_err(store)?;
         self.identities.withdrawn();
         revoked.ok_or_else(unknown)
     }
+}
 
-    async fn denied(&self, caller: &Caller, path: &'static str) {
-        let entry = self.entry(&caller.actor, path, "denied".to_owned());
-        let entry = AuditEntry { allowed: false, ..entry };
-        if let Err(error) = self.store.audit_append(entry).await {
-            tracing::error!("a denial of {path} to {} was not recorded: {error}", caller.user);
+impl Services {
+    /// What came of a change, for people; whoever listens is looked up again.
+    fn changed(&self, name: &UserName, changed: UserChanged) -> Result<UserView, AppError> {
+        self.identities.withdrawn();
+        let conflict = |message: String| Err(AppError::new(ErrorKind::Conflict, message));
+        match changed {
+            UserChanged::Done(view) => Ok(view),
+            UserChanged::NotFound | UserChanged::Exists | UserChanged::NoGrant => Err(unknown(name)),
+            UserChanged::LastAdmin => {
+                conflict(format!("'{name}' is the last admin who may sign in; make another one first"))
+            }
+            UserChanged::TooMany => conflict(format!(
+                "'{name}' has {GRANTS_MAX} roles already; give one on a whole project or on everything instead"
+            )),
         }
     }
 }
 
-/// Admins see everybody's, others their own.
-fn owner_filter(caller: &Caller) -> Option<&UserName> {
-    if caller.role.allows(Permission::ManageUsers) { None } else { Some(&caller.user) }
+pub(super) fn unknown(name: &UserName) -> AppError {
+    AppError::new(ErrorKind::NotFound, format!("there is no user '{name}'; see `lockstep user list`"))
 }
 
-fn check_rights(caller: &Caller, role: Role) -> Result<(), AppError> {
-    if role <= caller.role {
-        return Ok(());
+/// Admins see everybody's, others their own.
+fn owner_filter(caller: &Caller) -> Option<&UserName> {
+    let is_admin = caller.rights.allows_on(Permission::ManageUsers, &Scope::default());
+    if is_admin { None } else { Some(&caller.user) }
+}
+
+/// A role that somebody wants to give, when they have it themselves and it can be given there.
+pub(super) fn given(
+    caller: &Caller,
+    role: Role,
+    project: Option<ProjectName>,
+    environment: Option<EnvironmentName>,
+) -> Result<Grant, AppError> {
+    let grant = Grant { on: Scope { project, environment }, role };
+    if role == Role::Admin && grant.on != Scope::default() {
+        let message = format!(
+            "there is no admin of {} alone: an admin manages people, tokens and manifests, which hold \
+             commands of every project; give deployer there, or admin on everything",
+            grant.on
+        );
+        return Err(AppError::new(ErrorKind::Invalid, message));
     }
-    let message = format!("{} is {} and cannot give the role {role}", caller.user, caller.role);
+    if caller.rights.may_give(&grant) {
+        return Ok(grant);
+    }
+    let message = format!("{} is {} and cannot give {grant}", caller.user, caller.rights);
     Err(AppError::new(ErrorKind::Forbidden, message))
 }
 
-fn changed(req: &ChangeUser) -> String {
-    let role = req.role.map(|role| format!(" role {role}")).unwrap_or_default();
-    let enabled =
-        req.enabled.map(|enabled| if enabled { " enabled" } else { " disabled" }).unwrap_or_default();
-    format!("user {}{role}{enabled}", req.name)
+/// How far a token reaches. Nothing of what its maker lacks: it is looked at again whenever it is used.
+fn bound(caller: &Caller, role: Option<Role>, on: Scope) -> Result<Grant, AppError> {
+    // What they have in any part of it: outside of what they have, the token may nothing either.
+    let widest = Grant { on: on.clone(), role: Role::Admin };
+    let Some(most) = caller.rights.within(&widest).strongest() else {
+        let message = format!("{} has no role on {on} and so makes no token for it", caller.user);
+        return Err(AppError::new(ErrorKind::Forbidden, message));
+    };
+    let role = role.unwrap_or(most);
+    if role > most {
+        let message = format!("{} is {most} at most on {on} and makes no token that is {role}", caller.user);
+        return Err(AppError::new(ErrorKind::Forbidden, message));
+    }
+    Ok(Grant { on, role })
 }

@@ -1,11 +1,11 @@
 //! Passing on what has soaked: the facts for the engine's question, and what is deployed then.
 
-use super::{Services, refused, store};
-use app::AppError;
-use app::backend::Services as _;
+use super::{Services, access::permitted, refused, store};
+use app::{AppError, backend::Caller};
 use lockstep_engine::promotion::{self, Facts, PromotionRefusal, Soaking};
 use lockstep_model::{
     ServiceName,
+    access::{Permission, Scope},
     api::{ListServices, PromoteDeployment, StartDeployment},
     deployment::Source,
     error::ErrorKind,
@@ -20,15 +20,23 @@ const PROMOTED: &str = "promoted_deployment";
 
 impl Services {
     /// What could pass on, and what stands in its way.
-    pub(super) async fn promotion(&self, request: &PromoteDeployment) -> Result<PromotionView, AppError> {
-        let any = self.coordinator.project_of(request.project.as_ref()).await.map_err(refused)?;
-        let manifest = any.revision.manifest;
+    pub(super) async fn promotion(
+        &self,
+        caller: &Caller,
+        request: &PromoteDeployment,
+    ) -> Result<PromotionView, AppError> {
+        let (_, mut manifest) = self.project_seen(caller, request.project.as_ref()).await?;
+        let sight = caller.rights.sight();
+        for environment in manifest.environments.values_mut() {
+            // From where whoever asks sees nothing, nothing passes on for them.
+            environment.promotion.take_if(|rule| !sight.sees(&manifest.project, &rule.from));
+        }
         let (to, rule) =
             promotion::rule(&manifest, request.from.as_ref(), request.to.as_ref()).map_err(no_promotion)?;
         let listed = async |environment| {
             let list =
                 ListServices { project: Some(manifest.project.clone()), environment: Some(environment) };
-            self.service_list(list).await.map(|page| page.services)
+            self.services_of(&list, &sight).await
         };
         let mut soaking = BTreeMap::new();
         for one in listed(rule.from.clone()).await? {
@@ -60,12 +68,19 @@ impl Services {
         }))
     }
 
-    /// The deployment of what may go.
+    /// The deployment of what may go, and whoever asks by the right to it.
     ///
     /// # Errors
-    /// A conflict that says for each service what is missing, when something is.
-    pub(super) async fn promoted(&self, request: &PromoteDeployment) -> Result<StartDeployment, AppError> {
-        let view = self.promotion(request).await?;
+    /// A conflict that says for each service what is missing, when something is; `Forbidden` when who asks
+    /// may not deploy there.
+    pub(super) async fn promoted(
+        &self,
+        caller: &Caller,
+        request: &PromoteDeployment,
+    ) -> Result<(Caller, StartDeployment), AppError> {
+        let view = self.promotion(caller, request).await?;
+        let scope = Scope::of(view.project.clone(), view.to.clone());
+        let caller = permitted(caller, Permission::Deploy, scope)?;
         if !view.is_ready() {
             let all = view.services.iter();
             let whys: Vec<String> = all
@@ -74,7 +89,7 @@ impl Services {
             let message = format!("not promoted from {} to {}: {}", view.from, view.to, whys.join("; "));
             return Err(AppError::new(ErrorKind::Conflict, message));
         }
-        Ok(StartDeployment {
+        let wish = StartDeployment {
             order: lockstep_model::deployment::ReleaseOrder::default(),
             project: Some(view.project.clone()),
             environment: Some(view.to.clone()),
@@ -83,7 +98,8 @@ impl Services {
             reason: request.reason.clone(),
             accept_no_rollback: request.accept_no_rollback,
             idempotency_key: None,
-        })
+        };
+        Ok((caller, wish))
     }
 
     /// Where the release comes from: as the last of the deployments that brought it said, and which

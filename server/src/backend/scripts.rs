@@ -1,13 +1,14 @@
 //! Scripts that run elsewhere under `lockstep exec`: their reports are checked against their bounds
 //! and kept; nothing else follows from them.
 
-use super::{Services, store};
+use super::{Services, access::permitted, store};
 use crate::secret;
 use app::{AppError, backend::Caller, backend::Scripts};
 use async_trait::async_trait;
 use lockstep_engine::port::{LogPart, LogRow, Reported, script::log_place};
 use lockstep_model::{
     Timestamp,
+    access::{Permission, Scope},
     api::{LOG_LINES_MAX, LogPage},
     error::ErrorKind,
     health::Evidence,
@@ -25,13 +26,15 @@ const KEY_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
 impl Scripts for Services {
     async fn script_report(&self, caller: &Caller, mut req: ReportScript) -> Result<ScriptRun, AppError> {
         check(&req)?;
+        let scope = Scope { project: req.project.clone(), environment: req.environment.clone() };
+        let caller = &permitted(caller, Permission::Deploy, scope)?;
         let body = serde_json::to_string(&req)
             .map_err(|error| AppError::new(ErrorKind::Internal, error.to_string()))?;
         let body = secret::digest(&body);
         req.seen = req.seen.map(Evidence::kept);
         let now = self.clock.now();
         let target = format!("script {} of run {}", req.script, req.run);
-        let mut audit = self.entry(&caller.actor, "/script/report", target);
+        let mut audit = self.entry(caller, "/script/report", target);
         audit.reason = Some(match req.reason.as_str() {
             "" => req.state.word().to_owned(),
             reason => format!("{}: {reason}", req.state.word()),
@@ -42,6 +45,10 @@ impl Scripts for Services {
             Reported::Kept { number, run } => {
                 self.logs.log_append(&lines(number, &req, now)).await.map_err(store)?;
                 Ok(seen(*run, now))
+            }
+            // Somebody else's, of which they may see nothing: it is not told what it is.
+            Reported::Foreign(run) if !is_seen(caller, &run) => {
+                Err(conflict(format!("the run '{}' is somebody else's; give each an id of its own", req.run)))
             }
             Reported::Foreign(run) => {
                 let how = if run.state.is_final() { "was reported" } else { "is being reported" };
@@ -63,21 +70,28 @@ impl Scripts for Services {
         }
     }
 
-    async fn script_list(&self, req: ListScripts) -> Result<ScriptPage, AppError> {
+    async fn script_list(&self, caller: &Caller, req: ListScripts) -> Result<ScriptPage, AppError> {
         let now = self.clock.now();
         let scripts = self.scripts.script_list(req.run.as_ref()).await.map_err(store)?;
-        Ok(ScriptPage { scripts: scripts.into_iter().map(|(_, run)| seen(run, now)).collect() })
+        let scripts = scripts.into_iter().filter(|(_, run)| is_seen(caller, run));
+        Ok(ScriptPage { scripts: scripts.map(|(_, run)| seen(run, now)).collect() })
     }
 
-    async fn script_logs(&self, req: ReadScript) -> Result<LogPage, AppError> {
+    async fn script_logs(&self, caller: &Caller, req: ReadScript) -> Result<LogPage, AppError> {
         let found = self.scripts.script_fetch(&req.run, req.script.as_ref()).await.map_err(store)?;
-        let Some((number, _)) = found else {
+        let Some((number, _)) = found.filter(|(_, run)| is_seen(caller, run)) else {
             let message = format!("nothing was reported under run '{}'; see `lockstep script list`", req.run);
             return Err(AppError::new(ErrorKind::NotFound, message));
         };
         let part = LogPart::After(req.after);
         self.logs.log_read(log_place(number), None, part, LOG_LINES_MAX).await.map_err(store)
     }
+}
+
+/// Whether whoever asks may see a script: it belongs to what its reports name.
+fn is_seen(caller: &Caller, run: &ScriptRun) -> bool {
+    let scope = Scope { project: run.project.clone(), environment: run.environment.clone() };
+    caller.rights.sight().covers(&scope)
 }
 
 /// A script that runs and was not heard of is called silent when it is looked at.
@@ -95,6 +109,7 @@ fn kept(req: &ReportScript, caller: &Caller, now: Timestamp) -> ScriptRun {
         run: req.run.clone(),
         script: req.script.clone(),
         by: caller.user.clone(),
+        project: req.project.clone(),
         environment: req.environment.clone(),
         service: req.service.clone(),
         state: req.state,

@@ -1,14 +1,15 @@
 //! Services as they stand: what serves, how it is, what is about to change it.
 
 use super::{Services, refused, store};
-use app::{AppError, backend::Services as ServicesPort};
+use app::{AppError, backend::Caller, backend::Services as ServicesPort};
 use async_trait::async_trait;
 use lockstep_engine::port::{Host, HostOrder, store::ServingRow};
 use lockstep_model::{
     DeploymentId, Epoch, ServiceName, Timestamp,
+    access::Sight,
     api::{GatewayPage, ListServices, ServicePage, ServiceRequest},
     error::ErrorKind,
-    gateway::Slot,
+    gateway::{RouteState, Slot},
     manifest::{ServiceSpec, Target},
     view::{ServiceDetail, ServiceView},
     wire::{Order, OrderKey, Outcome},
@@ -23,44 +24,8 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl ServicesPort for Services {
-    async fn service_list(&self, req: ListServices) -> Result<ServicePage, AppError> {
-        let rows = self.store.serving_list(req.project.as_ref(), req.environment.as_ref());
-        let mut rows: BTreeMap<Slot, ServingRow> =
-            rows.await.map_err(store)?.into_iter().map(|row| (row.slot.clone(), row)).collect();
-        let changing = self.changing();
-        let mut services = Vec::new();
-        for project in self.store.project_list().await.map_err(store)? {
-            if req.project.as_ref().is_some_and(|wanted| *wanted != project) {
-                continue;
-            }
-            let Some(manifest) = self.store.manifest_current(&project).await.map_err(store)? else {
-                continue;
-            };
-            for (name, service) in &manifest.revision.manifest.services {
-                for (environment, spec) in &service.environments {
-                    if req.environment.as_ref().is_some_and(|wanted| wanted != environment) {
-                        continue;
-                    }
-                    let slot = Slot {
-                        project: project.clone(),
-                        environment: environment.clone(),
-                        service: name.clone(),
-                    };
-                    let row = rows.remove(&slot);
-                    let mut view = self.view(slot, row, Some(spec), &changing);
-                    view.team.clone_from(&service.team);
-                    view.needs = service.depends_on.keys().cloned().collect();
-                    services.push(view);
-                }
-            }
-        }
-        // What serves and is in no manifest any more is not hidden.
-        let left = rows.into_iter().filter(|(_, row)| row.serving.is_some());
-        services.extend(left.map(|(slot, row)| self.view(slot, Some(row), None, &changing)));
-        services.sort_by(|a, b| {
-            (&a.project, &a.environment, &a.service).cmp(&(&b.project, &b.environment, &b.service))
-        });
-        Ok(ServicePage { services })
+    async fn service_list(&self, caller: &Caller, req: ListServices) -> Result<ServicePage, AppError> {
+        self.services_of(&req, &caller.rights.sight()).await.map(|services| ServicePage { services })
     }
 
     async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError> {
@@ -70,7 +35,7 @@ impl ServicesPort for Services {
             .await
             .map_err(refused)?;
         let all = ListServices { project: Some(project.clone()), environment: Some(environment.clone()) };
-        let listed = self.service_list(all).await?.services;
+        let listed = self.services_of(&all, &Sight::everything()).await?;
         let service = listed.into_iter().find(|one| one.service == req.service).ok_or_else(|| {
             let message = format!("{} has no target in {environment} of {project}", req.service);
             AppError::new(ErrorKind::NotFound, message)
@@ -91,14 +56,19 @@ impl ServicesPort for Services {
         })
     }
 
-    async fn gateway_show(&self) -> Result<GatewayPage, AppError> {
+    async fn gateway_show(&self, caller: &Caller) -> Result<GatewayPage, AppError> {
         if self.hub.connected().borrow().is_none() {
             return Ok(GatewayPage { gateway: None });
         }
         let key = OrderKey(format!("ask/gateway/{}", crate::secret::random()));
         let order = HostOrder { key, deployment: None, epoch: Epoch(0), order: Order::Gateway };
         match timeout(GATEWAY_LIMIT, self.hub.order(order)).await {
-            Ok(Ok(Outcome::Gateway { state })) => {
+            Ok(Ok(Outcome::Gateway { mut state })) => {
+                let sight = caller.rights.sight();
+                let is_seen =
+                    |one: &RouteState| sight.sees(&one.route.slot.project, &one.route.slot.environment);
+                state.routes.retain(is_seen);
+                state.previews.retain(is_seen);
                 Ok(GatewayPage { gateway: Some(state).filter(|state| state.pid != 0) })
             }
             Ok(Ok(Outcome::Failed { message })) => Err(AppError::new(ErrorKind::Unavailable, message)),
@@ -110,6 +80,54 @@ impl ServicesPort for Services {
 }
 
 impl Services {
+    /// Services as they stand, as far as they may be seen.
+    pub(crate) async fn services_of(
+        &self,
+        req: &ListServices,
+        sight: &Sight,
+    ) -> Result<Vec<ServiceView>, AppError> {
+        let rows = self.store.serving_list(req.project.as_ref(), req.environment.as_ref());
+        let mut rows: BTreeMap<Slot, ServingRow> =
+            rows.await.map_err(store)?.into_iter().map(|row| (row.slot.clone(), row)).collect();
+        let changing = self.changing();
+        let mut services = Vec::new();
+        for project in self.store.project_list().await.map_err(store)? {
+            if req.project.as_ref().is_some_and(|wanted| *wanted != project) {
+                continue;
+            }
+            let Some(manifest) = self.store.manifest_current(&project).await.map_err(store)? else {
+                continue;
+            };
+            for (name, service) in &manifest.revision.manifest.services {
+                for (environment, spec) in &service.environments {
+                    let is_wanted = req.environment.as_ref().is_none_or(|wanted| wanted == environment);
+                    if !is_wanted || !sight.sees(&project, environment) {
+                        continue;
+                    }
+                    let slot = Slot {
+                        project: project.clone(),
+                        environment: environment.clone(),
+                        service: name.clone(),
+                    };
+                    let row = rows.remove(&slot);
+                    let mut view = self.view(slot, row, Some(spec), &changing);
+                    view.team.clone_from(&service.team);
+                    view.needs = service.depends_on.keys().cloned().collect();
+                    services.push(view);
+                }
+            }
+        }
+        // What serves and is in no manifest any more is not hidden.
+        let left = rows
+            .into_iter()
+            .filter(|(slot, row)| row.serving.is_some() && sight.sees(&slot.project, &slot.environment));
+        services.extend(left.map(|(slot, row)| self.view(slot, Some(row), None, &changing)));
+        services.sort_by(|a, b| {
+            (&a.project, &a.environment, &a.service).cmp(&(&b.project, &b.environment, &b.service))
+        });
+        Ok(services)
+    }
+
     /// Which live deployment changes which service.
     fn changing(&self) -> BTreeMap<Slot, DeploymentId> {
         let mut changing = BTreeMap::new();

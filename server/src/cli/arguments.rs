@@ -77,7 +77,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) project: Option<ProjectName>,
     /// The environment; without it, the project's default.
-    #[arg(long = "env", global = true, value_name = "NAME")]
+    #[arg(long = "env", visible_alias = "environment", global = true, value_name = "NAME")]
     pub(super) environment: Option<EnvironmentName>,
     /// Print JSON, for programs.
     #[arg(long, global = true)]
@@ -174,7 +174,7 @@ pub(super) enum Command {
     /// See who did what, and verify the record of it.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Manage users.
+    /// Manage users and their roles, per project and environment.
     #[command(subcommand)]
     User(UserCommand),
     /// Close the server to everybody but commands on its own machine.

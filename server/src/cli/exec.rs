@@ -169,6 +169,7 @@ async fn begin(global: &Global, options: &Exec) -> Result<Reporter, Failure> {
         script: name(options)?,
         idempotency_key: secret::random(),
         report: 1,
+        project: global.project.clone(),
         environment: global.environment.clone(),
         service: options.service.clone(),
         state: ScriptState::Running,

@@ -1,11 +1,17 @@
 //! Users and tokens.
 
-use super::{arguments::Global, client::Client, error::Failure, exit, print};
+use super::{
+    arguments::Global,
+    client::Client,
+    error::Failure,
+    exit, print,
+    roles::{self, GrantOptions, RevokeOptions},
+};
 use crate::out::say;
 use clap::Subcommand;
 use lockstep_model::{
     UserName,
-    access::Role,
+    access::{Role, Scope},
     api::{
         AddToken, AddUser, ChangeUser, Empty, RevokeToken, TokenAdd, TokenList, TokenRevoke, UserAdd,
         UserChange, UserList,
@@ -16,7 +22,8 @@ use lockstep_model::{
 pub(super) enum UserCommand {
     /// List users.
     List,
-    /// Make a user; prints a link with which they set their password.
+    /// Make a user with a first role, on what --project and --env name or else on everything; prints a link
+    /// with which they set their password.
     Add {
         /// Name.
         name: UserName,
@@ -24,16 +31,27 @@ pub(super) enum UserCommand {
         #[arg(long)]
         role: Role,
     },
-    /// Change a user's role, or switch them off; ends their sessions.
+    /// Change a user's role on everything, or switch them off; ends their sessions.
     Change {
         /// Name.
         name: UserName,
-        /// Their role from now on.
+        /// Their role on everything from now on; for parts see `grant` and `revoke`.
         #[arg(long)]
         role: Option<Role>,
         /// Whether they may sign in from now on.
         #[arg(long)]
         enabled: Option<bool>,
+    },
+    /// Give a user a role: on everything, or on what --project and --env name.
+    #[command(after_help = roles::GRANT_HELP)]
+    Grant(GrantOptions),
+    /// Take away a role where it was given: on everything, or on what --project and --env name.
+    Revoke(RevokeOptions),
+    /// Show what somebody may, environment by environment.
+    #[command(after_help = roles::SHOW_HELP)]
+    Show {
+        /// Name; without one, you.
+        name: Option<UserName>,
     },
 }
 
@@ -41,7 +59,8 @@ pub(super) enum UserCommand {
 pub(super) enum TokenCommand {
     /// List tokens.
     List,
-    /// Make a token for a program; it is shown once.
+    /// Make a token for a program; it is shown once. It may never more than you may when it is used, and
+    /// only where --project and --env say.
     Add {
         /// What it is for.
         name: String,
@@ -77,18 +96,20 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                         (true, false) => "has no password",
                     };
                     let made = print::ago(user.created_at);
-                    [user.name.to_string(), user.role.to_string(), state.to_owned(), made]
+                    [user.name.to_string(), user.grants.to_string(), state.to_owned(), made]
                 })
                 .collect();
-            print::table(["NAME", "ROLE", "STATE", "MADE"], &rows);
+            print::table(["NAME", "ROLES", "STATE", "MADE"], &rows);
         }
         UserCommand::Add { name, role } => {
-            let link = client.call(UserAdd, &AddUser { name, role }).await?;
+            let (project, environment) = (global.project.clone(), global.environment.clone());
+            let link = client.call(UserAdd, &AddUser { name, role, project, environment }).await?;
             if global.json {
                 print::json(&link)?;
                 return Ok(exit::SUCCEEDED);
             }
-            say!("{} is {role}. Send them this link; it works once, for a day:", link.user);
+            let on = Scope { project: global.project.clone(), environment: global.environment.clone() };
+            say!("{} is {role} on {on}. Send them this link; it works once, for a day:", link.user);
             say!("  {}{}", client.url(), link.path);
         }
         UserCommand::Change { name, role, enabled } => {
@@ -98,8 +119,11 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                 return Ok(exit::SUCCEEDED);
             }
             let state = if user.enabled { "may sign in" } else { "may not sign in" };
-            say!("{} is {} and {state}; their sessions have ended", user.name, user.role);
+            say!("{} is {} and {state}; their sessions have ended", user.name, user.grants);
         }
+        UserCommand::Grant(options) => return roles::grant(global, client, options).await,
+        UserCommand::Revoke(options) => return roles::revoke(global, client, options).await,
+        UserCommand::Show { name } => return roles::show(global, client, name).await,
     }
     Ok(exit::SUCCEEDED)
 }
@@ -126,7 +150,7 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                         token.id.clone(),
                         token.name.clone(),
                         token.user.to_string(),
-                        token.role.to_string(),
+                        token.bound.to_string(),
                         state.to_owned(),
                         used,
                     ]
@@ -135,7 +159,9 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
             print::table(["ID", "NAME", "OWNER", "ROLE", "STATE", "USED"], &rows);
         }
         TokenCommand::Add { name, role, days } => {
-            let created = client.call(TokenAdd, &AddToken { name, role, days }).await?;
+            let (project, environment) = (global.project.clone(), global.environment.clone());
+            let request = AddToken { name, role, project, environment, days };
+            let created = client.call(TokenAdd, &request).await?;
             if global.json {
                 print::json(&created)?;
                 return Ok(exit::SUCCEEDED);
@@ -145,7 +171,7 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 "token {} ({}), {} for {days} days; it is shown only now:",
                 token.id,
                 token.name,
-                token.role
+                token.bound
             );
             say!("  {}", created.secret);
             say!("use it as LOCKSTEP_TOKEN");

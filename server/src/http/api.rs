@@ -38,15 +38,24 @@ async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Respo
     }
     // Answers are JSON, whatever a browser would rather have: no redirects.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let known = key.map(|key| repeated::request(principal, endpoint, key, &body));
+    let rights = identity.0.as_ref().map_or_else(String::new, |caller| caller.rights.to_string());
+    let known = key.map(|key| repeated::request(principal, &rights, endpoint, key, &body));
     let request = Request::from_parts(parts, Body::from(body));
     let backend = web.backend.clone();
+    let (path, caller) = (endpoint.path, identity.0.clone());
     let act = async move {
+        let access = backend.access.clone();
         let context = move || {
             provide_context(identity.clone());
             provide_context(backend.clone());
         };
-        with_status(leptos_axum::handle_server_fns_with_context(context, request).await.into_response()).await
+        let response = leptos_axum::handle_server_fns_with_context(context, request).await;
+        let response = with_status(response.into_response()).await;
+        // Every denial is noted, wherever it was found out.
+        if let (StatusCode::FORBIDDEN, Some(caller)) = (response.status(), &caller) {
+            access.denied(caller, path).await;
+        }
+        response
     };
     match known {
         Some(known) => repeated::once(web, known, act).await,
@@ -77,7 +86,7 @@ async fn admit(
     // Before a byte of the body is read.
     if let Err(refusal) = identity.with(endpoint.permission) {
         if let Some(caller) = &identity.0 {
-            web.backend.people.denied(caller, endpoint.path).await;
+            web.backend.access.denied(caller, endpoint.path).await;
         }
         return Err(refusal.0);
     }

@@ -3,6 +3,7 @@
 
 use super::{Web, guard::plain, health::may_view};
 use crate::{backend::search, identity::Sender};
+use app::backend::Caller;
 use axum::{
     Extension,
     body::{Body, Bytes},
@@ -132,8 +133,12 @@ pub(super) async fn log(
     if let Err(refusal) = may_view(&sender) {
         return *refusal;
     }
+    let is_seen = |row: &DeploymentSummary| {
+        let sight = sender.caller.as_ref().map(|caller| caller.rights.sight());
+        sight.is_some_and(|sight| sight.sees(&row.project, &row.environment))
+    };
     let found = match id.parse().ok().map(DeploymentId) {
-        Some(id) => web.store.deployment_fetch(id).await.map(|row| row.map(|_| id)),
+        Some(id) => web.store.deployment_fetch(id).await.map(|row| row.filter(is_seen).map(|_| id)),
         None => Ok(None),
     };
     match found {
@@ -183,22 +188,22 @@ fn deployments(
     asked: Asked,
     write: impl Fn(Vec<DeploymentSummary>, Place) -> anyhow::Result<String> + Clone + Send + 'static,
 ) -> Result<Body, Box<Response>> {
-    may_view(sender)?;
+    let caller = viewer(sender)?;
     let Query(request) = asked
         .map_err(|rejection| Box::new(plain(&ErrorBody::new(ErrorKind::Malformed, rejection.body_text()))))?;
     let request = ListDeployments { limit: PAGE_ROWS_MAX, cursor: None, ..request };
-    let mut search = search(&request).map_err(|error| Box::new(plain(&error.0)))?;
+    let mut search = search(&request, &caller).map_err(|error| Box::new(plain(&error.0)))?;
     search.count = false;
     let store = web.store.clone();
     let pages = stream::try_unfold((Some(search), true), move |(search, is_first)| {
-        let (store, write) = (store.clone(), write.clone());
+        let (store, write, caller) = (store.clone(), write.clone(), caller.clone());
         async move {
             let Some(mut search) = search else { return Ok(None) };
             let page = store.deployment_list(&search).await?;
             let is_last = page.next.is_none();
             let further =
                 ListDeployments { cursor: page.next, sort: search.sort, ..ListDeployments::default() };
-            search.after = crate::backend::search(&further)?.after;
+            search.after = crate::backend::search(&further, &caller)?.after;
             let text = write(page.deployments, Place { is_first, is_last })?;
             anyhow::Ok(Some((Bytes::from(text), ((!is_last).then_some(search), false))))
         }
@@ -206,14 +211,22 @@ fn deployments(
     Ok(Body::from_stream(pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"))))
 }
 
+/// Who asks, when they may see something.
+fn viewer(sender: &Sender) -> Result<Caller, Box<Response>> {
+    may_view(sender)?;
+    let nobody = || Box::new(plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are")));
+    sender.caller.clone().ok_or_else(nobody)
+}
+
 async fn services(
     web: &Web,
     sender: &Sender,
     asked: &AskedServices,
 ) -> Result<Vec<ServiceView>, Box<Response>> {
-    may_view(sender)?;
+    let caller = viewer(sender)?;
     let all = ListServices { project: None, environment: None };
-    let page = web.backend.services.service_list(all).await.map_err(|error| Box::new(plain(&error.0)))?;
+    let page =
+        web.backend.services.service_list(&caller, all).await.map_err(|error| Box::new(plain(&error.0)))?;
     let needle = asked.q.to_ascii_lowercase();
     Ok(page.services.into_iter().filter(|service| service.words().contains(&needle)).collect())
 }

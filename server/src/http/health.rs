@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lockstep_model::{
-    access::Permission,
+    access::{Permission, Scope},
     error::{ErrorBody, ErrorKind},
 };
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(super) async fn ready(State(web): State<Web>) -> Response {
 }
 
 pub(super) async fn detailed(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
-    if let Err(refusal) = may_view(&sender) {
+    if let Err(refusal) = may_view_all(&sender) {
         return *refusal;
     }
     let store = store_problem(&web).await;
@@ -61,14 +61,25 @@ pub(super) async fn detailed(State(web): State<Web>, Extension(sender): Extensio
     (status, Json(body)).into_response()
 }
 
-/// Refuses who may not see the server's inside.
+/// Refuses who may not see the installation as a whole.
+pub(super) fn may_view_all(sender: &Sender) -> Result<(), Box<Response>> {
+    may_view(sender)?;
+    match &sender.caller {
+        Some(caller) if !caller.rights.sight().is_everything() => {
+            Err(Box::new(plain(&caller.forbidden(Permission::View, &Scope::default()).0)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses who may see nothing at all.
 pub(super) fn may_view(sender: &Sender) -> Result<(), Box<Response>> {
     match &sender.caller {
         None => Err(Box::new(plain(&ErrorBody::new(
             ErrorKind::Unauthenticated,
             "sign in, or send a token: 'Authorization: Bearer ls_…'",
         )))),
-        Some(caller) if caller.role.allows(Permission::View) => Ok(()),
+        Some(caller) if caller.rights.allows_somewhere(Permission::View) => Ok(()),
         Some(caller) => {
             let message = format!("{} may not see this", caller.user);
             Err(Box::new(plain(&ErrorBody::new(ErrorKind::Forbidden, message))))

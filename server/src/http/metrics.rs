@@ -1,6 +1,6 @@
 //! `/metrics` in Prometheus' text format, version 0.0.4.
 
-use super::{Web, health::may_view};
+use super::{Web, health::may_view_all};
 use crate::identity::Sender;
 use axum::{
     Extension,
@@ -33,7 +33,7 @@ impl Counters {
 }
 
 pub(super) async fn metrics(State(web): State<Web>, Extension(sender): Extension<Sender>) -> Response {
-    if let Err(refusal) = may_view(&sender) {
+    if let Err(refusal) = may_view_all(&sender) {
         return *refusal;
     }
     let mut text = String::new();

@@ -15,14 +15,14 @@ use leptos::{
     config::LeptosOptions,
     prelude::{provide_context, use_context},
 };
-use leptos_axum::{LeptosRoutes, generate_route_list_with_exclusions, render_app_to_stream_with_context};
+use leptos_axum::{
+    AxumRouteListing, LeptosRoutes, generate_route_list_with_exclusions, render_app_to_stream_with_context,
+};
 use lockstep_model::api::{ENDPOINTS, PREFIX};
 
 pub(super) fn router(web: &Web) -> Router {
     let options = web.options.clone();
-    // Leptos would add the server functions to the pages; they have a way of their own.
-    let functions = ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path)).collect();
-    let routes = generate_route_list_with_exclusions(App, Some(functions));
+    let routes = routes();
     let context = context(web);
     let for_shell = options.clone();
     let unknown = {
@@ -39,6 +39,17 @@ pub(super) fn router(web: &Web) -> Router {
         .fallback(unknown)
         .with_state(options)
         .layer(middleware::from_fn_with_state(web.clone(), signed_in))
+}
+
+fn routes() -> Vec<AxumRouteListing> {
+    // Leptos would add the server functions to the pages; they have a way of their own.
+    let functions = ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path)).collect();
+    generate_route_list_with_exclusions(App, Some(functions))
+}
+
+pub(super) fn paths() -> Vec<String> {
+    let is_page = |path: &&str| !path.starts_with(PREFIX);
+    routes().iter().map(AxumRouteListing::path).filter(is_page).map(str::to_owned).collect()
 }
 
 /// What pages find in their context: who looks at them, and the backend.

@@ -64,9 +64,17 @@ pub(super) fn into_body(key: &str, endpoint: &Declared, body: &Bytes) -> Result<
     Ok(Some(body.into()))
 }
 
-/// What a request is known by.
-pub(super) fn request(principal: String, endpoint: &Declared, key: String, body: &Bytes) -> Idempotency {
-    let hex: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+/// What a request is known by. An answer is given again to whoever may the same as when it was given: with
+/// other rights it is another request, which is refused and neither done nor told.
+pub(super) fn request(
+    principal: String,
+    rights: &str,
+    endpoint: &Declared,
+    key: String,
+    body: &Bytes,
+) -> Idempotency {
+    let digest = Sha256::new_with_prefix(body).chain_update([0]).chain_update(rights).finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let body = format!("sha256:{hex}").parse().expect("64 hexadecimal digits after the prefix are a digest");
     Idempotency { principal, route: endpoint.path.to_owned(), key, body }
 }
@@ -80,7 +88,7 @@ where
     match web.answers.answer_begin(&request, web.clock.now()).await.map_err(|error| unavailable(&error))? {
         Asked::New => {}
         Asked::Other => {
-            let message = "this 'Idempotency-Key' was used for another request; use a new one for each";
+            let message = "this 'Idempotency-Key' was used for another request, or your roles have changed since; use a new one for each";
             return Err(refused(ErrorKind::Conflict, message));
         }
         Asked::UnderWay => {

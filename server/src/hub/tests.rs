@@ -219,6 +219,7 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
         target: "shop".to_owned(),
         reason: None,
         allowed: true,
+        right: None,
     };
     store.manifest_apply(&row, audit).await.expect("stored");
     let hub = hub();

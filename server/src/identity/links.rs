@@ -90,7 +90,11 @@ impl Identities {
         self.withdrawn();
         match changed {
             UserChanged::Done(_) => self.enter(&row.user, address).await,
-            UserChanged::NotFound | UserChanged::Exists | UserChanged::LastAdmin => Err(LinkError::Spent),
+            UserChanged::NotFound
+            | UserChanged::Exists
+            | UserChanged::LastAdmin
+            | UserChanged::NoGrant
+            | UserChanged::TooMany => Err(LinkError::Spent),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::{Identities, Sender, Shown, caller, password, throttle};
 use crate::secret;
+use app::backend::Credential;
 use lockstep_engine::port::{StoreError, identity::SessionRow};
 use lockstep_model::{Digest, UserName, deployment::Actor, view::UserView};
 use std::net::IpAddr;
@@ -151,7 +152,7 @@ impl Identities {
         if shown.is_person && now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
             self.store.session_touch(&digest, now).await?;
         }
-        let caller = caller(user.name, user.role, "browser".to_owned(), shown.address);
+        let caller = caller(user.name, user.grants, Credential::Session, "browser".to_owned(), shown.address);
         Ok(Sender { caller: Some(caller), session: Some(digest) })
     }
 }

@@ -3,9 +3,9 @@
 
 use super::{Identities, caller};
 use crate::secret;
-use app::backend::Caller;
+use app::backend::{Caller, Credential};
 use lockstep_engine::port::StoreError;
-use lockstep_model::{Timestamp, UserName, access::Role, view::TokenView};
+use lockstep_model::{Timestamp, UserName, access::Grant, view::TokenView};
 use std::net::IpAddr;
 
 const KIND: &str = "api";
@@ -22,7 +22,7 @@ impl Identities {
         &self,
         by: &Caller,
         name: &str,
-        role: Role,
+        bound: Grant,
         days: u32,
     ) -> Result<(TokenView, String), StoreError> {
         let id: String = secret::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -33,13 +33,15 @@ impl Identities {
             id,
             name: name.to_owned(),
             user: by.user.clone(),
-            role,
+            bound,
             created_at: now,
             expires_at: now.plus_ms(u64::from(days) * DAY_MS),
             last_used_at: None,
             revoked: false,
         };
-        let audit = self.entry(&by.actor, "/token/add", &format!("token {}", view.id));
+        let mut audit = self.entry(&by.actor, "/token/add", &format!("token {}", view.id));
+        audit.reason = Some(format!("{}, of {}", view.bound, view.name));
+        audit.right = by.right.clone();
         self.store.token_add(&view, &secret::digest(&text), audit).await?;
         Ok((view, text))
     }
@@ -60,9 +62,10 @@ impl Identities {
             self.store.token_touch(id, now).await?;
         }
         // Never more than its owner, also when they have lost rights since.
-        let role = token.role.min(owner.role);
+        let rights = owner.grants.within(&token.bound);
         let user: UserName = owner.name;
-        Ok(Some(caller(user, role, format!("token {}", token.name), address)))
+        let via = format!("token {}", token.name);
+        Ok(Some(caller(user, rights, Credential::Token(token.id), via, address)))
     }
 }
 

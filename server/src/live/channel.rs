@@ -1,6 +1,6 @@
 //! One topic: what it shows now, the last changes in a ring, and who listens.
 
-use super::{Change, Changes, Look};
+use super::{Change, Changes, Look, topics::Heard};
 use axum::extract::ws::Utf8Bytes;
 use lockstep_model::{
     error::ErrorBody,
@@ -38,7 +38,7 @@ impl Frame {
 
 /// A topic.
 pub(super) struct Channel {
-    topic: Topic,
+    heard: Heard,
     generation: u64,
     state: Mutex<State>,
     looked: watch::Sender<bool>,
@@ -60,9 +60,9 @@ struct State {
 }
 
 impl Channel {
-    pub(super) fn new(topic: Topic, generation: u64) -> Self {
+    pub(super) fn new(heard: impl Into<Heard>, generation: u64) -> Self {
         Self {
-            topic,
+            heard: heard.into(),
             generation,
             state: Mutex::new(State {
                 seq: 0,
@@ -81,7 +81,11 @@ impl Channel {
     }
 
     pub(super) const fn topic(&self) -> Topic {
-        self.topic
+        self.heard.topic
+    }
+
+    pub(super) const fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,8 +118,8 @@ impl Channel {
                     state.seq += 1;
                     let place = Place { generation: self.generation, seq: state.seq };
                     let frame = Arc::new(Frame::new(match change {
-                        Change::Patch(body) => ServerFrame::Patch { topic: self.topic, place, body: *body },
-                        Change::Lines(lines) => ServerFrame::Log { topic: self.topic, place, lines },
+                        Change::Patch(body) => ServerFrame::Patch { topic: self.topic(), place, body: *body },
+                        Change::Lines(lines) => ServerFrame::Log { topic: self.topic(), place, lines },
                     }));
                     state.bytes += frame.text.len();
                     state.ring.push_back(frame);
@@ -137,7 +141,7 @@ impl Channel {
     /// There is no such thing.
     pub(super) fn refuse(&self, error: ErrorBody) {
         let mut state = self.lock();
-        let frame = Frame::new(ServerFrame::Refused { topic: self.topic, error });
+        let frame = Frame::new(ServerFrame::Refused { topic: self.topic(), error });
         state.refused = Some(Arc::new(frame));
         state.whole = None;
         state.ring_bells();
@@ -208,7 +212,7 @@ impl Listener {
             && let Some(body) = state.whole.clone()
         {
             let place = Place { generation: channel.generation, seq: state.seq };
-            let frame = Frame::new(ServerFrame::Snapshot { topic: channel.topic, place, body });
+            let frame = Frame::new(ServerFrame::Snapshot { topic: channel.topic(), place, body });
             state.written = Some(Arc::new(frame));
         }
         state.written.iter().cloned().collect()

@@ -1,4 +1,4 @@
-//! The overview: all services, the deployments that matter now, figures.
+//! The overview, as far as it may be seen: all services, the deployments that matter now, figures.
 
 use super::{Change, Changes, Look, Source};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     backend::{refused, store},
     hub::Connected,
 };
-use app::{AppError, backend::Services as _};
+use app::AppError;
 use async_trait::async_trait;
 use lockstep_engine::{
     search::{self, Search},
@@ -14,6 +14,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Timestamp,
+    access::Sight,
     api::ListServices,
     gateway::Slot,
     health::Health,
@@ -33,6 +34,7 @@ const FIGURES_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) struct Overview {
     services: Services,
+    sight: Sight,
     before: Option<OverviewView>,
     figures: Option<(Instant, Option<DeploymentId>, Figures)>,
     changes: watch::Receiver<i64>,
@@ -41,18 +43,18 @@ pub(super) struct Overview {
 }
 
 impl Overview {
-    pub(super) fn new(services: Services) -> Self {
+    pub(super) fn new(services: Services, sight: Sight) -> Self {
         let (changes, looks) = (services.coordinator.changes(), services.monitor.looks());
         let agent = services.hub.connected();
-        Self { services, before: None, figures: None, changes, looks, agent }
+        Self { services, sight, before: None, figures: None, changes, looks, agent }
     }
 
     async fn whole(&mut self) -> Result<OverviewView, AppError> {
         let everything = ListServices { project: None, environment: None };
-        let listed = self.services.service_list(everything).await?.services;
+        let listed = self.services.services_of(&everything, &self.sight).await?;
         let cells = listed.into_iter().map(|service| cell(&self.services, service)).collect();
         let mut deployments = self.live().await?;
-        let search = Search { limit: ENDED_SHOWN * 2, ..Search::default() };
+        let search = Search { sight: self.sight.clone(), limit: ENDED_SHOWN * 2, ..Search::default() };
         let page = self.services.store.deployment_list(&search).await.map_err(store)?;
         let ended: Vec<DeploymentSummary> = page
             .deployments
@@ -62,18 +64,22 @@ impl Overview {
             .collect();
         let last = ended.iter().filter_map(|row| row.clocks.finished_at.map(|at| (at, row.id))).max();
         deployments.extend(ended.into_iter().map(|row| card(row, None)));
+        let mut restrictions =
+            self.services.coordinator.restriction_list(None, None).await.map_err(refused)?;
+        restrictions.retain(|one| self.sight.sees(&one.project, &one.environment));
         Ok(OverviewView {
-            environments: self.services.environments().await?,
+            environments: self.services.environments(&self.sight).await?,
             cells,
             deployments,
             figures: self.figures(last.map(|(_, id)| id)).await?,
-            restrictions: self.services.coordinator.restriction_list(None, None).await.map_err(refused)?,
+            restrictions,
         })
     }
 
     /// Deployments that run, those that need somebody first.
     async fn live(&self) -> Result<Vec<DeploymentCard>, AppError> {
         let mut live = self.services.coordinator.live();
+        live.retain(|(_, state)| self.sight.sees(&state.plan.project, &state.plan.environment));
         live.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
         let mut cards = Vec::with_capacity(live.len());
         for (id, state) in live {
@@ -91,7 +97,7 @@ impl Overview {
             Some((.., figures)) => figures.clone(),
             None => {
                 let since = Timestamp(self.services.clock.now().0 - MONTH_MS);
-                let ended = self.services.store.deployment_ended(since).await.map_err(store)?;
+                let ended = self.services.store.deployment_ended(since, &self.sight).await.map_err(store)?;
                 let figures = search::figures(&ended);
                 self.figures = Some((Instant::now(), last_ended, figures.clone()));
                 figures
@@ -126,8 +132,8 @@ fn card(mut summary: DeploymentSummary, expected_ms: Option<u64>) -> DeploymentC
 }
 
 impl Services {
-    /// All environments, those that can be changed more freely first.
-    pub(crate) async fn environments(&self) -> Result<Vec<EnvironmentView>, AppError> {
+    /// All environments that may be seen, those that can be changed more freely first.
+    pub(crate) async fn environments(&self, sight: &Sight) -> Result<Vec<EnvironmentView>, AppError> {
         let mut all = Vec::new();
         for project in self.store.project_list().await.map_err(store)? {
             let Some(manifest) = self.store.manifest_current(&project).await.map_err(store)? else {
@@ -138,6 +144,7 @@ impl Services {
                 .manifest
                 .environments
                 .into_iter()
+                .filter(|(name, _)| sight.sees(&project, name))
                 .map(|(name, environment)| EnvironmentView {
                     project: project.clone(),
                     name,

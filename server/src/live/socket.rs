@@ -2,18 +2,17 @@
 //! topics when the socket can take them, so a page that reads slowly costs nothing but its place.
 
 use super::{
-    Inner, Live,
+    Audience, Inner, Live,
     channel::{Frame, place},
-    topics::Listening,
 };
 use crate::identity::Shown;
+use app::backend::Caller;
 use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lockstep_model::{
-    UserName,
     access::Permission,
     live::{CLOSED_SIGNED_OUT, ClientFrame, PING_EVERY_MS, Place, ServerFrame, TOPICS_MAX, Topic},
 };
@@ -58,10 +57,10 @@ enum End {
 }
 
 impl Live {
-    /// Takes a socket up, for a user whose permission to see was checked.
+    /// Takes a socket up, for somebody who may see something; what, is looked at for each topic.
     pub fn accept(
         &self,
-        user: UserName,
+        caller: Caller,
         headers: &HeaderMap,
         address: Option<IpAddr>,
         upgrade: WebSocketUpgrade,
@@ -84,7 +83,7 @@ impl Live {
             .max_frame_size(FRAME_BYTES_MAX)
             .on_upgrade(async move |socket| {
                 let live = &counted.0;
-                Connection::new(live.clone(), user, credentials).run(socket).await;
+                Connection::new(live.clone(), caller, credentials).run(socket).await;
             })
             .into_response()
     }
@@ -100,7 +99,8 @@ impl Drop for Counted {
 
 struct Connection {
     live: Live,
-    user: UserName,
+    /// Whoever listens, as they were looked up last.
+    caller: Caller,
     credentials: Credentials,
     bell: Arc<Notify>,
     withdrawals: watch::Receiver<()>,
@@ -114,7 +114,7 @@ struct Connection {
 }
 
 struct Subscription {
-    listener: Listening,
+    audience: Audience,
     place: Option<Place>,
     /// Whether the page was told how it goes on.
     is_begun: bool,
@@ -122,12 +122,12 @@ struct Subscription {
 }
 
 impl Connection {
-    fn new(live: Live, user: UserName, credentials: Credentials) -> Self {
+    fn new(live: Live, caller: Caller, credentials: Credentials) -> Self {
         let withdrawals = live.0.identities.withdrawals();
         let now = Instant::now();
         Self {
             live,
-            user,
+            caller,
             credentials,
             bell: Arc::default(),
             withdrawals,
@@ -207,14 +207,7 @@ impl Connection {
                 if self.wanted.len() > TOPICS_MAX {
                     return Err(End::Protocol("too many topics"));
                 }
-                match self.live.listen(topic, &self.user, self.bell.clone()).await {
-                    Ok(listener) => {
-                        let begun =
-                            Subscription { listener, place: from, is_begun: false, is_refused: false };
-                        self.topics.insert(topic, begun);
-                    }
-                    Err(error) => self.answers.push(ServerFrame::Refused { topic, error: error.0 }),
-                }
+                self.listen(topic, from).await;
                 Ok(())
             }
             ClientFrame::Unsubscribe { topic } => {
@@ -230,8 +223,43 @@ impl Connection {
         }
     }
 
+    async fn listen(&mut self, topic: Topic, from: Option<Place>) {
+        match self.live.listen(topic, &self.caller, self.bell.clone()).await {
+            Ok(audience) => {
+                let begun = Subscription { audience, place: from, is_begun: false, is_refused: false };
+                self.topics.insert(topic, begun);
+            }
+            Err(error) => self.answers.push(ServerFrame::Refused { topic, error: error.0 }),
+        }
+    }
+
+    /// Whoever may see less or more than before is told so: the overview begins anew with what they may
+    /// see now, and a deployment that is hidden from now on is not there.
+    async fn review(&mut self) {
+        let changed: Vec<Topic> = self
+            .topics
+            .iter()
+            .filter(|(_, one)| !one.audience.may(&self.caller.rights))
+            .map(|(topic, _)| *topic)
+            .collect();
+        for topic in changed {
+            self.topics.remove(&topic);
+            self.listen(topic, None).await;
+        }
+    }
+
     /// Sends what the topics have that the page does not.
     async fn tell(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        loop {
+            self.review().await;
+            if self.tell_once(socket).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same; false when somebody's rights changed meanwhile.
+    async fn tell_once(&mut self, socket: &mut WebSocket) -> Result<bool, End> {
         for answer in std::mem::take(&mut self.answers) {
             send(socket, Frame::new(answer).text).await?;
         }
@@ -245,17 +273,17 @@ impl Connection {
         &mut self,
         topics: &mut BTreeMap<Topic, Subscription>,
         socket: &mut WebSocket,
-    ) -> Result<(), End> {
+    ) -> Result<bool, End> {
         for (topic, subscription) in topics {
             if !subscription.is_begun
                 && let Some(place) =
-                    subscription.place.filter(|place| subscription.listener.resumes(Some(*place)))
+                    subscription.place.filter(|place| subscription.audience.listening.resumes(Some(*place)))
             {
                 subscription.is_begun = true;
                 let frame = ServerFrame::Resume { topic: *topic, place };
                 send(socket, Frame::new(frame).text).await?;
             }
-            for frame in subscription.listener.since(subscription.place) {
+            for frame in subscription.audience.listening.since(subscription.place) {
                 let next = place(&frame.value);
                 if next.is_none() && std::mem::replace(&mut subscription.is_refused, true) {
                     // A refusal is said once.
@@ -267,12 +295,15 @@ impl Connection {
                 {
                     self.recheck(false).await?;
                 }
+                if !subscription.audience.may(&self.caller.rights) {
+                    return Ok(false);
+                }
                 subscription.is_begun = true;
                 send(socket, frame.text.clone()).await?;
                 subscription.place = next.or(subscription.place);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether whoever came in may still see. A person who is there keeps their session alive.
@@ -289,7 +320,10 @@ impl Connection {
         };
         match self.inner().identities.sender(shown).await {
             Ok(sender) => match sender.caller {
-                Some(caller) if caller.role.allows(Permission::View) => Ok(()),
+                Some(caller) if caller.rights.allows_somewhere(Permission::View) => {
+                    self.caller = caller;
+                    Ok(())
+                }
                 Some(_) | None => Err(End::SignedOut),
             },
             // Nobody can be identified: nobody is told anything further until somebody can.

@@ -3,9 +3,10 @@
 
 use super::channel::{Channel, Listener};
 use app::AppError;
-use lockstep_model::{UserName, error::ErrorKind, live::Topic};
+use lockstep_model::{UserName, access::Sight, error::ErrorKind, live::Topic};
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -17,13 +18,47 @@ const TOPICS_AT_A_TIME_MAX: usize = 512;
 /// Topics that one user listens to at a time, on all pages together.
 const TOPICS_OF_A_USER_MAX: usize = 128;
 
+/// A topic as somebody hears it: the overview shows each what they may see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Heard {
+    /// The topic.
+    pub(super) topic: Topic,
+    /// What of it may be seen; none = all. Only the overview differs.
+    pub(super) sight: Option<Sight>,
+}
+
+impl From<Topic> for Heard {
+    fn from(topic: Topic) -> Self {
+        Self { topic, sight: None }
+    }
+}
+
+impl Heard {
+    /// A topic as it is heard by whoever may see so much.
+    pub(super) fn with(topic: Topic, sight: &Sight) -> Self {
+        match topic {
+            Topic::Overview => Self { topic, sight: (!sight.is_everything()).then(|| sight.clone()) },
+            Topic::Deployment(_) | Topic::Log(_) => topic.into(),
+        }
+    }
+
+    /// The count of frames of one is never taken for that of another.
+    pub(super) fn generation(&self, base: u64) -> u64 {
+        let Some(sight) = &self.sight else { return base };
+        let mut hasher = DefaultHasher::new();
+        sight.hash(&mut hasher);
+        // Below 2^53, which JavaScript's numbers hold.
+        base ^ (hasher.finish() >> 12)
+    }
+}
+
 /// All topics that are worked out.
 #[derive(Default)]
 pub(super) struct Topics(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    channels: HashMap<Topic, Arc<Channel>>,
+    channels: HashMap<Heard, Arc<Channel>>,
     /// What each user listens to, and how often.
     held: HashMap<UserName, HashMap<Topic, u32>>,
 }
@@ -48,22 +83,18 @@ impl Topics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a topic is worked out already.
-    pub(super) fn is_known(&self, topic: Topic) -> bool {
-        self.lock().channels.contains_key(&topic)
-    }
-
     /// Has a user listen to a topic. The channel comes back, too, when nobody works it out yet.
     ///
     /// # Errors
     /// `Throttled` when the user listens to too many, `Unavailable` when all together do.
     pub(super) fn listen(
         self: &Arc<Self>,
-        topic: Topic,
+        heard: Heard,
         user: &UserName,
         bell: Arc<Notify>,
         generation: u64,
     ) -> Result<(Listening, Option<Arc<Channel>>), AppError> {
+        let topic = heard.topic;
         let mut state = self.lock();
         let held = state.held.get(user);
         if held.is_some_and(|held| held.len() >= TOPICS_OF_A_USER_MAX && !held.contains_key(&topic)) {
@@ -72,12 +103,13 @@ impl Topics {
             );
             return Err(AppError::new(ErrorKind::Throttled, message));
         }
-        let (channel, is_new) = match state.channels.get(&topic) {
+        let (channel, is_new) = match state.channels.get(&heard) {
             Some(channel) => (channel.clone(), false),
             None => {
                 state.make_room()?;
-                let channel = Arc::new(Channel::new(topic, generation));
-                state.channels.insert(topic, channel.clone());
+                let generation = heard.generation(generation);
+                let channel = Arc::new(Channel::new(heard.clone(), generation));
+                state.channels.insert(heard, channel.clone());
                 (channel, true)
             }
         };
@@ -92,13 +124,13 @@ impl Topics {
     /// listened for so long, in which case it is forgotten.
     pub(super) fn is_given_up(&self, channel: &Arc<Channel>, linger: Duration) -> bool {
         let mut state = self.lock();
-        let topic = channel.topic();
-        if state.channels.get(&topic).is_none_or(|known| !Arc::ptr_eq(known, channel)) {
+        let heard = channel.heard();
+        if state.channels.get(heard).is_none_or(|known| !Arc::ptr_eq(known, channel)) {
             return true;
         }
         let is_unwanted = channel.idle().is_some_and(|idle| idle >= linger);
         if is_unwanted {
-            state.channels.remove(&topic);
+            state.channels.remove(heard);
         }
         is_unwanted
     }
@@ -110,12 +142,12 @@ impl State {
         if self.channels.len() < TOPICS_AT_A_TIME_MAX {
             return Ok(());
         }
-        let idle = self.channels.values().filter_map(|one| Some((one.idle()?, one.topic())));
-        let Some((_, topic)) = idle.max() else {
+        let idle = self.channels.values().filter_map(|one| Some((one.idle()?, one.heard().clone())));
+        let Some((_, heard)) = idle.max() else {
             let message = "too many deployments are looked at; try again in a minute";
             return Err(AppError::new(ErrorKind::Unavailable, message));
         };
-        self.channels.remove(&topic);
+        self.channels.remove(&heard);
         Ok(())
     }
 }
@@ -139,7 +171,10 @@ impl Drop for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockstep_model::DeploymentId;
+    use lockstep_model::{
+        DeploymentId,
+        access::{Grant, Rights, Role, Scope},
+    };
 
     fn user(name: &str) -> UserName {
         name.parse().expect("valid")
@@ -147,7 +182,7 @@ mod tests {
 
     fn listen(topics: &Arc<Topics>, name: &str, id: i64) -> Result<Listening, AppError> {
         topics
-            .listen(Topic::Deployment(DeploymentId(id)), &user(name), Arc::default(), 7)
+            .listen(Topic::Deployment(DeploymentId(id)).into(), &user(name), Arc::default(), 7)
             .map(|(listening, _)| listening)
     }
 
@@ -185,18 +220,38 @@ mod tests {
     }
 
     #[test]
+    fn each_sight_has_an_overview_of_its_own_and_a_count_of_its_own() {
+        let grant =
+            |project: &str| Grant { on: Scope::project(project.parse().expect("valid")), role: Role::Viewer };
+        let heard = |rights: Rights| Heard::with(Topic::Overview, &rights.sight());
+        let everything = heard(Rights::everywhere(Role::Viewer));
+        let [shop, other] = ["shop", "other"].map(|project| heard(Rights(vec![grant(project)])));
+        assert_eq!(everything, Topic::Overview.into());
+        assert_ne!(shop, other);
+        let counts = [&everything, &shop, &other].map(|one| one.generation(1_764_000_000_000));
+        assert!(counts[0] != counts[1] && counts[1] != counts[2] && counts[0] != counts[2], "{counts:?}");
+        assert!(counts.into_iter().all(|count| count < 1 << 53));
+        let one = Topic::Deployment(DeploymentId(1));
+        assert_eq!(
+            Heard::with(one, &Rights(vec![grant("shop")]).sight()),
+            one.into(),
+            "worked out once for all"
+        );
+    }
+
+    #[test]
     fn what_made_room_is_not_worked_out_any_more() {
         let topics = Arc::new(Topics::default());
         let topic = Topic::Overview;
         let (listening, channel) =
-            topics.listen(topic, &user("anna"), Arc::default(), 7).expect("there is room");
+            topics.listen(topic.into(), &user("anna"), Arc::default(), 7).expect("there is room");
         let first = channel.expect("new");
         assert!(!topics.is_given_up(&first, Duration::ZERO), "somebody listens");
         drop(listening);
         assert!(!topics.is_given_up(&first, Duration::from_secs(60)));
         assert!(topics.is_given_up(&first, Duration::ZERO));
         let (_again, channel) =
-            topics.listen(topic, &user("anna"), Arc::default(), 7).expect("there is room");
+            topics.listen(topic.into(), &user("anna"), Arc::default(), 7).expect("there is room");
         assert!(topics.is_given_up(&first, Duration::from_secs(60)), "another took its place");
         assert!(!topics.is_given_up(&channel.expect("new"), Duration::from_secs(60)));
     }

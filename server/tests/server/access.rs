@@ -39,6 +39,8 @@ fn harmless(path: &str) -> &'static str {
         "/deployment/abandon" => r#"{"id":999,"reason":"x","confirm":"staging"}"#,
         "/deployment/resolve" => r#"{"id":999,"outcome":"failed","reason":"x"}"#,
         "/user/add" => r#"{"name":"same","role":"viewer"}"#,
+        "/user/grant" => r#"{"name":"nobody","role":"viewer"}"#,
+        "/user/revoke" => r#"{"name":"nobody"}"#,
         "/user/change" => r#"{"name":"nobody","role":"viewer"}"#,
         "/token/add" => r#"{"name":"another","role":"viewer"}"#,
         "/token/revoke" => r#"{"id":"0000"}"#,

@@ -20,9 +20,9 @@ use tokio_tungstenite::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn open(server: &Lockstep, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
+pub async fn open(server: &Lockstep, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
     let address = format!("{}/live", server.url().replace("http", "ws"));
     let mut request = address.into_client_request().expect("an address");
     for (name, value) in headers {
@@ -31,12 +31,12 @@ async fn open(server: &Lockstep, headers: &[(&'static str, &str)]) -> Result<Soc
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-async fn say(socket: &mut Socket, frame: Value) {
+pub async fn say(socket: &mut Socket, frame: Value) {
     socket.send(Message::text(frame.to_string())).await.expect("sent");
 }
 
 /// The next frame that is not a sign of life; none when the socket was closed, with its code.
-async fn hear(socket: &mut Socket) -> Result<ServerFrame, u16> {
+pub async fn hear(socket: &mut Socket) -> Result<ServerFrame, u16> {
     loop {
         let message = timeout(PATIENCE, socket.next()).await.expect("something is said");
         match message {
@@ -58,7 +58,7 @@ fn status(error: &Error) -> u16 {
     }
 }
 
-fn bearer(token: &str) -> String {
+pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 

@@ -21,6 +21,7 @@ mod pages;
 mod promote;
 mod repeated;
 mod restrictions;
+mod roles;
 mod rollbacks;
 mod support;
 mod unknown;

@@ -386,9 +386,13 @@ impl Lockstep {
 
     /// Makes a user who signs in in a browser; returns the cookie.
     pub async fn sign_in(&self, name: &str, role: Role) -> String {
-        let made: Value =
-            serde_json::from_str(&self.ok(&["user", "add", name, "--role", role.word(), "--json"]))
-                .expect("JSON");
+        self.sign_in_on(name, role, &[]).await
+    }
+
+    /// The same, with the role on a part only.
+    pub async fn sign_in_on(&self, name: &str, role: Role, on: &[&str]) -> String {
+        let add = [&["user", "add", name, "--role", role.word(), "--json"], on].concat();
+        let made: Value = serde_json::from_str(&self.ok(&add)).expect("JSON");
         let code = made["path"].as_str().expect("a path").trim_start_matches("/link/");
         let password = "correct-horse-battery";
         let answer = self

@@ -3,7 +3,7 @@
 
 use crate::{
     DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, StepId, Timestamp, UserName, Version,
-    access::{Permission, Role},
+    access::{Grant, Object, ObjectKind, Permission, Rights, Role, Scope},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
     live::{Place, ServerFrame, Topic},
@@ -41,6 +41,8 @@ pub trait Endpoint {
     type Request: Serialize + DeserializeOwned + Send;
     /// Body of the answer.
     type Response: Serialize + DeserializeOwned + Send;
+    /// What a request is about: there the permission is needed.
+    fn object(request: &mut Self::Request) -> Object<'_>;
 }
 
 /// What is declared of an endpoint, without its types.
@@ -50,6 +52,8 @@ pub struct Declared {
     pub path: &'static str,
     /// Who may.
     pub permission: Permission,
+    /// What it is about: there the permission is needed.
+    pub object: ObjectKind,
     /// Whether it changes something, and so is audited.
     pub mutates: bool,
     /// What it may answer beside success, 401, 403 and what holds for all (400, 413, 415, 422, 503).
@@ -71,8 +75,40 @@ pub struct Described {
     pub response: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
+/// What a request is about, by the kind that its endpoint declares.
+macro_rules! object {
+    (Oneself $request:ident) => {{
+        let _ = $request;
+        Object::Oneself
+    }};
+    (Installation $request:ident) => {{
+        let _ = $request;
+        Object::Installation
+    }};
+    (Seen $request:ident) => {{
+        let _ = $request;
+        Object::Seen
+    }};
+    (Inside $request:ident) => {{
+        let _ = $request;
+        Object::Inside
+    }};
+    (Project $request:ident) => {
+        Object::Project(&$request.project)
+    };
+    (Environment $request:ident) => {
+        Object::Environment(&mut $request.project, &mut $request.environment)
+    };
+    (Deployment $request:ident) => {
+        $request.object()
+    };
+    (Restriction $request:ident) => {
+        Object::Restriction($request.id)
+    };
+}
+
 macro_rules! endpoints {
-    ($($(#[doc = $doc:literal])* $name:ident $path:literal $permission:ident $mutates:literal
+    ($($(#[doc = $doc:literal])* $name:ident $path:literal $permission:ident $object:ident $mutates:literal
        $request:ty => $response:ty, [$($refusal:ident),*];)*) => {
         $(
             $(#[doc = $doc])*
@@ -83,6 +119,9 @@ macro_rules! endpoints {
                 const PERMISSION: Permission = Permission::$permission;
                 type Request = $request;
                 type Response = $response;
+                fn object(request: &mut $request) -> Object<'_> {
+                    object!($object request)
+                }
             }
         )*
         /// All endpoints.
@@ -90,6 +129,7 @@ macro_rules! endpoints {
             $(Declared {
                 path: $path,
                 permission: Permission::$permission,
+                object: ObjectKind::$object,
                 mutates: $mutates,
                 refusals: &[$(ErrorKind::$refusal),*],
                 #[cfg(feature = "schema")]
@@ -105,107 +145,113 @@ macro_rules! endpoints {
 
 endpoints! {
     /// Stores an immutable revision of a manifest; applying the same text again changes nothing.
-    ManifestApply "/manifest/apply" ApplyManifest true ApplyManifest => ManifestView, [];
+    ManifestApply "/manifest/apply" ApplyManifest Inside true ApplyManifest => ManifestView, [];
     /// The manifest of a project as it was applied last.
-    ManifestShow "/manifest/show" View false ProjectRequest => ManifestView, [NotFound];
+    ManifestShow "/manifest/show" View Project false ProjectRequest => ManifestView, [NotFound];
     /// What a deployment would do; changes nothing.
-    DeploymentPlan "/deployment/plan" View false StartDeployment => PlanView, [NotFound, Conflict];
+    DeploymentPlan "/deployment/plan" View Environment false StartDeployment => PlanView, [NotFound, Conflict];
     /// Asks for a deployment.
-    DeploymentStart "/deployment/start" Deploy true StartDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
+    DeploymentStart "/deployment/start" Deploy Environment true StartDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
     /// Deployments, found by words, facets and time; the newest first when nothing else is asked.
-    DeploymentList "/deployment/list" View false ListDeployments => DeploymentPage, [];
+    DeploymentList "/deployment/list" View Seen false ListDeployments => DeploymentPage, [];
     /// The deployments before and after one in a list.
-    DeploymentNeighbours "/deployment/neighbours" View false NeighboursRequest => Neighbours, [NotFound];
+    DeploymentNeighbours "/deployment/neighbours" View Deployment false NeighboursRequest => Neighbours, [NotFound];
     /// One deployment with everything about it.
-    DeploymentShow "/deployment/show" View false DeploymentRequest => DeploymentDetail, [NotFound];
+    DeploymentShow "/deployment/show" View Deployment false DeploymentRequest => DeploymentDetail, [NotFound];
     /// Events after a sequence number; waits for one when there is none yet.
-    DeploymentWait "/deployment/wait" View false WaitDeployment => EventsView, [NotFound];
+    DeploymentWait "/deployment/wait" View Deployment false WaitDeployment => EventsView, [NotFound];
     /// What pages are told while they are open, for whom no socket reaches; waits for news.
-    DeploymentMonitor "/deployment/monitor" View false MonitorRequest => MonitorView, [];
+    DeploymentMonitor "/deployment/monitor" View Seen false MonitorRequest => MonitorView, [];
     /// Who did what to a deployment.
-    DeploymentAudit "/deployment/audit" View false DeploymentRequest => AuditPage, [NotFound];
+    DeploymentAudit "/deployment/audit" View Deployment false DeploymentRequest => AuditPage, [NotFound];
     /// Whether journals, and what is kept beside them, keep every promise; only looks.
-    HistoryVerify "/history/verify" View false VerifyHistory => HistoryReport, [NotFound];
+    HistoryVerify "/history/verify" View Deployment false VerifyHistory => HistoryReport, [NotFound];
     /// Who did what in the whole installation, the newest first.
-    AuditList "/audit/list" ReadAudit false FindAudit => AuditPage, [];
+    AuditList "/audit/list" ReadAudit Installation false FindAudit => AuditPage, [];
     /// Whether nothing of the audit was edited, removed, reordered or cut off; only looks.
-    AuditVerify "/audit/verify" ReadAudit false VerifyAudit => AuditReport, [];
+    AuditVerify "/audit/verify" ReadAudit Installation false VerifyAudit => AuditReport, [];
     /// Notes the end of the audit down anew, after what was found has been looked into.
-    AuditAccept "/audit/accept" ManageUsers true AcceptAudit => AuditReport, [];
+    AuditAccept "/audit/accept" ManageUsers Installation true AcceptAudit => AuditReport, [];
     /// Closes the server to everybody but commands on its own machine; what it does goes on.
-    LockdownBegin "/lockdown/begin" ManageUsers true BeginLockdown => LockdownState, [];
+    LockdownBegin "/lockdown/begin" ManageUsers Installation true BeginLockdown => LockdownState, [];
     /// Opens the server again; asked on its own machine, since nobody else is let in.
-    LockdownEnd "/lockdown/end" ManageUsers true Empty => LockdownState, [];
+    LockdownEnd "/lockdown/end" ManageUsers Installation true Empty => LockdownState, [];
     /// Whether the server is closed.
-    LockdownShow "/lockdown/show" ManageUsers false Empty => LockdownState, [];
+    LockdownShow "/lockdown/show" ManageUsers Installation false Empty => LockdownState, [];
     /// Output of the steps.
-    DeploymentLogs "/deployment/logs" View false ReadLogs => LogPage, [NotFound];
+    DeploymentLogs "/deployment/logs" View Deployment false ReadLogs => LogPage, [NotFound];
     /// Lets nothing more begin; what runs comes to its end.
-    DeploymentPause "/deployment/pause" Operate true PauseDeployment => DeploymentSummary, [NotFound, Conflict];
+    DeploymentPause "/deployment/pause" Operate Deployment true PauseDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Lets a paused deployment go on.
-    DeploymentResume "/deployment/resume" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
+    DeploymentResume "/deployment/resume" Operate Deployment true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
     /// Leaves a step out that only looks; the reason is recorded.
-    DeploymentStepSkip "/deployment/step_skip" Operate true SkipStep => DeploymentSummary, [NotFound, Conflict];
+    DeploymentStepSkip "/deployment/step_skip" Operate Deployment true SkipStep => DeploymentSummary, [NotFound, Conflict];
     /// Tries a step again that failed, or that runs and seems to hang.
-    DeploymentStepRetry "/deployment/step_retry" Operate true RetryStep => DeploymentSummary, [NotFound, Conflict];
+    DeploymentStepRetry "/deployment/step_retry" Operate Deployment true RetryStep => DeploymentSummary, [NotFound, Conflict];
     /// Ends a deployment; what it changed is taken back, or kept where that is the wish.
-    DeploymentCancel "/deployment/cancel" Operate true EndDeployment => DeploymentSummary, [NotFound, Conflict];
+    DeploymentCancel "/deployment/cancel" Operate Deployment true EndDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Takes back: a live deployment at once, an ended one by a deployment of kind restore.
-    DeploymentRollback "/deployment/rollback" Operate true RollbackDeployment => DeploymentSummary, [NotFound, Conflict];
+    DeploymentRollback "/deployment/rollback" Operate Deployment true RollbackDeployment => DeploymentSummary, [NotFound, Conflict];
     /// What could pass on to an environment, and what stands in its way; changes nothing.
-    DeploymentPromotionPlan "/deployment/promotion_plan" View false PromoteDeployment => PromotionView, [NotFound, Conflict];
+    DeploymentPromotionPlan "/deployment/promotion_plan" View Inside false PromoteDeployment => PromotionView, [NotFound, Conflict];
     /// Deploys what has soaked in one environment to the next; refuses what has not.
-    DeploymentPromote "/deployment/promote" Deploy true PromoteDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
+    DeploymentPromote "/deployment/promote" Deploy Inside true PromoteDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
     /// What taking back a deployment that has ended would do, and what stays beside it; changes nothing.
-    DeploymentRollbackPlan "/deployment/rollback_plan" View false RollbackDeployment => PlanView, [NotFound, Conflict];
+    DeploymentRollbackPlan "/deployment/rollback_plan" View Deployment false RollbackDeployment => PlanView, [NotFound, Conflict];
     /// What something would do to a deployment, and who may; refused as the thing itself. Changes nothing.
-    DeploymentForesee "/deployment/foresee" View false ForeseeDeployment => ForeseenView, [NotFound, Conflict];
+    DeploymentForesee "/deployment/foresee" View Deployment false ForeseeDeployment => ForeseenView, [NotFound, Conflict];
     /// Tries every step of a service again that failed or is unknown.
-    DeploymentServiceRetry "/deployment/service_retry" Operate true RetryService => DeploymentSummary, [NotFound, Conflict];
+    DeploymentServiceRetry "/deployment/service_retry" Operate Deployment true RetryService => DeploymentSummary, [NotFound, Conflict];
     /// Keeps the new version of a service as it is: leaves out its steps that only look.
-    DeploymentServiceKeep "/deployment/service_keep" Operate true KeepService => DeploymentSummary, [NotFound, Conflict];
+    DeploymentServiceKeep "/deployment/service_keep" Operate Deployment true KeepService => DeploymentSummary, [NotFound, Conflict];
     /// Tries again what could not be undone.
-    DeploymentUndoRetry "/deployment/undo_retry" Operate true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
+    DeploymentUndoRetry "/deployment/undo_retry" Operate Deployment true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
     /// Declares how a deployment that needs an operator ended.
-    DeploymentResolve "/deployment/resolve" Operate true ResolveDeployment => DeploymentSummary, [NotFound, Conflict];
+    DeploymentResolve "/deployment/resolve" Operate Deployment true ResolveDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Gives up a deployment that cannot be read, so that its environment is free; its name is typed.
-    DeploymentAbandon "/deployment/abandon" Abandon true AbandonDeployment => DeploymentSummary, [NotFound, Conflict];
+    DeploymentAbandon "/deployment/abandon" Abandon Deployment true AbandonDeployment => DeploymentSummary, [NotFound, Conflict];
     /// What stands in the way of deployments, now or later: locks, holds, freezes.
-    RestrictionList "/restriction/list" View false ListRestrictions => RestrictionPage, [];
+    RestrictionList "/restriction/list" View Seen false ListRestrictions => RestrictionPage, [];
     /// Locks or freezes an environment or a service, or holds a version. Taking back stays possible.
-    RestrictionAdd "/restriction/add" Operate true AddRestriction => Restriction, [NotFound, Conflict];
+    RestrictionAdd "/restriction/add" Operate Environment true AddRestriction => Restriction, [NotFound, Conflict];
     /// Ends a lock, a freeze or a hold; somebody else's lock only with the environment's name typed.
-    RestrictionEnd "/restriction/end" Operate true EndRestriction => Restriction, [NotFound, Conflict];
+    RestrictionEnd "/restriction/end" Operate Restriction true EndRestriction => Restriction, [NotFound, Conflict];
     /// What served before the deployments of an environment, the newest first.
-    CheckpointList "/checkpoint/list" View false EnvironmentRequest => CheckpointPage, [NotFound];
+    CheckpointList "/checkpoint/list" View Environment false EnvironmentRequest => CheckpointPage, [NotFound];
     /// All services as they stand.
-    ServiceList "/service/list" View false ListServices => ServicePage, [];
+    ServiceList "/service/list" View Seen false ListServices => ServicePage, [];
     /// A service in an environment with what is known of its past.
-    ServiceShow "/service/show" View false ServiceRequest => ServiceDetail, [NotFound];
+    ServiceShow "/service/show" View Environment false ServiceRequest => ServiceDetail, [NotFound];
     /// What can be deployed in an environment, and what was before.
-    VersionList "/service/versions" View false EnvironmentRequest => VersionPage, [NotFound];
+    VersionList "/service/versions" View Environment false EnvironmentRequest => VersionPage, [NotFound];
     /// Takes in how a script goes on that `lockstep exec` runs elsewhere; the same report twice is one.
-    ScriptReport "/script/report" Deploy true ReportScript => ScriptRun, [Conflict];
+    ScriptReport "/script/report" Deploy Inside true ReportScript => ScriptRun, [Conflict];
     /// Scripts that reported, the newest first.
-    ScriptList "/script/list" View false ListScripts => ScriptPage, [];
+    ScriptList "/script/list" View Seen false ListScripts => ScriptPage, [];
     /// Output of a script.
-    ScriptLogs "/script/logs" View false ReadScript => LogPage, [NotFound];
+    ScriptLogs "/script/logs" View Inside false ReadScript => LogPage, [NotFound];
     /// What the gateway does.
-    GatewayShow "/gateway/show" View false Empty => GatewayPage, [];
+    GatewayShow "/gateway/show" View Seen false Empty => GatewayPage, [];
     /// Users.
-    UserList "/user/list" ManageUsers false Empty => UserPage, [];
+    UserList "/user/list" ManageUsers Installation false Empty => UserPage, [];
     /// Makes a user and a one-time link with which they set a password.
-    UserAdd "/user/add" ManageUsers true AddUser => OneTimeLink, [Conflict];
+    UserAdd "/user/add" ManageUsers Installation true AddUser => OneTimeLink, [Conflict];
     /// Changes a user's role, or switches them off; ends their sessions.
-    UserChange "/user/change" ManageUsers true ChangeUser => UserView, [NotFound, Conflict];
+    UserChange "/user/change" ManageUsers Installation true ChangeUser => UserView, [NotFound, Conflict];
+    /// Gives a user a role on everything, a project or an environment; there it replaces the one before.
+    UserGrant "/user/grant" ManageUsers Installation true GrantRole => UserView, [NotFound, Conflict];
+    /// Takes such a role away again.
+    UserRevoke "/user/revoke" ManageUsers Installation true RevokeRole => UserView, [NotFound, Conflict];
+    /// What somebody may, environment by environment, and what they could after a change; changes nothing.
+    UserEffective "/user/effective" SignedIn Oneself false AskEffective => EffectiveView, [NotFound];
     /// One's own tokens; for admins, everybody's.
-    TokenList "/token/list" SignedIn false Empty => TokenPage, [];
+    TokenList "/token/list" SignedIn Oneself false Empty => TokenPage, [];
     /// Makes a token, never wider than its maker.
-    TokenAdd "/token/add" SignedIn true AddToken => TokenCreated, [];
+    TokenAdd "/token/add" SignedIn Oneself true AddToken => TokenCreated, [];
     /// Ends a token.
-    TokenRevoke "/token/revoke" SignedIn true RevokeToken => TokenView, [NotFound];
+    TokenRevoke "/token/revoke" SignedIn Oneself true RevokeToken => TokenView, [NotFound];
     /// Who one is.
-    SessionShow "/session/show" SignedIn false Empty => SessionView, [];
+    SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }
 
 macro_rules! body {
@@ -752,27 +798,101 @@ body! { /// A user to make.
 AddUser {
     /// Name.
     name: UserName,
-    /// Role.
+    /// Their first role.
     role: Role,
+    /// Where; none = in every project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Where; none = in every environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
 } }
 body! { /// What changes of a user.
 ChangeUser {
     /// Name.
     name: UserName,
-    /// Their role from now on.
+    /// Their role on everything from now on; roles on parts stay.
     #[serde(default)]
     role: Option<Role>,
     /// Whether they may sign in from now on.
     #[serde(default)]
     enabled: Option<bool>,
 } }
+body! { /// A role to give.
+GrantRole {
+    /// To whom.
+    name: UserName,
+    /// Which.
+    role: Role,
+    /// Where; none = in every project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Where; none = in every environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+} }
+body! { /// A role to take away.
+RevokeRole {
+    /// From whom.
+    name: UserName,
+    /// Where it was given; none = in every project.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Where it was given; none = in every environment.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
+} }
+body! { /// Whose rights are asked for.
+AskEffective {
+    /// Whose; none = one's own. Of others only for admins.
+    #[serde(default)]
+    name: Option<UserName>,
+    /// As if this were given.
+    #[serde(default)]
+    grant: Option<Grant>,
+    /// As if what was given there were taken away.
+    #[serde(default)]
+    revoke: Option<Scope>,
+} }
+body! { /// What somebody may.
+EffectiveView {
+    /// Who.
+    user: UserName,
+    /// Whether they may sign in.
+    enabled: bool,
+    /// What was given.
+    grants: Rights,
+    /// What would be after the change that was asked about; none = none was.
+    #[serde(default)]
+    then: Option<Rights>,
+    /// What follows from it, environment by environment.
+    effective: Vec<EffectiveRole>,
+} }
+body! { /// A role that follows from what was given.
+EffectiveRole {
+    /// The project.
+    project: ProjectName,
+    /// The environment.
+    environment: EnvironmentName,
+    /// The role; none = it may not be seen.
+    role: Option<Role>,
+    /// The role after the change that was asked about.
+    #[serde(default)]
+    then: Option<Role>,
+} }
 body! { /// A token to make.
 AddToken {
     /// What it is called.
     name: String,
-    /// What it may do; none = what its maker may.
+    /// What it may do; none = what its maker may. Never more than they may when it is used.
     #[serde(default)]
     role: Option<Role>,
+    /// Only in this project; none = wherever its maker may.
+    #[serde(default)]
+    project: Option<ProjectName>,
+    /// Only in this environment; none = wherever its maker may.
+    #[serde(default)]
+    environment: Option<EnvironmentName>,
     /// Days until it ends, 1 to 366.
     #[serde(default = "token_days_default")]
     days: u32,
@@ -851,11 +971,53 @@ body! { /// Who one is.
 SessionView {
     /// Name.
     user: UserName,
-    /// Role.
-    role: Role,
+    /// What one may; of a token what it may.
+    rights: Rights,
     /// How one came in: `browser`, `token NAME`.
     via: String,
 } }
+
+/// Requests that name a deployment by its number.
+macro_rules! about_deployment {
+    ($($name:ident),* $(,)?) => {
+        $(impl $name {
+            fn object(&self) -> Object<'_> {
+                Object::Deployment(self.id)
+            }
+        })*
+    };
+}
+
+about_deployment!(
+    AbandonDeployment,
+    DeploymentRequest,
+    EndDeployment,
+    ForeseeDeployment,
+    KeepService,
+    NeighboursRequest,
+    PauseDeployment,
+    ReadLogs,
+    ResolveDeployment,
+    RetryService,
+    RetryStep,
+    SkipStep,
+    WaitDeployment,
+);
+
+impl RollbackDeployment {
+    fn object(&mut self) -> Object<'_> {
+        match self.id {
+            Some(id) => Object::Deployment(id),
+            None => Object::Environment(&mut self.project, &mut self.environment),
+        }
+    }
+}
+
+impl VerifyHistory {
+    fn object(&self) -> Object<'_> {
+        self.id.map_or(Object::Seen, Object::Deployment)
+    }
+}
 
 impl Default for ListDeployments {
     fn default() -> Self {

@@ -1,7 +1,9 @@
 //! A script that deploys by itself, somewhere else, under `lockstep exec`: what its wrapper reports,
 //! and what is known of it. Lockstep neither starts nor ends such a script.
 
-use crate::{EnvironmentName, RunId, ScriptName, ServiceName, Timestamp, UserName, health::Evidence};
+use crate::{
+    EnvironmentName, ProjectName, RunId, ScriptName, ServiceName, Timestamp, UserName, health::Evidence,
+};
 use serde::{Deserialize, Serialize};
 
 /// The most steps that are kept of a script; a script that prints more milestones is cut there.
@@ -112,6 +114,9 @@ pub struct ReportScript {
     pub idempotency_key: String,
     /// The number of the report, rising from 1: one that is sent again changes nothing.
     pub report: u64,
+    /// The project, when it was said; otherwise it takes a role on every project to report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// The environment, when it was said.
     #[serde(default)]
     pub environment: Option<EnvironmentName>,
@@ -153,6 +158,9 @@ pub struct ScriptRun {
     pub script: ScriptName,
     /// Whose token reported it.
     pub by: UserName,
+    /// The project, when it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// The environment, when it was said.
     pub environment: Option<EnvironmentName>,
     /// The service, when it was said.

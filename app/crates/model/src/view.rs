@@ -11,7 +11,7 @@ pub use promotion::{PromotedView, PromotionView};
 use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, TeamName,
     Timestamp, UserName, Version,
-    access::{Permission, Role},
+    access::{Grant, Permission, Rights},
     deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
     health::{Evidence, Health},
@@ -553,8 +553,8 @@ pub struct LogLine {
 pub struct UserView {
     /// Name.
     pub name: UserName,
-    /// Role.
-    pub role: Role,
+    /// What was given to them.
+    pub grants: Rights,
     /// Whether they may sign in.
     pub enabled: bool,
     /// Whether a password is set.
@@ -573,8 +573,8 @@ pub struct TokenView {
     pub name: String,
     /// Whose it is.
     pub user: UserName,
-    /// What it may do; never more than its owner.
-    pub role: Role,
+    /// What it may do, and where; never more than its owner may when it is used.
+    pub bound: Grant,
     /// Since when.
     pub created_at: Timestamp,
     /// Until when.

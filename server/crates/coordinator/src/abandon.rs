@@ -1,7 +1,7 @@
 //! An admin gives up a deployment that cannot be read, so that its environment is free again. What it may
 //! still be doing on a host is ended, and what serves of its services counts as unknown.
 
-use crate::{Coordinator, Inner, Refused, SetAside, lock};
+use crate::{By, Coordinator, Inner, Refused, SetAside, lock};
 use lockstep_engine::port::{
     Host, HostCancel, Stopped, StoreError,
     store::{Abandoned, AuditEntry, Claim},
@@ -9,7 +9,6 @@ use lockstep_engine::port::{
 use lockstep_model::{
     DeploymentId,
     api::AbandonDeployment,
-    deployment::Actor,
     plan::{Plan, PlanWarning},
 };
 
@@ -18,7 +17,12 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`Refused`] when there is none, it can be read, or that was not confirmed; nothing changed then.
-    pub async fn deployment_abandon(&self, by: Actor, wanted: AbandonDeployment) -> Result<(), Refused> {
+    pub async fn deployment_abandon(
+        &self,
+        by: impl Into<By> + Send,
+        wanted: AbandonDeployment,
+    ) -> Result<(), Refused> {
+        let By { actor: by, right } = by.into();
         let inner = &self.0;
         let AbandonDeployment { id, reason, confirm } = wanted;
         if reason.trim().is_empty() {
@@ -44,6 +48,7 @@ impl Coordinator {
             target: format!("deployment {id}"),
             reason: Some(format!("{reason} (it could not be read: {problem})")),
             allowed: true,
+            right,
         };
         let abandoned = Abandoned { id, at: now, by: by.user, reason };
         if !inner.dependencies.store.deployment_abandon(&abandoned, audit).await? {

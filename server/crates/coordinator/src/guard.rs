@@ -110,6 +110,7 @@ impl Inner {
             target: format!("{}/{}", slot.project, slot.environment),
             reason: Some(format!("hold of {}: {}", hold.what(), hold.reason)),
             allowed: true,
+            right: None,
         };
         // None = it is held already.
         self.dependencies.store.restriction_add(&hold, now, audit).await?;

@@ -28,6 +28,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName,
+    access::Right,
     deployment::{Actor, Deployment, Phase},
 };
 use std::{
@@ -39,7 +40,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use refused::Refused;
+pub use refused::{By, Refused};
 
 /// What a coordinator needs of its surroundings.
 #[derive(Clone)]
@@ -149,6 +150,20 @@ impl Coordinator {
         command: Command,
         action: &'static str,
     ) -> Result<(), Refused> {
+        self.deployment_command_by(id, command, action, None).await
+    }
+
+    /// As [`Coordinator::deployment_command`], by a right that must hold still when it is written.
+    ///
+    /// # Errors
+    /// As there; [`Refused::Withdrawn`] when the right is gone by then.
+    pub async fn deployment_command_by(
+        &self,
+        id: DeploymentId,
+        command: Command,
+        action: &'static str,
+        right: Option<Right>,
+    ) -> Result<(), Refused> {
         let Some(handle) = self.0.worker(id) else {
             return Err(self.0.without_worker(id).await?);
         };
@@ -159,6 +174,7 @@ impl Coordinator {
             target: format!("deployment {id}"),
             reason,
             allowed: true,
+            right,
         });
         let (reply, answer) = oneshot::channel();
         let message = worker::Message { command, audit, done: Vec::new(), reply: Some(reply) };

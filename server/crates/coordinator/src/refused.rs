@@ -5,6 +5,7 @@ use lockstep_engine::{
     plan::PlanRefusal,
     port::{CommitError, StoreError},
 };
+use lockstep_model::{access::Right, deployment::Actor};
 
 /// A request was not carried out; nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum Refused {
     /// The state does not allow it now.
     #[error("{0}")]
     Conflict(String),
+    /// Whoever asks lost the right to it since it was looked at.
+    #[error("{0}")]
+    Withdrawn(String),
     /// Too many wait already.
     #[error("{0}")]
     Throttled(String),
@@ -26,7 +30,33 @@ pub enum Refused {
     Unavailable(String),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+/// Who does something, and by what: the right must hold still when it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// By what; none = Lockstep itself, or commands on its own machine.
+    pub right: Option<Right>,
+}
+
+impl From<Actor> for By {
+    fn from(actor: Actor) -> Self {
+        Self { actor, right: None }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Withdrawn { .. } => Self::Withdrawn(error.to_string()),
+            StoreError::Full { .. } | StoreError::Unavailable { .. } | StoreError::Unreadable { .. } => {
+                Self::Store(error)
+            }
+        }
+    }
 }
 
 impl From<PlanRefusal> for Refused {
@@ -80,7 +110,7 @@ impl From<Refusal> for Refused {
 impl From<CommitError> for Refused {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Store(store) => Self::Store(store),
+            CommitError::Store(store) => store.into(),
             CommitError::StaleEpoch { .. }
             | CommitError::SeqConflict { .. }
             | CommitError::EnvironmentBusy { .. }

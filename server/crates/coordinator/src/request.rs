@@ -1,7 +1,7 @@
 //! A wish becomes a deployment: names are resolved, artifacts looked at, the plan made, the
 //! queue's rule applied, and the first event committed.
 
-use crate::{Coordinator, Inner, Refused, queue_rule, worker};
+use crate::{By, Coordinator, Inner, Refused, queue_rule, worker};
 use futures_util::{StreamExt, stream};
 use lockstep_engine::{
     plan::{PlanInput, Wish, artifacts, nearest, plan},
@@ -13,6 +13,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName,
+    access::Right,
     api::{PromoteDeployment, StartDeployment},
     deployment::{Actor, ReleaseOrder, Request},
     event::{Envelope, Event},
@@ -37,6 +38,7 @@ pub(crate) struct Wanted {
 /// A deployment that is to be made.
 pub(crate) struct Making {
     pub(crate) request: Request,
+    pub(crate) right: Option<Right>,
     pub(crate) wanted: Wanted,
     pub(crate) action: &'static str,
     pub(crate) idempotency: Option<Idempotency>,
@@ -83,11 +85,12 @@ impl Coordinator {
     /// [`Refused`] with what is wrong and what to do; nothing was made then.
     pub async fn deployment_start(
         &self,
-        by: Actor,
+        by: impl Into<By> + Send,
         request: StartDeployment,
     ) -> Result<DeploymentId, Refused> {
+        let by = by.into();
         let action = "/deployment/start";
-        let idempotency = idempotency(&by, action, request.idempotency_key.as_deref(), &request)?;
+        let idempotency = idempotency(&by.actor, action, request.idempotency_key.as_deref(), &request)?;
         if let Some(made) = self.0.answered_before(idempotency.as_ref()).await? {
             return Ok(made);
         }
@@ -113,22 +116,24 @@ impl Coordinator {
     /// As there.
     pub async fn deployment_promote(
         &self,
-        by: Actor,
+        by: impl Into<By> + Send,
         request: &PromoteDeployment,
         found: StartDeployment,
     ) -> Result<DeploymentId, Refused> {
-        let key = idempotency(&by, PROMOTE, request.idempotency_key.as_deref(), request)?;
+        let by = by.into();
+        let key = idempotency(&by.actor, PROMOTE, request.idempotency_key.as_deref(), request)?;
         self.started(by, found, PROMOTE, key).await
     }
 
     async fn started(
         &self,
-        by: Actor,
+        by: By,
         request: StartDeployment,
         action: &'static str,
         idempotency: Option<Idempotency>,
     ) -> Result<DeploymentId, Refused> {
         let wanted = self.0.wanted(&request).await?;
+        let By { actor: by, right } = by;
         let request = Request {
             by,
             reason: request.reason,
@@ -136,7 +141,7 @@ impl Coordinator {
             accept_no_rollback: request.accept_no_rollback,
             asks: None,
         };
-        self.0.make(Making { request, wanted, action, idempotency, restores: false }).await
+        self.0.make(Making { request, right, wanted, action, idempotency, restores: false }).await
     }
 }
 
@@ -312,7 +317,7 @@ impl Inner {
     pub(crate) async fn make(self: &Arc<Self>, making: Making) -> Result<DeploymentId, Refused> {
         let _one_at_a_time = self.making.lock().await;
         let now = self.dependencies.clock.now();
-        let Making { request, wanted, action, idempotency, restores } = making;
+        let Making { request, right, wanted, action, idempotency, restores } = making;
         if !self.lease.is_held() {
             return Err(Refused::Unavailable(
                 "nothing is begun: this coordinator could not renew its lease on the database; it goes on by itself when it can, try again in a few seconds".to_owned(),
@@ -337,6 +342,7 @@ impl Inner {
             target: format!("{}/{}", plan.project, plan.environment),
             reason,
             allowed: true,
+            right,
         };
         let commit = Commit {
             to: CommitTo::New {

@@ -2,7 +2,7 @@
 //! which makes its checkpoints serve again.
 
 use crate::{
-    Coordinator, Inner, Refused,
+    By, Coordinator, Inner, Refused,
     request::{Making, Wanted, idempotency},
 };
 use lockstep_engine::{
@@ -13,7 +13,7 @@ use lockstep_engine::{
 use lockstep_model::{
     DeploymentId, ServiceName,
     api::RollbackDeployment,
-    deployment::{Actor, Phase, Request, Source},
+    deployment::{Phase, Request, Source},
     plan::{Checkpoint, Plan},
     view::DeploymentSummary,
 };
@@ -28,10 +28,11 @@ impl Coordinator {
     /// [`Refused`] when there is nothing to take back, or the state does not allow it.
     pub async fn deployment_rollback(
         &self,
-        by: Actor,
+        by: impl Into<By> + Send,
         request: RollbackDeployment,
     ) -> Result<DeploymentId, Refused> {
-        let key = idempotency(&by, ACTION, request.idempotency_key.as_deref(), &request)?;
+        let by = by.into();
+        let key = idempotency(&by.actor, ACTION, request.idempotency_key.as_deref(), &request)?;
         if let Some(made) = self.0.answered_before(key.as_ref()).await? {
             return Ok(made);
         }
@@ -39,12 +40,13 @@ impl Coordinator {
         match row.phase {
             Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack | Phase::NeedsOperator => {
                 let (services, reason) = (request.services, request.reason);
+                let By { actor: by, right } = by;
                 let command = if services.is_empty() {
                     Command::TakeBack { by, reason }
                 } else {
                     Command::TakeBackServices { services, by, reason }
                 };
-                self.deployment_command(row.id, command, ACTION).await?;
+                self.deployment_command_by(row.id, command, ACTION, right).await?;
                 Ok(row.id)
             }
             Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
@@ -133,14 +135,15 @@ impl Inner {
 
     pub(crate) async fn restore(
         &self,
-        by: Actor,
+        by: impl Into<By> + Send,
         reason: Option<String>,
         row: &DeploymentSummary,
         services: &[ServiceName],
     ) -> Result<Making, Refused> {
+        let By { actor: by, right } = by.into();
         let wanted = self.restored(row, services).await?;
         let request = Request { by, reason, source: Source::default(), accept_no_rollback: true, asks: None };
-        Ok(Making { request, wanted, action: ACTION, idempotency: None, restores: true })
+        Ok(Making { request, right, wanted, action: ACTION, idempotency: None, restores: true })
     }
 
     /// What served before `row` changed `services`, to serve again; all of them when none is named.

@@ -1,12 +1,11 @@
 //! Locks, holds and freezes: made and ended by people, and looked at before a deployment is made and
 //! before its turn comes.
 
-use crate::{Coordinator, Inner, Refused};
+use crate::{By, Coordinator, Inner, Refused};
 use lockstep_engine::{port::store::AuditEntry, restriction};
 use lockstep_model::{
     EnvironmentName, ProjectName, Timestamp, UserName,
     api::{AddRestriction, EndRestriction},
-    deployment::Actor,
     manifest::FreezeWindow,
     plan::{Plan, PlanWarning},
     restriction::{Restriction, RestrictionKind},
@@ -35,7 +34,12 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`Refused`] with what is wrong and what to do; nothing was made then.
-    pub async fn restriction_add(&self, by: Actor, wanted: AddRestriction) -> Result<Restriction, Refused> {
+    pub async fn restriction_add(
+        &self,
+        by: impl Into<By> + Send,
+        wanted: AddRestriction,
+    ) -> Result<Restriction, Refused> {
+        let by = by.into();
         let manifest = self.0.project(wanted.project.as_ref()).await?;
         let environment = Inner::environment(&manifest, wanted.environment.as_ref())?;
         let manifest = &manifest.revision.manifest;
@@ -63,7 +67,7 @@ impl Coordinator {
             service: wanted.service,
             version: wanted.version,
             deployment: None,
-            owner: Some(by.user.clone()),
+            owner: Some(by.actor.user.clone()),
             reason: wanted.reason,
             since,
             until,
@@ -81,7 +85,12 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`Refused`] when there is none, or it is somebody else's lock and that was not confirmed.
-    pub async fn restriction_end(&self, by: Actor, wanted: EndRestriction) -> Result<Restriction, Refused> {
+    pub async fn restriction_end(
+        &self,
+        by: impl Into<By> + Send,
+        wanted: EndRestriction,
+    ) -> Result<Restriction, Refused> {
+        let by = by.into();
         let EndRestriction { id, reason, confirm } = wanted;
         if reason.trim().is_empty() {
             return Err(Refused::Invalid("say why: the reason is recorded".to_owned()));
@@ -91,7 +100,7 @@ impl Coordinator {
         let now = self.0.dependencies.clock.now();
         let all = self.0.dependencies.store.restriction_list(None, None, now).await?;
         let found = all.into_iter().find(|one| one.id == Some(id)).ok_or_else(gone)?;
-        let is_foreign = found.kind == RestrictionKind::Lock && found.owner.as_ref() != Some(&by.user);
+        let is_foreign = found.kind == RestrictionKind::Lock && found.owner.as_ref() != Some(&by.actor.user);
         if is_foreign && confirm.as_ref() != Some(&found.environment) {
             let owner = found.owner.as_ref().map_or("somebody", UserName::as_str);
             return Err(Refused::Conflict(format!(
@@ -168,10 +177,11 @@ fn opening(
     }))
 }
 
-fn entry(at: Timestamp, actor: Actor, action: &str, what: &Restriction, reason: &str) -> AuditEntry {
+fn entry(at: Timestamp, by: By, action: &str, what: &Restriction, reason: &str) -> AuditEntry {
     AuditEntry {
         at,
-        actor,
+        actor: by.actor,
+        right: by.right,
         action: action.to_owned(),
         target: format!("{}/{}", what.project, what.environment),
         reason: Some(format!("{} of {}: {reason}", what.kind, what.what())),

@@ -6,7 +6,7 @@ use lockstep_engine::{
     search::Search,
     verify::{Broken, Promise, Stored, life, live_together, stored, verify},
 };
-use lockstep_model::{DeploymentId, Seq, api::PAGE_ROWS_MAX, event::Envelope};
+use lockstep_model::{DeploymentId, Seq, access::Sight, api::PAGE_ROWS_MAX, event::Envelope};
 
 /// How often rows of a deployment under way are read until none changed in between.
 const READS_MAX: usize = 5;
@@ -26,13 +26,14 @@ pub struct Report {
 ///
 /// # Errors
 /// [`StoreError`] when the store does not answer.
-pub async fn newest(store: &dyn Store, limit: u32) -> Result<Vec<DeploymentId>, StoreError> {
+pub async fn newest(store: &dyn Store, sight: &Sight, limit: u32) -> Result<Vec<DeploymentId>, StoreError> {
     let mut found: Vec<DeploymentId> = Vec::new();
     let mut after = None;
     while let Some(left) = limit.checked_sub(u32::try_from(found.len()).unwrap_or(u32::MAX))
         && left > 0
     {
-        let search = Search { after, limit: left.min(PAGE_ROWS_MAX), ..Search::default() };
+        let search =
+            Search { sight: sight.clone(), after, limit: left.min(PAGE_ROWS_MAX), ..Search::default() };
         let page = store.deployment_list(&search).await?;
         found.extend(page.deployments.iter().map(|row| row.id));
         match page.deployments.last() {

@@ -63,9 +63,8 @@ struct Draft {
     effects: Vec<Effect>,
     done: Vec<EffectKey>,
     audit: Vec<AuditEntry>,
-    replies: Vec<oneshot::Sender<Result<(), Refused>>>,
-    /// Outcomes, to be tried again when the store does not take them now.
-    outcomes: Vec<(Command, Vec<EffectKey>)>,
+    /// What it comes from: answered when it is durable, or tried again when it cannot be stored now.
+    accepted: Vec<Message>,
 }
 
 impl Draft {
@@ -179,9 +178,7 @@ impl Worker {
             }
         };
         if draft.events.is_empty() && draft.done.is_empty() {
-            for reply in draft.replies {
-                let _ = reply.send(Ok(()));
-            }
+            answer(draft.accepted, || Ok(()));
             return Next::GoOn;
         }
         let finished = draft.state.phase.is_final();
@@ -203,9 +200,7 @@ impl Worker {
                 self.state = Arc::new(draft.state);
                 self.published.send_replace(self.state.clone());
                 self.inner.changed(committed.position);
-                for reply in draft.replies {
-                    let _ = reply.send(Ok(()));
-                }
+                answer(draft.accepted, || Ok(()));
                 if finished {
                     self.performer.stop_late(&self.state, &draft.effects);
                     self.log_end();
@@ -214,7 +209,7 @@ impl Worker {
                 self.performer.perform(&self.state, draft.effects);
                 Next::GoOn
             }
-            Err(error) => self.not_committed(error, draft.replies, draft.outcomes),
+            Err(error) => self.not_committed(error, draft.accepted),
         }
     }
 
@@ -226,18 +221,15 @@ impl Worker {
             effects: Vec::new(),
             done: Vec::new(),
             audit: Vec::new(),
-            replies: Vec::new(),
-            outcomes: Vec::new(),
+            accepted: Vec::new(),
         };
         for message in batch {
-            let outcome = (!message.done.is_empty()).then(|| (message.command.clone(), message.done.clone()));
-            match decide(&draft.state, message.command, now) {
+            match decide(&draft.state, message.command.clone(), now) {
                 Ok(decision) => {
                     draft.take(decision, now)?;
-                    draft.done.extend(message.done);
-                    draft.outcomes.extend(outcome);
-                    draft.audit.extend(message.audit);
-                    draft.replies.extend(message.reply);
+                    draft.done.extend(message.done.iter().cloned());
+                    draft.audit.extend(message.audit.clone());
+                    draft.accepted.push(message);
                 }
                 Err(refusal) => {
                     if let Some(reply) = message.reply {
@@ -255,34 +247,32 @@ impl Worker {
         Ok(draft)
     }
 
-    fn not_committed(
-        &self,
-        error: CommitError,
-        replies: Vec<oneshot::Sender<Result<(), Refused>>>,
-        outcomes: Vec<(Command, Vec<EffectKey>)>,
-    ) -> Next {
+    fn not_committed(&self, error: CommitError, accepted: Vec<Message>) -> Next {
         let message = error.to_string();
         match error {
             CommitError::StaleEpoch { .. } | CommitError::SeqConflict { .. } => {
                 tracing::warn!(deployment.id = %self.id, "gave up deployment {}: {message}", self.id);
-                for reply in replies {
-                    let _ = reply.send(Err(Refused::Conflict(message.clone())));
-                }
+                answer(accepted, || Err(Refused::Conflict(message.clone())));
                 Next::End
             }
             CommitError::EnvironmentBusy { .. } | CommitError::Replayed { .. } | CommitError::KeyReused => {
-                for reply in replies {
-                    let _ = reply.send(Err(Refused::Conflict(message.clone())));
-                }
+                answer(accepted, || Err(Refused::Conflict(message.clone())));
                 Next::GoOn
+            }
+            // Whose right is gone is refused; what came together with it is folded anew without it.
+            CommitError::Store(StoreError::Withdrawn { right }) => {
+                let is_by_it =
+                    |one: &Message| one.audit.as_ref().and_then(|audit| audit.right.as_ref()) == Some(&right);
+                let (refused, again): (Vec<_>, Vec<_>) = accepted.into_iter().partition(is_by_it);
+                answer(refused, || Err(Refused::Withdrawn(message.clone())));
+                Next::TryAgain(again)
             }
             CommitError::Store(error) => {
                 log_store_error(self.id, &error);
-                for reply in replies {
-                    let _ = reply.send(Err(Refused::Unavailable(message.clone())));
-                }
-                let again = outcomes.into_iter().map(|(command, done)| Message::outcome(command, done));
-                Next::TryAgain(again.collect())
+                let (outcomes, others): (Vec<_>, Vec<_>) =
+                    accepted.into_iter().partition(|one| one.reply.is_none() && !one.done.is_empty());
+                answer(others, || Err(Refused::Unavailable(message.clone())));
+                Next::TryAgain(outcomes)
             }
         }
     }
@@ -298,6 +288,14 @@ impl Worker {
             "deployment {id} ({}) {phase} after {duration_ms} ms",
             self.state.plan.environment,
         );
+    }
+}
+
+/// Answers whoever waits.
+fn answer(messages: Vec<Message>, with: impl Fn() -> Result<(), Refused>) {
+    for reply in messages.into_iter().filter_map(|message| message.reply) {
+        // Whoever has gone needs no answer.
+        let _ = reply.send(with());
     }
 }
 

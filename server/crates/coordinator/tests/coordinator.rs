@@ -9,6 +9,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Timestamp, Version,
+    access::{Permission, Right, Scope, Sight},
     api::{AbandonDeployment, RollbackDeployment, StartDeployment},
     deployment::{Deployment, Phase, Resolution, Source},
     event::Event,
@@ -37,6 +38,7 @@ impl App {
             target: "shop".to_owned(),
             reason: None,
             allowed: true,
+            right: None,
         };
         store.manifest_apply(&row, audit).await.expect("stored");
         let (target, clock) = (Arc::new(ScriptTarget::default()), Arc::new(ManualClock::default()));
@@ -80,7 +82,7 @@ impl App {
     }
 
     async fn keeps_every_promise(&self) {
-        let all = verify::newest(&*self.store, u32::MAX).await.expect("readable");
+        let all = verify::newest(&*self.store, &Sight::everything(), u32::MAX).await.expect("readable");
         let report = verify::check(&*self.store, &all).await.expect("readable");
         assert_eq!(report.broken, [], "of {} deployments", report.deployments);
     }
@@ -127,6 +129,41 @@ fn wish(version: &str) -> StartDeployment {
 
 fn all_serve(version: Option<&str>) -> BTreeMap<String, Option<String>> {
     (0..3).map(|number| (service_name(number).to_string(), version.map(str::to_owned))).collect()
+}
+
+/// A right that is gone when its command is written does nothing, and holds up nobody beside it.
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_right_is_gone_does_not_act_and_what_comes_with_it_does() {
+    let app = App::demo().await;
+    app.target.act("s0000.prepare", Act::Hang);
+    let id = app.deploy("1.0.0").await.expect("accepted");
+    app.until(id, |state| state.phase == Phase::Running).await;
+    let right = |user: &str| Right {
+        user: user.parse().expect("valid"),
+        token: None,
+        permission: Permission::Operate,
+        on: Scope::default(),
+    };
+    let (gone, kept) = (right("gone"), right("kept"));
+    app.store.withdraw(&gone.user);
+    let by = |right: &Right| lockstep_model::deployment::Actor { user: right.user.clone(), ..actor() };
+    let pause = Command::Pause { by: by(&gone), reason: None };
+    let cancel = Command::Cancel { by: by(&kept), reason: None, keep: false };
+    let (refused, done) = tokio::join!(
+        app.coordinator.deployment_command_by(id, pause, "/deployment/pause", Some(gone)),
+        app.coordinator.deployment_command_by(id, cancel, "/deployment/cancel", Some(kept)),
+    );
+    assert!(matches!(refused, Err(Refused::Withdrawn(_))), "{refused:?}");
+    done.expect("done all the same");
+    app.end(id).await;
+    let audit = app.store.audit();
+    assert!(audit.iter().any(|line| line.action == "/deployment/cancel"), "{audit:?}");
+    assert!(!audit.iter().any(|line| line.action == "/deployment/pause"), "{audit:?}");
+
+    let wished = lockstep_coordinator::By { actor: actor(), right: Some(right("gone")) };
+    let refused = app.coordinator.deployment_start(wished, wish("2.0.0")).await;
+    assert!(matches!(refused, Err(Refused::Withdrawn(_))), "{refused:?}");
+    app.keeps_every_promise().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,7 @@ async fn apply(store: &dyn Store, manifest: Manifest) {
         target: "shop".to_owned(),
         reason: None,
         allowed: true,
+        right: None,
     };
     store.manifest_apply(&row, audit).await.expect("stored");
 }

@@ -3,6 +3,7 @@
 
 use lockstep_model::{
     DeploymentId, EnvironmentName, ProjectName, ServiceName, Timestamp, UserName,
+    access::Sight,
     api::{ListDeployments, PAGE_ROWS_MAX, Sort},
     deployment::Phase,
     live::Figures,
@@ -47,6 +48,8 @@ pub struct Direction {
 /// Which deployments are wanted, in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
+    /// Only what may be seen.
+    pub sight: Sight,
     /// Only of this project.
     pub project: Option<ProjectName>,
     /// Only of this environment.
@@ -76,6 +79,7 @@ pub struct Search {
 impl Default for Search {
     fn default() -> Self {
         Self {
+            sight: Sight::everything(),
             project: None,
             environment: None,
             phase: None,
@@ -93,15 +97,16 @@ impl Default for Search {
 }
 
 impl Search {
-    /// What a request asks for; the error says what is wrong with it.
+    /// What a request asks for, of what whoever asks may see; the error says what is wrong with it.
     ///
     /// # Errors
     /// A sentence for people.
-    pub fn of(request: &ListDeployments) -> Result<Self, String> {
+    pub fn of(request: &ListDeployments, sight: Sight) -> Result<Self, String> {
         if !(1..=PAGE_ROWS_MAX).contains(&request.limit) {
             return Err(format!("'limit' is {}; use 1 to {PAGE_ROWS_MAX}", request.limit));
         }
         let mut search = Self {
+            sight,
             project: request.project.clone(),
             environment: request.environment.clone(),
             phase: request.phase,
@@ -146,7 +151,8 @@ impl Search {
     /// Whether a deployment is one of these, wherever the page begins.
     pub fn finds(&self, row: &DeploymentSummary) -> bool {
         let text = text(row);
-        self.project.as_ref().is_none_or(|project| *project == row.project)
+        self.sight.sees(&row.project, &row.environment)
+            && self.project.as_ref().is_none_or(|project| *project == row.project)
             && self.environment.as_ref().is_none_or(|name| *name == row.environment)
             && self.phase.is_none_or(|phase| phase == row.phase)
             && self.by.as_ref().is_none_or(|by| *by == row.by.user)
@@ -300,7 +306,8 @@ mod tests {
     use super::*;
 
     fn asked(q: &str) -> Result<Search, String> {
-        Search::of(&ListDeployments { q: Some(q.to_owned()), ..ListDeployments::default() })
+        let request = ListDeployments { q: Some(q.to_owned()), ..ListDeployments::default() };
+        Search::of(&request, Sight::everything())
     }
 
     #[test]
@@ -321,10 +328,12 @@ mod tests {
         assert!(asked("env:a/b").expect_err("no name").contains("environment name"));
         assert!(asked(&"a ".repeat(17)).expect_err("too many").contains("16"));
         let cursor = Some("abc".to_owned());
-        assert!(Search::of(&ListDeployments { cursor, ..ListDeployments::default() }).is_err());
+        let request = ListDeployments { cursor, ..ListDeployments::default() };
+        assert!(Search::of(&request, Sight::everything()).is_err());
         let cursor = Some("production.7".to_owned());
         let of = |sort| {
-            Search::of(&ListDeployments { cursor: cursor.clone(), sort, ..ListDeployments::default() })
+            let request = ListDeployments { cursor: cursor.clone(), sort, ..ListDeployments::default() };
+            Search::of(&request, Sight::everything())
         };
         assert!(of(Sort::Newest).is_err(), "a cursor of another order");
         let after = of(Sort::EnvironmentDown).expect("its own").after.expect("a place");

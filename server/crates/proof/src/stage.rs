@@ -142,6 +142,7 @@ impl Stage {
             target: "shop".to_owned(),
             reason: None,
             allowed: true,
+            right: None,
         };
         store.manifest_apply(&row, audit).await.expect("stored");
         let owner = std::process::id();
@@ -226,7 +227,9 @@ impl Stage {
         self.part = scene.part.map(|part| part.parse().expect("valid"));
         let wish = if scene.restores { restore() } else { release(&scene.manifest, "1.1.0") };
         let (state, has_died) = self.carry(&wish).await;
-        let all = newest(&*self.store, u32::MAX).await.expect("readable");
+        let all = newest(&*self.store, &lockstep_model::access::Sight::everything(), u32::MAX)
+            .await
+            .expect("readable");
         let broken = check(&*self.store, &all).await.expect("readable").broken;
         assert!(broken.is_empty(), "{}: {broken:#?}", scene.name);
         let wrong = outside.wrong();

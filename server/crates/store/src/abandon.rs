@@ -48,7 +48,7 @@ impl SqliteStore {
             None => search::ended(connection, wanted.id).await,
         }
         .map_err(failed(OPERATION))?;
-        audit::write(connection, audit).await.map_err(failed(OPERATION))?;
+        audit::write(connection, audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(true)
     }

@@ -4,6 +4,7 @@
 use crate::{
     SqliteStore,
     error::{failed, parsed},
+    grants,
 };
 use lockstep_engine::port::{
     StoreError,
@@ -112,8 +113,16 @@ async fn begin(connection: &mut SqliteConnection) -> Result<(i64, String), sqlx:
     }
 }
 
-/// Writes a line. To be called within a transaction: two lines never follow the same one.
-pub(crate) async fn write(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+/// Writes a line, if that by which it is done still holds. To be called within the transaction of what
+/// is done: two lines never follow the same one, and what a right is gone for does not happen.
+pub(crate) async fn write(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), StoreError> {
+    if let Some(right) = &entry.right {
+        grants::check(connection, right, entry.at).await?;
+    }
+    append(connection, entry).await.map_err(failed("writing the audit"))
+}
+
+async fn append(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
     let (last, before) = match head_of(connection).await? {
         Some(head) => head,
         None => begin(connection).await?,
@@ -234,6 +243,7 @@ impl SqliteStore {
                 target: line.target,
                 reason: line.reason,
                 allowed: line.allowed,
+                right: None,
             };
             Ok((line.id, entry))
         };

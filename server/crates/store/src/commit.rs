@@ -61,7 +61,7 @@ impl SqliteStore {
             restrictions::insert(connection, &hold).await.map_err(store)?;
         }
         for entry in &commit.audit {
-            audit::write(connection, entry).await.map_err(store)?;
+            audit::write(connection, entry).await?;
         }
         if let Some(idempotency) = &commit.idempotency {
             let at = commit.events.first().map_or(Timestamp(0), |event| event.at);

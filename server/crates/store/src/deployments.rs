@@ -20,6 +20,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
+    access::Sight,
     api::{CheckpointPage, DeploymentPage, Neighbours, PAGE_ROWS_MAX},
     event::Envelope,
     gateway::Slot,
@@ -210,15 +211,16 @@ impl Store for SqliteStore {
         self.search_neighbours(search, of).await
     }
 
-    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError> {
-        self.search_ended(since).await
+    async fn deployment_ended(&self, since: Timestamp, sight: &Sight) -> Result<Vec<Ended>, StoreError> {
+        self.search_ended(since, sight).await
     }
 
     async fn version_list(
         &self,
         project: &ProjectName,
+        sight: &Sight,
     ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError> {
-        self.search_versions(project).await
+        self.search_versions(project, sight).await
     }
 
     async fn step_list(&self, id: DeploymentId) -> Result<Vec<StepRow>, StoreError> {
@@ -392,7 +394,7 @@ impl Store for SqliteStore {
     async fn audit_append(&self, entry: AuditEntry) -> Result<(), StoreError> {
         const OPERATION: &str = "writing the audit";
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &entry).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &entry).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 

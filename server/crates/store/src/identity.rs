@@ -4,6 +4,7 @@
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
+    grants,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -13,19 +14,20 @@ use lockstep_engine::port::{
 };
 use lockstep_model::{
     Digest, Timestamp, UserName,
-    access::Role,
+    access::{Grant, Rights, Role, Scope},
     view::{TokenView, UserView},
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
-fn user(row: &SqliteRow) -> Result<UserRow, StoreError> {
-    let password: Option<String> = row.get(3);
+/// The columns of an account; what was given to it is read beside.
+fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
+    let password: Option<String> = row.get(2);
     let view = UserView {
         name: parsed(row.get(0), "user")?,
-        role: parsed(row.get(1), "role")?,
-        enabled: row.get(2),
+        grants,
+        enabled: row.get(1),
         has_password: password.is_some(),
-        created_at: Timestamp(row.get(4)),
+        created_at: Timestamp(row.get(3)),
     };
     Ok(UserRow { view, password })
 }
@@ -35,7 +37,7 @@ fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
         id: row.get(at),
         name: row.get(at + 1),
         user: parsed(row.get(at + 2), "user")?,
-        role: parsed(row.get(at + 3), "role")?,
+        bound: Grant { role: parsed(row.get(at + 3), "role")?, on: grants::scope(row, at + 8)? },
         created_at: Timestamp(row.get(at + 4)),
         expires_at: Timestamp(row.get(at + 5)),
         last_used_at: row.get::<Option<i64>, _>(at + 6).map(Timestamp),
@@ -44,22 +46,26 @@ fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
 }
 
 impl SqliteStore {
-    async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    pub(crate) async fn begin(
+        &self,
+        operation: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(operation))
     }
 
-    async fn user_in_txn(
+    pub(crate) async fn user_in_txn(
         &self,
         connection: &mut SqliteConnection,
         name: &UserName,
     ) -> Result<Option<UserRow>, StoreError> {
-        let row =
-            sqlx::query("SELECT name, role, enabled, password, created_at FROM account WHERE name = $1")
-                .bind(name.as_str())
-                .fetch_optional(connection)
-                .await
-                .map_err(failed("reading a user"))?;
-        row.as_ref().map(user).transpose()
+        let row = sqlx::query("SELECT name, enabled, password, created_at FROM account WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failed("reading a user"))?;
+        let Some(row) = row else { return Ok(None) };
+        let grants = grants::of(connection, row.get(0)).await?;
+        user(&row, grants).map(Some)
     }
 }
 
@@ -68,17 +74,16 @@ impl IdentityStore for SqliteStore {
     async fn user_add(
         &self,
         name: &UserName,
-        role: Role,
+        grant: &Grant,
         at: Timestamp,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError> {
         const OPERATION: &str = "adding a user";
         let mut transaction = self.begin(OPERATION).await?;
         let added = sqlx::query(
-            "INSERT INTO account (name, role, enabled, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO account (name, enabled, created_at) VALUES ($1, 1, $2) ON CONFLICT (name) DO NOTHING",
         )
         .bind(name.as_str())
-        .bind(role.word())
         .bind(at.0)
         .execute(&mut *transaction)
         .await
@@ -86,10 +91,16 @@ impl IdentityStore for SqliteStore {
         if added.rows_affected() == 0 {
             return Ok(UserChanged::Exists);
         }
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        grants::put(&mut transaction, name, grant).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
-        let view = UserView { name: name.clone(), role, enabled: true, has_password: false, created_at: at };
-        Ok(UserChanged::Done(view))
+        Ok(UserChanged::Done(UserView {
+            name: name.clone(),
+            grants: Rights(vec![grant.clone()]),
+            enabled: true,
+            has_password: false,
+            created_at: at,
+        }))
     }
 
     async fn user_change(
@@ -104,24 +115,22 @@ impl IdentityStore for SqliteStore {
         let Some(before) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
+        if let Some(role) = role {
+            let everything = Grant { on: Scope::default(), role };
+            grants::put(&mut transaction, name, &everything).await.map_err(failed(OPERATION))?;
+        }
         let after = UserView {
-            role: role.unwrap_or(before.view.role),
+            grants: grants::of(&mut transaction, name.as_str()).await?,
             enabled: enabled.unwrap_or(before.view.enabled),
             ..before.view.clone()
         };
-        sqlx::query("UPDATE account SET role = $1, enabled = $2 WHERE name = $3")
-            .bind(after.role.word())
+        sqlx::query("UPDATE account SET enabled = $1 WHERE name = $2")
             .bind(after.enabled)
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        let admins: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM account WHERE role = 'admin' AND enabled = 1")
-                .fetch_one(&mut *transaction)
-                .await
-                .map_err(failed(OPERATION))?;
-        if admins == 0 {
+        if !grants::has_admin(&mut transaction).await.map_err(failed(OPERATION))? {
             // Dropping the transaction takes the change back.
             return Ok(UserChanged::LastAdmin);
         }
@@ -132,9 +141,27 @@ impl IdentityStore for SqliteStore {
                 .await
                 .map_err(failed(OPERATION))?;
         }
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        grants::note(&mut transaction, &before.view, &after, audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(after))
+    }
+
+    async fn user_grant(
+        &self,
+        name: &UserName,
+        grant: &Grant,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        self.grant_write(name, Ok(grant), audit).await
+    }
+
+    async fn user_revoke(
+        &self,
+        name: &UserName,
+        on: &Scope,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        self.grant_write(name, Err(on), audit).await
     }
 
     async fn user_set_password(
@@ -159,7 +186,7 @@ impl IdentityStore for SqliteStore {
         let Some(user) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(user.view))
     }
@@ -170,11 +197,17 @@ impl IdentityStore for SqliteStore {
     }
 
     async fn user_list(&self) -> Result<Vec<UserView>, StoreError> {
-        let rows = sqlx::query("SELECT name, role, enabled, password, created_at FROM account ORDER BY name")
-            .fetch_all(&self.readers)
+        let mut connection = self.readers.acquire().await.map_err(failed("listing users"))?;
+        let rows = sqlx::query("SELECT name, enabled, password, created_at FROM account ORDER BY name")
+            .fetch_all(&mut *connection)
             .await
             .map_err(failed("listing users"))?;
-        rows.iter().map(|row| user(row).map(|user| user.view)).collect()
+        let mut users = Vec::with_capacity(rows.len());
+        for row in rows {
+            let grants = grants::of(&mut connection, row.get(0)).await?;
+            users.push(user(&row, grants)?.view);
+        }
+        Ok(users)
     }
 
     async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError> {
@@ -201,28 +234,30 @@ impl IdentityStore for SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
     async fn session_fetch(&self, id: &Digest) -> Result<Option<(SessionRow, UserView)>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
         let row = sqlx::query(
-            "SELECT account.name, account.role, account.enabled, account.password, account.created_at, \
+            "SELECT account.name, account.enabled, account.password, account.created_at, \
              session.created_at, session.used_at, session.expires_at \
              FROM session JOIN account ON account.name = session.account WHERE session.id = $1",
         )
         .bind(id.as_str())
-        .fetch_optional(&self.readers)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed("reading a session"))?;
         let Some(row) = row else { return Ok(None) };
-        let user = user(&row)?.view;
+        let grants = grants::of(&mut connection, row.get(0)).await?;
+        let user = user(&row, grants)?.view;
         let session = SessionRow {
             id: id.clone(),
             user: user.name.clone(),
-            created_at: Timestamp(row.get(5)),
-            used_at: Timestamp(row.get(6)),
-            expires_at: Timestamp(row.get(7)),
+            created_at: Timestamp(row.get(4)),
+            used_at: Timestamp(row.get(5)),
+            expires_at: Timestamp(row.get(6)),
         };
         Ok(Some((session, user)))
     }
@@ -245,7 +280,7 @@ impl IdentityStore for SqliteStore {
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -253,7 +288,7 @@ impl IdentityStore for SqliteStore {
         const OPERATION: &str = "ending all sessions";
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query("DELETE FROM session").execute(&mut *transaction).await.map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -264,42 +299,48 @@ impl IdentityStore for SqliteStore {
         audit: AuditEntry,
     ) -> Result<(), StoreError> {
         const OPERATION: &str = "a token";
+        let [project, environment] = grants::columns(&token.bound.on);
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query(
-            "INSERT INTO token (id, secret, account, name, role, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO token (id, secret, account, name, role, created_at, expires_at, project, environment) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(&token.id)
         .bind(secret.as_str())
         .bind(token.user.as_str())
         .bind(&token.name)
-        .bind(token.role.word())
+        .bind(token.bound.role.word())
         .bind(token.created_at.0)
         .bind(token.expires_at.0)
+        .bind(project)
+        .bind(environment)
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
     async fn token_fetch(&self, id: &str) -> Result<Option<(Digest, TokenView, UserView)>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("reading a token"))?;
         let row = sqlx::query(
-            "SELECT account.name, account.role, account.enabled, account.password, account.created_at, \
+            "SELECT account.name, account.enabled, account.password, account.created_at, \
              token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
-             token.last_used_at, token.revoked, token.secret \
+             token.last_used_at, token.revoked, token.project, token.environment, token.secret \
              FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
         )
         .bind(id)
-        .fetch_optional(&self.readers)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed("reading a token"))?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some((parsed(row.get(13), "digest")?, token(&row, 5)?, user(&row)?.view)))
+        let grants = grants::of(&mut connection, row.get(0)).await?;
+        Ok(Some((parsed(row.get(14), "digest")?, token(&row, 4)?, user(&row, grants)?.view)))
     }
 
     async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked FROM token \
+            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment FROM token \
              WHERE $1 IS NULL OR account = $1 ORDER BY created_at DESC, id LIMIT 1000",
         )
         .bind(user.map(UserName::as_str))
@@ -314,14 +355,14 @@ impl IdentityStore for SqliteStore {
         let mut transaction = self.begin(OPERATION).await?;
         let row = sqlx::query(
             "UPDATE token SET revoked = 1 WHERE id = $1 \
-             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked",
+             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment",
         )
         .bind(id)
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
         let Some(row) = row else { return Ok(None) };
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         token(&row, 0).map(Some)
     }

@@ -9,6 +9,7 @@ mod audit;
 mod commit;
 mod deployments;
 mod error;
+mod grants;
 mod identity;
 mod lease;
 mod logs;

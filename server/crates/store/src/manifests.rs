@@ -46,7 +46,7 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 

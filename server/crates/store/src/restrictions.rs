@@ -51,7 +51,7 @@ impl SqliteStore {
         let Some(id) = insert(&mut transaction, wanted).await.map_err(failed(OPERATION))? else {
             return Ok(None);
         };
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(Some(Restriction { id: Some(id), ..wanted.clone() }))
     }
@@ -75,7 +75,7 @@ impl SqliteStore {
         if ended.rows_affected() == 0 {
             return Ok(false);
         }
-        audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(true)
     }

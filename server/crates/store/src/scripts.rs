@@ -70,7 +70,7 @@ impl ScriptStore for SqliteStore {
         .await
         .map_err(failed(OPERATION))?;
         if known.is_none() || run.state.is_final() {
-            audit::write(&mut transaction, &audit).await.map_err(failed(OPERATION))?;
+            audit::write(&mut transaction, &audit).await?;
         }
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(Reported::Kept { number, run: Box::new(run) })

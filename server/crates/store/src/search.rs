@@ -11,6 +11,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, ProjectName, ServiceName, Timestamp,
+    access::Sight,
     api::{DeploymentPage, Neighbours, Sort},
     deployment::Phase,
     view::{DeploymentSummary, Facet, Facets, KnownVersion},
@@ -49,8 +50,28 @@ enum Narrowed {
     ForServices,
 }
 
+/// Only what may be seen: in lists, beside them, and in what is counted.
+fn seen(query: &mut QueryBuilder<Sqlite>, sight: &Sight) {
+    if sight.is_everything() {
+        return;
+    }
+    query.push(" AND (1 = 0");
+    for scope in sight.scopes() {
+        query.push(" OR (1 = 1");
+        if let Some(project) = &scope.project {
+            query.push(" AND search.project = ").push_bind(project.as_str().to_owned());
+        }
+        if let Some(environment) = &scope.environment {
+            query.push(" AND search.environment = ").push_bind(environment.as_str().to_owned());
+        }
+        query.push(")");
+    }
+    query.push(")");
+}
+
 fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed) {
     query.push(" WHERE 1 = 1");
+    seen(query, &search.sight);
     if let Some(project) = &search.project {
         query.push(" AND search.project = ").push_bind(project.as_str().to_owned());
     }
@@ -252,36 +273,39 @@ impl SqliteStore {
         Ok(Neighbours { previous: beside(true).await?, next: beside(false).await? })
     }
 
-    pub(crate) async fn search_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT phase, duration_ms, stable_ms FROM search WHERE requested_at >= $1 AND duration_ms IS NOT NULL LIMIT $2",
-        )
-        .bind(since.0)
-        .bind(ENDED_MAX)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("reading how deployments ended"))?;
+    pub(crate) async fn search_ended(
+        &self,
+        since: Timestamp,
+        sight: &Sight,
+    ) -> Result<Vec<Ended>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT phase, duration_ms, stable_ms FROM search WHERE duration_ms IS NOT NULL AND requested_at >= ",
+        );
+        query.push_bind(since.0);
+        seen(&mut query, sight);
+        query.push(" LIMIT ").push_bind(ENDED_MAX);
+        let rows =
+            query.build().fetch_all(&self.readers).await.map_err(failed("reading how deployments ended"))?;
         Ok(readable(rows, |row| Ok((phase(row.get(0))?, row.get(1), row.get(2)))))
     }
 
     pub(crate) async fn search_versions(
         &self,
         project: &ProjectName,
+        sight: &Sight,
     ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError> {
-        let rows = sqlx::query(
+        let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT deployed_service.service, deployed_service.version, max(deployed_service.deployment) AS last, \
              search.environment, search.phase \
              FROM deployed_service JOIN search ON search.deployment = deployed_service.deployment \
-             WHERE deployed_service.project = $1 AND deployed_service.version IS NOT NULL \
-             AND deployed_service.deployment > (SELECT coalesce(max(id), 0) - $2 FROM deployment) \
-             GROUP BY 1, 2 ORDER BY last DESC LIMIT $3",
-        )
-        .bind(project.as_str())
-        .bind(VERSIONS_DEPTH)
-        .bind(VERSIONS_MAX)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("listing versions"))?;
+             WHERE deployed_service.version IS NOT NULL AND deployed_service.project = ",
+        );
+        query.push_bind(project.as_str().to_owned());
+        query.push(" AND deployed_service.deployment > (SELECT coalesce(max(id), 0) - ");
+        query.push_bind(VERSIONS_DEPTH).push(" FROM deployment)");
+        seen(&mut query, sight);
+        query.push(" GROUP BY 1, 2 ORDER BY last DESC LIMIT ").push_bind(VERSIONS_MAX);
+        let rows = query.build().fetch_all(&self.readers).await.map_err(failed("listing versions"))?;
         Ok(readable(rows, |row| {
             let known = KnownVersion {
                 version: parsed(row.get(1), "version")?,

@@ -25,6 +25,7 @@ fn entry(at: i64, target: &str) -> AuditEntry {
         target: target.to_owned(),
         reason: (at % 2 == 0).then(|| "it's late, \"really\"".to_owned()),
         allowed: at % 3 != 0,
+        right: None,
     }
 }
 

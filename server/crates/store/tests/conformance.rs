@@ -14,6 +14,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     Attempt, DeploymentId, Digest, Epoch, Seq, Timestamp,
+    access::{Grant, Rights, Role, Scope, Sight},
     api::{ListDeployments, Sort},
     deployment::Phase,
     event::Envelope,
@@ -65,6 +66,7 @@ fn entry(action: &str) -> AuditEntry {
         target: "test".to_owned(),
         reason: None,
         allowed: true,
+        right: None,
     }
 }
 
@@ -380,7 +382,7 @@ async fn lists_come_in_pages_the_newest_first() {
             let mut seen: Vec<i64> = Vec::new();
             let mut cursor = None;
             loop {
-                let search = Search::of(&request(cursor, sort)).expect("valid");
+                let search = Search::of(&request(cursor, sort), Sight::everything()).expect("valid");
                 let page = store.deployment_list(&search).await.expect("readable");
                 assert_eq!(page.total, Some(5), "{name}");
                 seen.extend(page.deployments.iter().map(|row| row.id.0));
@@ -391,11 +393,29 @@ async fn lists_come_in_pages_the_newest_first() {
             }
             assert_eq!(seen, expected, "{name} {sort:?}");
             let third = store.deployment_fetch(DeploymentId(3)).await.expect("readable").expect("there");
-            let search = Search::of(&request(None, sort)).expect("valid");
+            let search = Search::of(&request(None, sort), Sight::everything()).expect("valid");
             let beside = store.deployment_neighbours(&search, &third).await.expect("readable");
             let place = seen.iter().position(|id| *id == 3).expect("there");
             assert_eq!(beside.previous, Some(DeploymentId(seen[place - 1])), "{name} {sort:?}");
             assert_eq!(beside.next, Some(DeploymentId(seen[place + 1])), "{name} {sort:?}");
+        }
+        let row = store.deployment_fetch(DeploymentId(3)).await.expect("readable").expect("there");
+        for (scope, expected) in [
+            (Scope::project(row.project.clone()), 5),
+            (Scope::of(row.project.clone(), row.environment.clone()), 5),
+            (Scope::of(row.project.clone(), "elsewhere".parse().expect("valid")), 0),
+            (Scope::project("elsewhere".parse().expect("valid")), 0),
+        ] {
+            let sight = Rights(vec![Grant { on: scope.clone(), role: Role::Viewer }]).sight();
+            let search = Search::of(&request(None, Sort::Newest), sight).expect("valid");
+            let page = store.deployment_list(&search).await.expect("readable");
+            assert_eq!(page.total, Some(expected), "{name} {scope}: what is hidden is not counted");
+            assert_eq!(page.deployments.is_empty(), expected == 0, "{name} {scope}");
+            if let Some(facets) = page.facets {
+                assert_eq!(facets.users.is_empty(), expected == 0, "{name} {scope}: nor named by a facet");
+            }
+            let beside = store.deployment_neighbours(&search, &row).await.expect("readable");
+            assert_eq!(beside.next.is_none(), expected == 0, "{name} {scope}");
         }
         let none = Search { phase: Some(Phase::Succeeded), ..all() };
         assert!(store.deployment_list(&none).await.expect("readable").deployments.is_empty(), "{name}");
@@ -421,7 +441,7 @@ async fn deployments_are_found_by_what_people_type() {
             ("100%_'\"".to_owned(), 0),
         ] {
             let request = ListDeployments { q: Some(q.clone()), count: true, ..ListDeployments::default() };
-            let search = Search::of(&request).expect("valid");
+            let search = Search::of(&request, Sight::everything()).expect("valid");
             let page = store.deployment_list(&search).await.expect("readable");
             assert_eq!(page.deployments.len(), expected, "{name} {q}");
             assert_eq!(page.total, Some(expected as u64), "{name} {q}");
@@ -430,9 +450,11 @@ async fn deployments_are_found_by_what_people_type() {
                 assert_eq!(facets.users[0].value, row.by.user.as_str(), "{name} {q}");
             }
         }
-        let versions = store.version_list(&row.project).await.expect("readable");
+        let versions = store.version_list(&row.project, &Sight::everything()).await.expect("readable");
         assert_eq!(versions.len(), 2, "{name}: one of each service");
         assert!(versions.iter().all(|(_, known)| known.deployment == DeploymentId(3)), "{name}");
+        let blind = store.version_list(&row.project, &Rights::default().sight()).await.expect("readable");
+        assert!(blind.is_empty(), "{name}");
     }
 }
 

@@ -1,13 +1,17 @@
 //! Users, sessions, links and output: rules that two at once could break together.
 
 use lockstep_engine::port::{
-    CheckRow, IdentityStore, LogPart, LogRow, LogStore,
+    CheckRow, IdentityStore, LogPart, LogRow, LogStore, Store, StoreError,
     identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged},
-    store::AuditEntry,
+    store::{AuditEntry, AuditQuery},
 };
 use lockstep_engine::testing::actor;
 use lockstep_model::{
-    DeploymentId, Digest, Timestamp, UserName, access::Role, gateway::Slot, view::CheckBucket, wire::OrderKey,
+    DeploymentId, Digest, Timestamp, UserName,
+    access::{Grant, Permission, Right, Role, Scope},
+    gateway::Slot,
+    view::{CheckBucket, TokenView, UserView},
+    wire::OrderKey,
 };
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use tempfile::TempDir;
@@ -20,6 +24,7 @@ fn entry() -> AuditEntry {
         target: "test".to_owned(),
         reason: None,
         allowed: true,
+        right: None,
     }
 }
 
@@ -34,7 +39,8 @@ async fn store() -> (SqliteStore, TempDir) {
 
 async fn add(store: &SqliteStore, name: &str, role: Role) -> UserName {
     let name: UserName = name.parse().expect("valid");
-    let added = store.user_add(&name, role, Timestamp(1), entry()).await.expect("stored");
+    let grant = Grant { on: Scope::default(), role };
+    let added = store.user_add(&name, &grant, Timestamp(1), entry()).await.expect("stored");
     assert!(matches!(added, UserChanged::Done(_)));
     name
 }
@@ -52,7 +58,132 @@ async fn of_two_admins_who_switch_each_other_off_at_once_one_stays() {
     let refused = changes.iter().filter(|change| **change == UserChanged::LastAdmin).count();
     assert_eq!(refused, 1, "{changes:?}");
     let users = store.user_list().await.expect("readable");
-    assert_eq!(users.iter().filter(|user| user.role == Role::Admin && user.enabled).count(), 1);
+    assert_eq!(users.iter().filter(|user| is_admin(user) && user.enabled).count(), 1);
+}
+
+fn is_admin(user: &UserView) -> bool {
+    user.grants.role_on(&Scope::default()) == Some(Role::Admin)
+}
+
+fn staging() -> Scope {
+    Scope::of("shop".parse().expect("valid"), "staging".parse().expect("valid"))
+}
+
+#[tokio::test]
+async fn of_two_admins_whose_roles_are_taken_at_once_one_stays() {
+    let (store, _folder) = store().await;
+    let anna = add(&store, "anna", Role::Admin).await;
+    let bert = add(&store, "bert", Role::Admin).await;
+    let everything = Scope::default();
+    let viewer = Grant { on: Scope::default(), role: Role::Viewer };
+    let (one, other) = tokio::join!(
+        store.user_revoke(&anna, &everything, entry()),
+        store.user_grant(&bert, &viewer, entry()),
+    );
+    let changes = [one.expect("answered"), other.expect("answered")];
+    assert_eq!(changes.iter().filter(|one| **one == UserChanged::LastAdmin).count(), 1, "{changes:?}");
+    let users = store.user_list().await.expect("readable");
+    assert_eq!(users.iter().filter(|user| is_admin(user)).count(), 1);
+}
+
+#[tokio::test]
+async fn roles_are_given_on_parts_replaced_and_taken_away_and_the_audit_says_from_what_to_what() {
+    let (store, _folder) = store().await;
+    add(&store, "root", Role::Admin).await;
+    let anna = add(&store, "anna", Role::Viewer).await;
+    let operator = Grant { on: staging(), role: Role::Operator };
+    let deployer = Grant { on: staging(), role: Role::Deployer };
+    for grant in [&operator, &deployer] {
+        let changed = store.user_grant(&anna, grant, entry()).await.expect("stored");
+        let UserChanged::Done(view) = changed else { panic!("{changed:?}") };
+        assert_eq!(view.grants.role_on(&staging()), Some(grant.role));
+    }
+    let kept = store.user_fetch(&anna).await.expect("readable").expect("there").view;
+    assert_eq!(kept.grants.to_string(), "viewer on everything, deployer on shop/staging");
+    let lines = store.audit_find(&AuditQuery { limit: 1, ..AuditQuery::default() }).await.expect("readable");
+    assert_eq!(
+        lines[0].1.reason.as_deref(),
+        Some(
+            "before: viewer on everything, operator on shop/staging; \
+             after: viewer on everything, deployer on shop/staging"
+        )
+    );
+    let upper = Scope::of("SHOP".parse().expect("valid"), "Staging".parse().expect("valid"));
+    assert!(matches!(store.user_revoke(&anna, &upper, entry()).await, Ok(UserChanged::Done(_))));
+    assert_eq!(store.user_revoke(&anna, &upper, entry()).await.expect("answered"), UserChanged::NoGrant);
+    let admin_of_a_part = Grant { on: staging(), role: Role::Admin };
+    assert!(store.user_grant(&anna, &admin_of_a_part, entry()).await.is_err(), "the schema has none");
+}
+
+/// The transaction in which something is written looks at the right once more.
+#[tokio::test]
+async fn what_a_right_is_gone_for_does_not_happen() {
+    let (store, _folder) = store().await;
+    let root = add(&store, "root", Role::Admin).await;
+    let anna = add(&store, "anna", Role::Viewer).await;
+    let give = async |role| {
+        let grant = Grant { on: staging(), role };
+        store.user_grant(&anna, &grant, entry()).await.expect("stored")
+    };
+    let token = TokenView {
+        id: "00ff".to_owned(),
+        name: "ci".to_owned(),
+        user: anna.clone(),
+        bound: Grant { on: staging(), role: Role::Deployer },
+        created_at: Timestamp(1),
+        expires_at: Timestamp(100),
+        last_used_at: None,
+        revoked: false,
+    };
+    store.token_add(&token, &digest(7), entry()).await.expect("stored");
+    let right = |token: Option<&str>| Right {
+        user: anna.clone(),
+        token: token.map(str::to_owned),
+        permission: Permission::Deploy,
+        on: staging(),
+    };
+    let note = async |at: i64, right: &Right| {
+        let line = AuditEntry { at: Timestamp(at), right: Some(right.clone()), ..entry() };
+        match store.audit_append(line).await {
+            Ok(()) => true,
+            Err(StoreError::Withdrawn { right: gone }) => {
+                assert_eq!(*gone, *right);
+                false
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (person, program) = (right(None), right(Some("00ff")));
+    give(Role::Deployer).await;
+    assert!(note(1, &person).await && note(1, &program).await);
+    assert!(!note(100, &program).await, "the token has ended");
+    give(Role::Operator).await;
+    assert!(!note(1, &person).await && !note(1, &program).await);
+    give(Role::Deployer).await;
+    store.user_change(&anna, None, Some(false), entry()).await.expect("stored");
+    assert!(!note(1, &person).await, "switched off");
+    store.user_change(&anna, None, Some(true), entry()).await.expect("stored");
+    store.token_revoke("00ff", entry()).await.expect("stored");
+    assert!(note(1, &person).await && !note(1, &program).await);
+
+    // Nothing of such a transaction stays: neither the change nor its line.
+    let lines = store.audit_head().await.expect("readable").expect("there").id;
+    let line = AuditEntry {
+        right: Some(Right { permission: Permission::ManageUsers, on: Scope::default(), ..person }),
+        ..entry()
+    };
+    let refused = store.user_change(&root, Some(Role::Admin), Some(false), line.clone()).await;
+    assert!(matches!(refused, Ok(UserChanged::LastAdmin)), "{refused:?}");
+    let viewer = Grant { on: Scope::default(), role: Role::Viewer };
+    add(&store, "other", Role::Admin).await;
+    let refused = store.user_grant(&root, &viewer, line).await;
+    assert!(matches!(refused, Err(StoreError::Withdrawn { .. })), "{refused:?}");
+    assert!(is_admin(&store.user_fetch(&root).await.expect("readable").expect("there").view));
+    assert_eq!(
+        store.audit_head().await.expect("readable").expect("there").id,
+        lines + 1,
+        "only the new user's"
+    );
 }
 
 #[tokio::test]
@@ -60,7 +191,8 @@ async fn names_that_differ_only_in_case_are_the_same_user() {
     let (store, _folder) = store().await;
     add(&store, "anna", Role::Viewer).await;
     let upper: UserName = "ANNA".parse().expect("valid");
-    let added = store.user_add(&upper, Role::Admin, Timestamp(1), entry()).await.expect("answered");
+    let admin = Grant { on: Scope::default(), role: Role::Admin };
+    let added = store.user_add(&upper, &admin, Timestamp(1), entry()).await.expect("answered");
     assert_eq!(added, UserChanged::Exists);
     assert!(store.user_fetch(&upper).await.expect("readable").is_some());
 }

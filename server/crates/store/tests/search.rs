@@ -4,6 +4,7 @@
 use lockstep_engine::{port::Store, search::Search, testing::Story, view};
 use lockstep_model::{
     DeploymentId, Timestamp,
+    access::Sight,
     api::{ListDeployments, Sort},
     deployment::Phase,
     view::{DeploymentSummary, Facet},
@@ -60,7 +61,8 @@ async fn store(folder: &TempDir) -> SqliteStore {
 async fn walked(store: &SqliteStore, request: &ListDeployments) -> Vec<DeploymentId> {
     let (mut seen, mut cursor) = (Vec::new(), None);
     loop {
-        let search = Search::of(&ListDeployments { cursor, ..request.clone() }).expect("valid");
+        let search =
+            Search::of(&ListDeployments { cursor, ..request.clone() }, Sight::everything()).expect("valid");
         let page = store.deployment_list(&search).await.expect("readable");
         seen.extend(page.deployments.iter().map(|row| row.id));
         cursor = page.next;
@@ -79,7 +81,7 @@ async fn every_order_is_the_same_in_pages_at_once_and_between_neighbours() {
     for sort in SORTS {
         for request in [ListDeployments::default(), narrowed.clone()] {
             let request = ListDeployments { sort, limit: 7, ..request };
-            let search = Search::of(&request).expect("valid");
+            let search = Search::of(&request, Sight::everything()).expect("valid");
             let mut expected: Vec<&DeploymentSummary> = all.iter().filter(|row| search.finds(row)).collect();
             expected.sort_by(|a, b| search.compare(&search.place(a), &search.place(b)));
             let expected: Vec<DeploymentId> = expected.iter().map(|row| row.id).collect();
@@ -120,12 +122,12 @@ async fn a_facet_of_services_counts_what_choosing_one_would_find() {
     let narrowed = ListDeployments { phase: Some(Phase::Failed), count: true, ..ListDeployments::default() };
     let chosen = ListDeployments { service: Some(services[1].clone()), ..narrowed.clone() };
     for request in [ListDeployments { phase: None, ..narrowed.clone() }, narrowed, chosen] {
-        let search = Search::of(&request).expect("valid");
+        let search = Search::of(&request, Sight::everything()).expect("valid");
         let facets = store.deployment_list(&search).await.expect("readable").facets.expect("counted");
         assert_eq!(facets.services.len(), 4);
         for Facet { value, count } in facets.services {
             let one = ListDeployments { service: value.parse().ok(), ..request.clone() };
-            let search = Search::of(&one).expect("valid");
+            let search = Search::of(&one, Sight::everything()).expect("valid");
             let total = store.deployment_list(&search).await.expect("readable").total;
             assert_eq!(total, Some(count), "{value}");
         }
@@ -158,7 +160,10 @@ async fn what_was_there_before_is_sorted_and_counted_too() {
     pool.close().await;
     let store = SqliteStore::open(folder.path()).await.expect("moved on");
     let request = ListDeployments { sort: Sort::Widest, count: true, ..ListDeployments::default() };
-    let page = store.deployment_list(&Search::of(&request).expect("valid")).await.expect("readable");
+    let page = store
+        .deployment_list(&Search::of(&request, Sight::everything()).expect("valid"))
+        .await
+        .expect("readable");
     assert_eq!(page.deployments[0].services.len(), 4);
     let counts: Vec<u64> = page.facets.expect("counted").services.iter().map(|facet| facet.count).collect();
     let per = u64::try_from(COUNT / 4).expect("positive");

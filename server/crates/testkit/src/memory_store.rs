@@ -14,7 +14,8 @@ use lockstep_engine::{
     search::{self, Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
+    access::Sight,
     api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Failure, Phase},
     event::Envelope,
@@ -67,6 +68,7 @@ struct Data {
     restrictions_unreadable: bool,
     abandoned: Vec<Abandoned>,
     unsure: BTreeMap<Slot, DeploymentId>,
+    withdrawn: Vec<UserName>,
 }
 
 /// A store in memory.
@@ -90,6 +92,11 @@ impl MemoryStore {
     /// Has the commit number `number` (from 1) fail.
     pub fn fail(&self, number: u64, fault: Fault) {
         self.data().faults.insert(number, fault);
+    }
+
+    /// Takes every right away from a user: what is done by one is not stored any more.
+    pub fn withdraw(&self, user: &UserName) {
+        self.data().withdrawn.push(user.clone());
     }
 
     /// Commits so far, those that failed included.
@@ -268,6 +275,10 @@ impl Store for MemoryStore {
         let mut data = self.data();
         data.commits += 1;
         let number = data.commits;
+        let mut rights = commit.audit.iter().filter_map(|line| line.right.as_ref());
+        if let Some(gone) = rights.find(|right| data.withdrawn.contains(&right.user)) {
+            return Err(CommitError::Store(StoreError::Withdrawn { right: Box::new(gone.clone()) }));
+        }
         let full = || CommitError::Store(StoreError::Full { operation: "a commit" });
         match data.faults.get(&number).copied() {
             None => data.write(commit),
@@ -428,8 +439,8 @@ impl Store for MemoryStore {
         Ok(Neighbours { previous, next })
     }
 
-    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError> {
-        let search = Search { since: Some(since), ..Search::default() };
+    async fn deployment_ended(&self, since: Timestamp, sight: &Sight) -> Result<Vec<Ended>, StoreError> {
+        let search = Search { sight: sight.clone(), since: Some(since), ..Search::default() };
         let ended = self.found(&search).into_iter().filter(|row| row.phase.is_final());
         Ok(ended.map(|row| (row.phase, search::duration_ms(&row), search::stable_ms(&row))).collect())
     }
@@ -437,8 +448,9 @@ impl Store for MemoryStore {
     async fn version_list(
         &self,
         project: &ProjectName,
+        sight: &Sight,
     ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError> {
-        let search = Search { project: Some(project.clone()), ..Search::default() };
+        let search = Search { sight: sight.clone(), project: Some(project.clone()), ..Search::default() };
         let mut seen = BTreeSet::new();
         let mut known = Vec::new();
         for row in self.found(&search) {

@@ -25,7 +25,9 @@ const ALWAYS: [ErrorKind; 9] = [
 
 const ABOUT: &str = "Every endpoint is called with POST and a JSON object, and answers JSON. Programs send \
 `Authorization: Bearer TOKEN`; `lockstep token add` makes one. Unknown fields are refused.\n\n\
-Errors have the same shape everywhere: `kind` for programs, `message` for people with what to do next.\n\n\
+Errors have the same shape everywhere: `kind` for programs, `message` for people with what to do next. \
+What the caller may not see is `not_found`, in the same words as what is not there; what they see and may not do is \
+`forbidden`. A role counts where it was given: on everything, a project or an environment.\n\n\
 What changes something takes an `Idempotency-Key` header of 1 to 200 characters: the same key with the same body \
 is done once within seven days, however often it is sent, and answered as the first time, with \
 `Idempotency-Replayed: true`; with another body it is a conflict. Answers that hold a secret are not kept.\n\n\

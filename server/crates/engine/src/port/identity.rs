@@ -3,7 +3,15 @@
 
 use crate::port::store::{AuditEntry, StoreError};
 use async_trait::async_trait;
-use lockstep_model::{Digest, Timestamp, UserName, access::Role, view::TokenView, view::UserView};
+use lockstep_model::{
+    Digest, Timestamp, UserName,
+    access::{Grant, Role, Scope},
+    view::TokenView,
+    view::UserView,
+};
+
+/// The most grants of one user.
+pub const GRANTS_MAX: usize = 200;
 
 /// A user with what is needed to check a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,26 +79,47 @@ pub enum UserChanged {
     Exists,
     /// It would take away the last admin who may sign in.
     LastAdmin,
+    /// Nothing was given there.
+    NoGrant,
+    /// There are [`GRANTS_MAX`] of them already.
+    TooMany,
 }
 
 /// Keeps users, sessions, tokens, links and throttles.
 #[async_trait]
 pub trait IdentityStore: Send + Sync {
-    /// Makes a user without a password.
+    /// Makes a user without a password, with a first role.
     async fn user_add(
         &self,
         name: &UserName,
-        role: Role,
+        grant: &Grant,
         at: Timestamp,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
 
-    /// Changes role or whether they may sign in, and ends their sessions when it does.
+    /// Changes the role on everything or whether they may sign in, and ends their sessions when it
+    /// does. What was before and is after stands in the audit as the reason; so for the next two.
     async fn user_change(
         &self,
         name: &UserName,
         role: Option<Role>,
         enabled: Option<bool>,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// Gives a role; what was given on exactly that part before is replaced.
+    async fn user_grant(
+        &self,
+        name: &UserName,
+        grant: &Grant,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// Takes away what was given on exactly this part.
+    async fn user_revoke(
+        &self,
+        name: &UserName,
+        on: &Scope,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
 

@@ -8,6 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
+    access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Actor, StepStatus},
     event::Envelope,
@@ -21,6 +22,12 @@ use lockstep_model::{
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Whoever asked for it may not any more: the right was taken away since it was looked at.
+    #[error("{} may not do this any more: the right was taken away at this moment; nothing was changed", right.user)]
+    Withdrawn {
+        /// What is gone.
+        right: Box<Right>,
+    },
     /// No space is left.
     #[error(
         "the disk with the data folder is full: {operation} was not stored; free some space, it goes on by itself"
@@ -168,6 +175,9 @@ pub struct AuditEntry {
     pub reason: Option<String>,
     /// Whether it was done or denied.
     pub allowed: bool,
+    /// By what it is done: nothing of the transaction holds when that is gone by then
+    /// ([`StoreError::Withdrawn`]). None = Lockstep itself, or commands on its own machine.
+    pub right: Option<Right>,
 }
 
 /// Which lines of the audit.
@@ -394,13 +404,15 @@ pub trait Store: Send + Sync {
         of: &DeploymentSummary,
     ) -> Result<Neighbours, StoreError>;
 
-    /// How the deployments ended that were asked for since then.
-    async fn deployment_ended(&self, since: Timestamp) -> Result<Vec<Ended>, StoreError>;
+    /// How the deployments ended that were asked for since then, as far as they may be seen.
+    async fn deployment_ended(&self, since: Timestamp, sight: &Sight) -> Result<Vec<Ended>, StoreError>;
 
-    /// Versions of a project's services that were deployed lately, the newest deployment first.
+    /// Versions of a project's services that were deployed lately where it may be seen, the newest
+    /// deployment first.
     async fn version_list(
         &self,
         project: &ProjectName,
+        sight: &Sight,
     ) -> Result<Vec<(ServiceName, KnownVersion)>, StoreError>;
 
     /// The steps' rows of a deployment, by place.

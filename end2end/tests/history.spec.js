@@ -168,9 +168,9 @@ test.describe.serial("history", () => {
     await page.getByRole("link", { name: "First page" }).click();
     await expect(page.locator("tbody th")).toHaveCount(25);
     await page.locator("tbody th a").nth(EAST - 1).click();
-    await page.getByRole("link", { name: `After it in the list: ${allIds[EAST]}` }).click();
+    await page.getByRole("link", { name: `Next in the list: ${allIds[EAST]}` }).click();
     await expect(page.locator("h1")).toContainText(allIds[EAST]);
-    await expect(page.getByRole("link", { name: `Before it in the list: ${allIds[EAST - 1]}` })).toBeVisible();
+    await expect(page.getByRole("link", { name: `Previous in the list: ${allIds[EAST - 1]}` })).toBeVisible();
     expect(heard).toEqual([]);
     await context.close();
   });
@@ -279,6 +279,10 @@ test.describe.serial("history", () => {
     }
     const { context, page } = await enterPage(browser, "/services/speaker?project=many&environment=staging");
     await expect(page.locator(".raw")).toContainText("<script>window.hurt=1</script>", { timeout: 90_000 });
+    // A field a line, and what is copied is what came.
+    await expect(page.locator(".raw")).toHaveText(/^{\n {2}"status": "ok",\n {2}"note": /);
+    await page.goto(url + "/deployments/1?stage=speaker.preflight");
+    await expect(page.getByText("It has no output")).toBeVisible();
     await page.goto(url + "/restrictions");
     await expect(page.getByRole("row", { name: /Hold/ })).toContainText("<script>window.hurt=1</script>");
     await context.close();

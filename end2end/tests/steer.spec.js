@@ -6,7 +6,8 @@ test.describe.serial("steering", () => {
   test("pause, look at the steps, resume, end and keep", async ({ browser }) => {
     const context = await as(browser, "operator", { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });
     const page = await context.newPage();
-    const heard = complaints(page);
+    // One undo comes too late on purpose.
+    const heard = complaints(page, ["409"]);
     await open(page, "/deployments");
     await isLive(page);
     const pill = page.locator(".head .pill").first();
@@ -92,6 +93,41 @@ test.describe.serial("steering", () => {
     expect(heard).toEqual([]);
     await owner.close();
     await other.close();
+  });
+
+  test("what one has just made oneself is ended by one click; where it is gone already, that is said", async ({ browser }) => {
+    const context = await as(browser, "operator", { viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    const heard = complaints(page, ["409", "404"]);
+    await open(page, "/restrictions");
+    await isLive(page);
+    const toasts = page.locator(".toasts");
+    for (const kind of ["Lock", "Freeze", "Hold"]) {
+      await page.getByRole("group", { name: "Kind" }).getByRole("button", { name: kind }).click();
+      if (kind === "Hold") {
+        await page.getByLabel("Service", { exact: true }).fill("backend");
+        await page.getByLabel("Version", { exact: true }).fill("9.9.9");
+      }
+      await page.getByLabel(/^Why/).fill(`a slip of the hand: ${kind}`);
+      await page.getByRole("button", { name: "Make it" }).click();
+      const row = page.getByRole("row", { name: new RegExp(`${kind}.*a slip of the hand`) });
+      await expect(row).toBeVisible();
+      await toasts.getByRole("button", { name: "Undo" }).last().click();
+      await expect(row).toBeHidden();
+    }
+    await page.getByRole("group", { name: "Kind" }).getByRole("button", { name: "Freeze" }).click();
+    await page.getByLabel("Service (empty: all)").fill("");
+    await page.getByLabel(/^Why/).fill("too late to undo");
+    await page.getByRole("button", { name: "Make it" }).click();
+    const row = page.getByRole("row", { name: /Freeze.*too late to undo/ });
+    await expect(row).toBeVisible();
+    const made = JSON.parse(command("freeze", "list", "--json")).restrictions.find((one) => one.reason === "too late to undo");
+    command("freeze", "end", String(made.id), "--reason", "somebody else was faster");
+    await expect(row).toBeHidden();
+    await toasts.getByRole("button", { name: "Undo" }).last().click();
+    await expect(toasts).toContainText("cannot be undone any more");
+    expect(heard).toEqual([]);
+    await context.close();
   });
 
   test("who may only look sees why, and makes nothing", async ({ browser }) => {

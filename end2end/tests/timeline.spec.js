@@ -63,8 +63,14 @@ test.describe.serial("timeline", () => {
     await page.keyboard.press("0");
     await expect(page).not.toHaveURL(/tl=/);
 
-    // Drawn on the strip, also when the pointer leaves it on the way.
+    // The same time stands at the same place on the strip and below it, and no time is cut off.
     const strip = await page.locator(".brush").boundingBox();
+    const track = await page.locator(".gantt-axis .track").boundingBox();
+    expect(Math.abs(strip.x - track.x)).toBeLessThan(1);
+    expect(Math.abs(strip.width - track.width)).toBeLessThan(1);
+    const ends = await page.locator(".axis-text").evaluateAll((all) => all.filter((one) => one.textContent).map((one) => one.getBoundingClientRect().right));
+    expect(Math.max(...ends)).toBeLessThanOrEqual(track.x + track.width);
+    // Drawn on the strip, also when the pointer leaves it on the way.
     const y = strip.y + strip.height / 2;
     await page.mouse.move(strip.x + strip.width * 0.2, y);
     await page.mouse.down();

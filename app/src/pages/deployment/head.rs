@@ -157,31 +157,34 @@ fn Neighbours(id: DeploymentId) -> impl IntoView {
             })
         },
     );
-    let names = move || {
+    // What each does in words: lists by age go to newer and older ones, others to the next of their order.
+    let words = move || {
         let sort = list.with(|list| {
             list.split('&').find_map(|pair| pair.strip_prefix("sort=")).unwrap_or("").to_owned()
         });
         match sort.as_str() {
-            "" => ("Newer", "Older"),
-            "oldest" => ("Older", "Newer"),
-            _ => ("Before it in the list", "After it in the list"),
+            "" => ["Newer", "Older"],
+            "oldest" => ["Older", "Newer"],
+            _ => ["Previous in the list", "Next in the list"],
         }
     };
-    let link = move |id: Option<DeploymentId>, key: &'static str, name: &'static str, glyph: Glyph| {
+    let link = move |id: Option<DeploymentId>, key: &'static str, name: &'static str| {
         let list = list.get_untracked();
         let query = if list.is_empty() { String::new() } else { format!("?list={}", encoded(&list)) };
+        let word = name.split(' ').next().unwrap_or(name);
+        let is_back = key == "[";
         id.map(|id| view! {
-            <a class="btn-icon" href=format!("/deployments/{id}{query}") aria-label=format!("{name}: #{id}") title=format!("{name}: #{id}") data-key=key>
-                <Icon glyph/>
+            <a href=format!("/deployments/{id}{query}") aria-label=format!("{name}: #{id}") title=format!("{name}: #{id}") data-key=key>
+                {is_back.then(|| view! { <Icon glyph=Glyph::Left/> })}{word}{(!is_back).then(|| view! { <Icon glyph=Glyph::Right/> })}
             </a>
         })
     };
     view! {
         <Suspense fallback=|| ()>
-            {move || beside.get().and_then(Result::ok).map(|beside| (
-                link(beside.previous, "[", names().0, Glyph::Left),
-                link(beside.next, "]", names().1, Glyph::Right),
-            ))}
+            {move || beside.get().and_then(Result::ok).map(|beside| {
+                let [before, after] = words();
+                (link(beside.previous, "[", before), link(beside.next, "]", after))
+            })}
         </Suspense>
     }
 }

@@ -201,14 +201,17 @@ test.describe.serial("history", () => {
       await plain.addCookies([{ name: "lockstep", value: cookie, url }]);
       const page = await plain.newPage();
       await page.goto(`${url}/deployments?environment=east`);
-      await expect(page.getByText("This page is not live")).toBeVisible();
-      await page.getByRole("link", { name: "load it again" }).click();
+      // Not found by its text: the test's own search leaves such elements out.
+      const banner = page.locator("noscript .banner");
+      await expect(banner).toBeVisible();
+      expect(await banner.evaluate((one) => one.textContent)).toContain("This page is not live");
+      await banner.locator("a").click();
       await expect(page).toHaveURL(/environment=east/);
       await expect(page.getByText(`${EAST} found`)).toBeVisible();
       await plain.close();
     }
     const { context, page } = await enterPage(browser, "/deployments");
-    await expect(page.getByText("This page is not live")).toBeHidden();
+    await expect(page.locator("noscript .banner")).toHaveCount(0);
     await context.close();
   });
 
@@ -281,8 +284,6 @@ test.describe.serial("history", () => {
     await expect(page.locator(".raw")).toContainText("<script>window.hurt=1</script>", { timeout: 90_000 });
     // A field a line, and what is copied is what came.
     await expect(page.locator(".raw")).toHaveText(/^{\n {2}"status": "ok",\n {2}"note": /);
-    await page.goto(url + "/deployments/1?stage=speaker.preflight");
-    await expect(page.getByText("It has no output")).toBeVisible();
     await page.goto(url + "/restrictions");
     await expect(page.getByRole("row", { name: /Hold/ })).toContainText("<script>window.hurt=1</script>");
     await context.close();

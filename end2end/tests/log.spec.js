@@ -80,6 +80,10 @@ test("a hundred thousand lines stay smooth", async ({ browser }) => {
     await expect(other.locator(".log-here")).toContainText("line 77777 of output", { timeout: 60_000 });
     await expect(other.locator(".log-here")).toBeInViewport();
 
+    // A step that said nothing is no matter of the filter.
+    await other.goto(`${url}/deployments/${id}?stage=nothing.verify`);
+    await expect(other.getByText(/It has no output/)).toBeVisible();
+
     const text = await (await context.request.get(`${url}/deployments/${id}/log.txt`)).text();
     const downloaded = text.trimEnd().split("\n").filter((line) => line.includes("of output"));
     expect(downloaded.length).toBe(LINES);

@@ -219,13 +219,13 @@ fn Page(page: Found, query: Query) -> impl IntoView {
         });
         view! { <div class="chips" role="group" aria-label=label>{first}{rest}</div> }
     };
-    let facets = page.facets.map(|facets| {
+    let facets = page.facets.filter(|facets| !facets.phases.is_empty()).map(|facets| {
         view! {
             <div class="card-head">
                 {facet("phase", "Status", facets.phases)}
                 {facet("environment", "Environment", facets.environments)}
-                {facet("service", "Service", facets.services)}
                 {facet("by", "User", facets.users)}
+                {facet("service", "Service", facets.services)}
             </div>
         }
     });

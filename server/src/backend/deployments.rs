@@ -98,6 +98,7 @@ impl Deployments for Services {
         let wait = Duration::from_millis(req.wait_ms.min(WAIT_MS_MAX));
         let end = tokio::time::Instant::now() + wait;
         let mut changes = self.coordinator.changes();
+        let mut withdrawals = self.identities.withdrawals();
         loop {
             changes.mark_unchanged();
             // First the phase: of one that has ended, the events that follow are then all there are.
@@ -108,8 +109,15 @@ impl Deployments for Services {
                 let seq = events.last().map_or(req.after, |last| last.seq);
                 return Ok(EventsView { events, phase, seq });
             }
-            // Whether something changed or the time is over: look once more.
-            let _ = timeout_at(end, changes.changed()).await;
+            let is_withdrawn = tokio::select! {
+                // Whether something changed or the time is over: look once more.
+                _ = timeout_at(end, changes.changed()) => false,
+                _ = withdrawals.changed() => true,
+            };
+            if is_withdrawn {
+                // Somebody may do less now: whoever waits asks anew, and is looked at anew.
+                return Ok(EventsView { events: Vec::new(), phase, seq: req.after });
+            }
         }
     }
 

@@ -1,3 +1,23 @@
+// Pieces of the program are asked for until they come: the server may be away for a moment, and what
+// waits for a piece cannot ask again.
+const plain = window.fetch.bind(window);
+window.fetch = async (what, how) => {
+    const path = new URL(what instanceof Request ? what.url : what, document.baseURI).pathname;
+    if (!/^\/pkg\/.+\.wasm$/.test(path)) {
+        return plain(what, how);
+    }
+    for (let wait = 500; ; wait = Math.min(wait * 2, 3000)) {
+        try {
+            const answer = await plain(what, how);
+            if (answer.status < 500) {
+                return answer;
+            }
+        } catch {
+            // Nobody answers.
+        }
+        await new Promise((again) => setTimeout(again, wait));
+    }
+};
 const begin = () => {
     const wasm = fetch("{wasm}");
     import("{js}").then(async (glue) => {

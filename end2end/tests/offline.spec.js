@@ -17,6 +17,30 @@ test("a browser without network says so at once, and comes back by itself", asyn
   await context.close();
 });
 
+test("what was not seen yet comes as soon as its piece can be had", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => { if (message.text().includes("panicked")) faults.push(message.text()); });
+  await open(page, "/");
+  await isLive(page);
+  await context.setOffline(true);
+  await expect(link(page)).toContainText("Offline", { timeout: 2_000 });
+  await page.getByRole("link", { name: "Services", exact: true }).first().click();
+  await page.keyboard.press("Control+k");
+  await expect(page).toHaveURL(/\/services$/);
+  await context.setOffline(false);
+  await isLive(page);
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Services");
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "Settings", exact: true }).first().click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Settings");
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
 test("a socket that died unnoticed is left when somebody looks", async ({ browser }) => {
   const context = await as(browser, "viewer");
   const page = await context.newPage();

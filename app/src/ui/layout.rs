@@ -83,7 +83,7 @@ pub fn PageTitle(
     let title = move || {
         let (mark, text) = (title_mark(live), text.get());
         // On its own page a deployment is named once.
-        let mark = mark.strip_suffix(&format!("{text} ")).unwrap_or(&mark);
+        let mark = mark.strip_suffix(&format!("{text} – ")).unwrap_or(&mark);
         format!("{mark}{text}")
     };
     view! { <Title text=of_this_page(title)/> }

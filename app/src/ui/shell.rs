@@ -304,10 +304,10 @@ pub fn title_mark(live: Live) -> String {
         let card = all.iter().find(|card| !card.summary.phase.is_final())?;
         let (done, of) = card.summary.progress;
         Some(match card.summary.phase {
-            Phase::NeedsOperator => format!("! #{} ", card.summary.id),
-            Phase::Paused => format!("‖ {} % #{} ", done * 100 / of.max(1), card.summary.id),
-            Phase::RollingBack => format!("↺ #{} ", card.summary.id),
-            _ => format!("▶ {} % #{} ", done * 100 / of.max(1), card.summary.id),
+            Phase::NeedsOperator => format!("! #{} – ", card.summary.id),
+            Phase::Paused => format!("‖ {} % #{} – ", done * 100 / of.max(1), card.summary.id),
+            Phase::RollingBack => format!("↺ #{} – ", card.summary.id),
+            _ => format!("▶ {} % #{} – ", done * 100 / of.max(1), card.summary.id),
         })
     });
     let failing = failing(live);

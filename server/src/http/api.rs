@@ -27,6 +27,16 @@ pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response
     answer(&web, identity, request).await.unwrap_or_else(error)
 }
 
+/// `/deployment/monitor` without the prefix, as it is named to those who only watch.
+pub(super) async fn monitor(web: State<Web>, mut request: Request) -> Response {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    match format!("{PREFIX}/deployment/monitor{query}").parse() {
+        Ok(uri) => *request.uri_mut() = uri,
+        Err(_) => return error(ErrorBody::new(ErrorKind::Malformed, "the address cannot be read")),
+    }
+    handle(web, request).await
+}
+
 async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Response, ErrorBody> {
     let principal = identity.0.as_ref().map_or_else(String::new, |caller| caller.user.to_string());
     let (endpoint, mut parts, mut body) = admit(web, &identity, request).await?;

@@ -29,7 +29,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// What answers while the server is closed: monitoring, and the door that agents have a key for.
 const OPEN: [&str; 2] = ["/health/live", "/agent"];
 /// What open pages ask by themselves when no socket reaches them.
-const MONITOR: &str = "/api/v1/deployment/monitor";
+const MONITOR: &str = "/deployment/monitor";
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
 pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
@@ -74,7 +74,7 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
             cookies: values(request.headers(), &header::COOKIE),
             address,
             // A page that asks by itself what is new is nobody at work.
-            is_person: request.uri().path() != MONITOR,
+            is_person: !request.uri().path().ends_with(MONITOR),
         };
         web.identities.sender(shown).await.map_err(|error| {
             tracing::error!("nobody can be identified: {error}");

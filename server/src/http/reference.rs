@@ -9,7 +9,7 @@ use crate::identity::Sender;
 use axum::{
     Extension, Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use leptos::config::LeptosOptions;
@@ -37,6 +37,10 @@ pub(super) async fn page(
     Extension(sender): Extension<Sender>,
     headers: HeaderMap,
 ) -> Response {
+    if sender.caller.is_none() {
+        // As with every other page: back here after signing in.
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/login?next=%2Fdocs%2Fapi")]).into_response();
+    }
     if let Err(refusal) = may_view(&sender) {
         return *refusal;
     }

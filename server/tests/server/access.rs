@@ -118,6 +118,20 @@ async fn plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_only_watches_asks_without_the_prefix_too() {
+    let server = Lockstep::start();
+    let viewer = make_token(&server, Role::Viewer);
+    let address = format!("{}/deployment/monitor", server.url());
+    let ask =
+        || server.http.post(&address).header("content-type", "application/json").body(r#"{"topics":[]}"#);
+    assert_eq!(ask().send().await.expect("an answer").status(), 401);
+    let answer = ask().bearer_auth(&viewer).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.json::<Value>().await.expect("JSON")["frames"].is_array());
+    assert_eq!(server.http.get(&address).bearer_auth(&viewer).send().await.expect("an answer").status(), 405);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_sets_a_password_by_a_link_signs_in_and_out_and_is_throttled() {
     let server = Lockstep::start();
     let url = server.url();

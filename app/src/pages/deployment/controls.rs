@@ -70,7 +70,8 @@ impl Doing {
             match work.await {
                 Ok(row) => {
                     let text = format!("{what}: #{} is {}", row.id, row.phase);
-                    match undo {
+                    // What has ended meanwhile cannot be taken back.
+                    match undo.filter(|_| !row.phase.is_final()) {
                         Some(undo) => self.toasts.undoable(text, undo),
                         None => self.toasts.done(text),
                     }

@@ -11,6 +11,7 @@ use crate::{
 use leptos::{either::Either, prelude::*};
 use lockstep_model::{
     ProjectName,
+    deployment::Phase,
     health::Health,
     live::{CHECKS_SHOWN, CellView},
     view::{EnvironmentView, ServiceView},
@@ -257,11 +258,18 @@ fn CellShown(cell: Cell) -> impl IntoView {
     let version = move || {
         service.with(|service| service.version.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string))
     };
+    let is_paused = move |id| {
+        live.overview
+            .deployments
+            .with(|all| all.iter().any(|card| card.summary.id == id && card.summary.phase == Phase::Paused))
+    };
     let below = move || {
         service.with(|service| match (service.changing, service.since) {
-            (Some(id), _) => Either::Left(
-                view! { <a class="link" href=format!("/deployments/{id}")>{format!("deployment #{id}")}</a> },
-            ),
+            (Some(id), _) => {
+                let paused = if is_paused(id) { ", paused" } else { "" };
+                let words = format!("deployment #{id}{paused}");
+                Either::Left(view! { <a class="link" href=format!("/deployments/{id}")>{words}</a> })
+            }
             (None, Some(at)) => Either::Right(Either::Left(view! { <span>"since "<When at/></span> })),
             (None, None) => Either::Right(Either::Right(())),
         })

@@ -192,12 +192,23 @@ async fn exec(
         return Ok(());
     }
     if exit == Exit::Lost {
-        return Err(Trouble::Unknown { reason: format!("how {} ended was lost", argv.join(" ")) });
+        return Err(Trouble::Unknown { reason: format!("how the command ended was lost: {}", named(argv)) });
     }
     Err(Trouble::Failed {
-        reason: format!("{} ended badly: {exit}{}", argv.join(" "), last_words(&tail)),
+        reason: format!("ended badly: {exit}{} (command: {})", last_words(&tail), named(argv)),
         evidence: vec![of_exit(argv, &exit, &tail, Health::Unhealthy, exit.to_string())],
     })
+}
+
+/// A command as it is named in a sentence: in one line, and not a whole script.
+pub(crate) fn named(argv: &[String]) -> String {
+    const CHARS_MAX: usize = 60;
+    let words = argv.join(" ");
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
 }
 
 fn last_words(tail: &str) -> String {

@@ -82,7 +82,7 @@ fn kind(schema: &Value) -> String {
 }
 
 /// The fields of an object; nothing for what has none.
-fn fields(schema: &Value) -> String {
+fn fields(schema: &Value, of: &str) -> String {
     let Some(all) = schema["properties"].as_object().filter(|all| !all.is_empty()) else {
         return String::new();
     };
@@ -99,17 +99,17 @@ fn fields(schema: &Value) -> String {
     });
     let rows: String = rows.collect();
     format!(
-        r#"<div class="table-scroll" tabindex="0" role="region" aria-label="Fields"><table class="table"><thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">What</th></tr></thead><tbody>{rows}</tbody></table></div>"#
+        r#"<div class="table-scroll" tabindex="0" role="region" aria-label="Fields of {of}"><table class="table"><thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">What</th></tr></thead><tbody>{rows}</tbody></table></div>"#
     )
 }
 
 /// A type that is not an object: its words, or the objects that it may be.
-fn variants(schema: &Value) -> String {
+fn variants(schema: &Value, of: &str) -> String {
     let listed = ["oneOf", "anyOf"].into_iter().find_map(|key| schema[key].as_array());
     let Some(all) = listed else { return format!("<p>{}</p>", kind(schema)) };
-    let each = all.iter().map(|one| {
+    let each = (1..).zip(all).map(|(place, one)| {
         let about = prose(one["description"].as_str().unwrap_or(""));
-        let inner = fields(one);
+        let inner = fields(one, &format!("{of}, {place}"));
         let shown = if inner.is_empty() { kind(one) } else { inner };
         format!("<li>{about}{shown}</li>")
     });
@@ -136,7 +136,7 @@ fn endpoint(one: &Declared, document: &Value) -> String {
         format!("; may refuse with {}", refusals.join(", "))
     };
     let id = escape(one.path.trim_start_matches('/')).replace('/', "-");
-    let table = fields(schema);
+    let table = fields(schema, &path);
     let table = if table.is_empty() { "<p>The body is an empty object.</p>".to_owned() } else { table };
     format!(
         r##"<article class="card doc-part" id="{id}"><h3 class="mono"><a href="#{id}">POST {}</a></h3>{}<p class="text-meta text-subtle">{who}; {effect}{refusals}</p>{table}<p>Answers {}.</p></article>"##,
@@ -166,8 +166,8 @@ pub(super) fn html(document: &Value, styles: &str, icon: &str, theme: Theme) -> 
     let types = schemas.into_iter().flatten().map(|(name, schema)| {
         let name = escape(name);
         let about = prose(schema["description"].as_str().unwrap_or(""));
-        let inner = fields(schema);
-        let shown = if inner.is_empty() { variants(schema) } else { inner };
+        let inner = fields(schema, &name);
+        let shown = if inner.is_empty() { variants(schema, &name) } else { inner };
         format!(r##"<article class="card doc-part" id="type-{name}"><h3 class="mono"><a href="#type-{name}">{name}</a></h3>{about}{shown}</article>"##)
     });
     let types: String = types.collect();

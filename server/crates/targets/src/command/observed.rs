@@ -1,7 +1,7 @@
 //! What the observing command says, and what follows from it: which version serves, with how much of
 //! the traffic. An exit code alone is believed only where nobody can be asked.
 
-use super::{last_words, of_exit, raw_exec};
+use super::{last_words, named, of_exit, raw_exec};
 use crate::{
     gate::now,
     orders::{Orders, Trouble},
@@ -63,10 +63,13 @@ pub(crate) async fn look(
 ) -> Result<Option<Said>, Trouble> {
     let Some(observe) = &command.observe else { return Ok(None) };
     let (exit, tail) = raw_exec(orders, name, observe, command, version, None).await?;
-    let words = observe.join(" ");
+    let words = named(observe);
     if exit != (Exit::Code { code: 0 }) {
         return Err(Trouble::Failed {
-            reason: format!("what serves cannot be told: {words} ended badly: {exit}{}", last_words(&tail)),
+            reason: format!(
+                "what serves cannot be told: ended badly: {exit}{} (command: {words})",
+                last_words(&tail)
+            ),
             evidence: vec![of_exit(observe, &exit, &tail, Health::Unknown, exit.to_string())],
         });
     }

@@ -102,6 +102,7 @@ impl From<Refusal> for Refused {
             | Refusal::NothingOfService { .. }
             | Refusal::IsRestore
             | Refusal::IsClosing
+            | Refusal::MayBeClosed
             | Refusal::StillQueued => Self::Conflict(text),
         }
     }

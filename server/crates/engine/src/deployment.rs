@@ -76,6 +76,12 @@ pub enum Refusal {
          is: `lockstep resolve` with --leave-traffic"
     )]
     IsClosing,
+    /// It was resolved, and some of what was open may be closed.
+    #[error(
+        "somebody has said how the deployment ended, and some of what was open may be closed, so it does not go \
+         forward any more; use `lockstep resolve` once more, or `rollback`"
+    )]
+    MayBeClosed,
     /// No operator is needed.
     #[error("the deployment does not need an operator: it is {phase}")]
     NoOperatorNeeded {
@@ -170,8 +176,8 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`] when the command is not possible in this state; nothing changes then.
 pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
-    if close::must_wait(state, &command) {
-        return Err(Refusal::IsClosing);
+    if let Some(refusal) = close::refusal(state, &command) {
+        return Err(refusal);
     }
     match command {
         Command::Start => start::start(state),

@@ -81,8 +81,8 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
     if state.phase.is_final() {
         return Err(illegal(envelope, &format!("the deployment has ended as {}", state.phase)));
     }
-    if state.is_closing() && !close::can_follow(event) {
-        return Err(illegal(envelope, "what is open is being closed"));
+    if !close::can_follow(state, event) {
+        return Err(illegal(envelope, "somebody has said how it ended"));
     }
     state.seq = *seq;
     match event {

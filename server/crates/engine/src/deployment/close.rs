@@ -3,7 +3,7 @@
 //! gets all of the traffic follows from the verdict; commands and what takes the place of what was
 //! (`recreate`) leave nothing open, and are the operator's.
 
-use super::Decision;
+use super::{Decision, Refusal};
 use crate::{command::Command, effect::Effect};
 use lockstep_model::{
     Attempt,
@@ -11,7 +11,7 @@ use lockstep_model::{
     deployment::{Actor, Deployment, Resolution, StepState},
     event::Event,
     manifest::Target,
-    plan::StepKind,
+    plan::{DeploymentKind, StepKind},
 };
 
 /// What is open, and to what each verdict closes it.
@@ -83,9 +83,13 @@ pub(super) fn finish(
     })
 }
 
-/// While it is closed, nothing else goes on; none = nothing is being closed.
+/// Once somebody has said how it ended, nothing goes forward, for some of what was open may be closed; none
+/// = nobody has. What cannot be closed is said again, or all of it goes back.
 pub(super) fn proceed(state: &Deployment) -> Option<Decision> {
-    let closing = state.closing.as_ref().filter(|closing| closing.is_active())?;
+    let closing = state.closing.as_ref().filter(|_| !state.phase.is_final())?;
+    if !closing.is_active() {
+        return state.asks_forward().then(Decision::nothing);
+    }
     let Closing { by, outcome, reason, .. } = closing;
     let resolved = || {
         Decision::event(Event::Resolved {
@@ -98,24 +102,24 @@ pub(super) fn proceed(state: &Deployment) -> Option<Decision> {
     Some(if closing.is_done() { resolved() } else { Decision::nothing() })
 }
 
-/// Whether people have to wait until it is closed. Whoever cannot wait ends it with what is open.
-pub(super) fn must_wait(state: &Deployment, command: &Command) -> bool {
-    if state.phase.is_final() || !state.is_closing() {
-        return false;
-    }
-    match command {
+/// Why people have to wait until it is closed, or to say again how it ended; none = they need not.
+pub(super) fn refusal(state: &Deployment, command: &Command) -> Option<Refusal> {
+    let closing = state.closing.as_ref().filter(|_| !state.phase.is_final())?;
+    let goes_forward = match command {
         Command::Pause { .. }
         | Command::Resume { .. }
         | Command::SkipStep { .. }
         | Command::RetryStep { .. }
         | Command::RetryService { .. }
         | Command::KeepService { .. }
-        | Command::Cancel { .. }
+        | Command::Cancel { keep: true, .. }
+        | Command::TakeBackServices { .. } => true,
+        Command::RetryUndo { .. } => may_go_forward(state),
+        Command::Cancel { keep: false, .. }
         | Command::TakeBack { .. }
-        | Command::TakeBackServices { .. }
-        | Command::RetryUndo { .. }
         | Command::Fail { .. }
-        | Command::Resolve { leave: false, .. } => true,
+        | Command::Resolve { leave: false, .. } => false,
+        // Whoever cannot wait ends it with what is open.
         Command::Resolve { leave: true, .. }
         | Command::Start
         | Command::Supersede { .. }
@@ -123,21 +127,58 @@ pub(super) fn must_wait(state: &Deployment, command: &Command) -> bool {
         | Command::FinishUndo { .. }
         | Command::FinishProbe { .. }
         | Command::FinishClose { .. }
-        | Command::Proceed => false,
+        | Command::Proceed => return None,
+    };
+    match (closing.is_active(), goes_forward) {
+        (true, _) => Some(Refusal::IsClosing),
+        (false, true) => Some(Refusal::MayBeClosed),
+        (false, false) => None,
     }
 }
 
-/// Whether an event can follow while it is closed: its own, and late answers.
-pub(super) fn can_follow(event: &Event) -> bool {
-    matches!(
-        event,
+/// Whether an undo that is tried again lets steps begin: of a restore, and of services beside others.
+fn may_go_forward(state: &Deployment) -> bool {
+    state.asks_forward() || matches!(state.plan.kind, DeploymentKind::Restore { .. })
+}
+
+/// Whether an event can follow once somebody has said how it ended: while it is closed its own and late
+/// answers, and afterwards all that does not go forward.
+pub(super) fn can_follow(state: &Deployment, event: &Event) -> bool {
+    let Some(closing) = &state.closing else { return true };
+    match event {
         Event::Closed { .. }
-            | Event::CloseFailed { .. }
-            | Event::Resolved { .. }
-            | Event::UndoSucceeded { .. }
-            | Event::UndoFailed { .. }
-            | Event::ProbeFinished { .. }
-    )
+        | Event::CloseFailed { .. }
+        | Event::Resolved { .. }
+        | Event::UndoSucceeded { .. }
+        | Event::UndoFailed { .. }
+        | Event::ProbeFinished { .. } => true,
+        Event::ResolveBegun { .. }
+        | Event::FailureDetected { .. }
+        | Event::CancelRequested { .. }
+        | Event::RollbackPlanned { .. }
+        | Event::UndoStarted { .. }
+        | Event::OperatorNeeded { .. }
+        | Event::RolledBack
+        | Event::Failed
+        | Event::Cancelled => !closing.is_active(),
+        Event::UndoRetried { .. } => !closing.is_active() && !may_go_forward(state),
+        Event::Requested { .. }
+        | Event::Started
+        | Event::StepStarted { .. }
+        | Event::StepSucceeded { .. }
+        | Event::StepFailed { .. }
+        | Event::StepUnknown { .. }
+        | Event::ProbeStarted { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepRetried { .. }
+        | Event::TakeBackRequested { .. }
+        | Event::TakeBackPlanned { .. }
+        | Event::TakenBack
+        | Event::ReleaseCommitted
+        | Event::Superseded { .. } => false,
+    }
 }
 
 /// The state after a word that waits, and after an answer; false = nobody waits for that.

@@ -12,7 +12,7 @@ use lockstep_model::{
 };
 
 pub(super) fn proceed(state: &Deployment, now: Timestamp) -> Decision {
-    if let Some(closing) = close::proceed(state).filter(|_| !state.phase.is_final()) {
+    if let Some(closing) = close::proceed(state) {
         return closing;
     }
     match state.phase {

@@ -218,6 +218,7 @@ fn quiet(world: &mut World, random: &mut fastrand::Rng, seed: u64) {
         let command = match world.state().phase {
             phase if phase.is_final() => return,
             Phase::Paused => Command::Resume { by },
+            Phase::NeedsOperator if world.state().closing.is_some() => resolve(random),
             Phase::NeedsOperator if random.u8(0..8) == 0 => resolve(random),
             Phase::NeedsOperator if world.state().asks_about_part() => {
                 let again = random.bool() && !world.steps_in(&[StepState::UndoFailed]).is_empty();

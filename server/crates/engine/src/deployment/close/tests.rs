@@ -2,7 +2,7 @@
 
 use super::open;
 use crate::{
-    Command, Effect, Refusal, StepOutcome, decide,
+    Command, Effect, Refusal, StepOutcome, UndoOutcome, decide,
     testing::{Story, actor, canary_spec, check_refusal, command_spec, manifest, process_spec, serving},
     verify::verify,
 };
@@ -240,7 +240,17 @@ fn a_journal_in_which_something_else_follows_is_not_read() {
     for event in [closed(1, 1), failed(1, 1)] {
         assert!(!follows(asked_again.state(), event.clone()), "{event:?}: nobody waits for it");
     }
-    assert!(follows(asked_again.state(), Event::Resumed { by: actor() }), "it goes on as people say");
+    let failure = asked_again.state().failure.clone().expect("it failed");
+    let (by, step) = (actor(), 0);
+    for (event, can) in [
+        (Event::FailureDetected { failure }, true),
+        (Event::CancelRequested { by: by.clone(), reason: None, keep: false }, true),
+        (Event::Resumed { by: by.clone() }, false),
+        (Event::StepRetried { step, by: by.clone() }, false),
+        (Event::UndoRetried { by }, false),
+    ] {
+        assert_eq!(follows(asked_again.state(), event.clone()), can, "{event:?} once some may be closed");
+    }
 }
 
 #[test]
@@ -298,4 +308,64 @@ fn what_comes_back_by_itself_meanwhile_is_not_left_open() {
     story.tell(leave);
     assert!(matches!(ends(&story).last(), Some(Event::Resolved { leaves: true, .. })));
     assert_eq!(verify(story.journal()), []);
+}
+
+#[test]
+fn what_may_be_closed_does_not_go_forward_any_more_but_back() {
+    let mut story = closing_two();
+    story.tell(closed(0, 1));
+    story.tell(Command::FinishClose { service: 1, attempt: Attempt(1), outcome: Err("no agent".to_owned()) });
+    let (by, step) = (actor(), story.state().plan.steps[0].id.clone());
+    let service = story.state().plan.services[0].service.clone();
+    for command in [
+        Command::Resume { by: by.clone() },
+        Command::RetryStep { step, by: by.clone() },
+        Command::RetryService { service, by: by.clone() },
+        Command::Cancel { by: by.clone(), reason: None, keep: true },
+        Command::RetryUndo { by: by.clone() },
+    ] {
+        check_refusal(story.state(), command, &Refusal::MayBeClosed);
+    }
+    story.tell(Command::TakeBack { by, reason: None });
+    let story = story.run_to_the_end();
+    assert_eq!(story.state().phase, Phase::RolledBack);
+    assert_eq!(verify(story.journal()), []);
+}
+
+#[test]
+fn an_undo_is_tried_again_after_a_word_but_the_steps_of_a_restore_are_not() {
+    let stuck = |mut story: Story| {
+        while let Some(effect) = story.next_effect() {
+            match effect {
+                Effect::UndoStep { step, attempt } => {
+                    let outcome = UndoOutcome::Failed { reason: "locked".to_owned(), evidence: Vec::new() };
+                    story.answer_undo(effect, Command::FinishUndo { step, attempt, outcome });
+                }
+                Effect::RunStep { step, .. }
+                    if story.state().plan.steps[step as usize].kind == StepKind::Verify =>
+                {
+                    let bad = StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() };
+                    story.answer(effect, bad);
+                }
+                Effect::RunStep { .. } | Effect::StopStep { .. } | Effect::ProbeStep { .. } => {
+                    let good = story.good(effect);
+                    story.answer(effect, good);
+                }
+                Effect::Close { service, attempt } => {
+                    let outcome = Err("no agent".to_owned());
+                    story.answer_undo(effect, Command::FinishClose { service, attempt, outcome });
+                }
+            }
+            if story.next_effect().is_none() && story.state().closing.is_none() {
+                story.tell(resolve(Resolution::RolledBack));
+            }
+        }
+        assert_eq!(story.state().phase, Phase::NeedsOperator);
+        story
+    };
+    let mut release = stuck(Story::chain(1).started());
+    release.tell(Command::RetryUndo { by: actor() });
+    assert_eq!(release.run_to_the_end().state().phase, Phase::RolledBack);
+    let restore = stuck(Story::restore(1).started());
+    check_refusal(restore.state(), Command::RetryUndo { by: actor() }, &Refusal::MayBeClosed);
 }

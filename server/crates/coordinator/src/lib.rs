@@ -34,13 +34,20 @@ use lockstep_model::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64, atomic::Ordering},
+    time::Duration,
 };
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     task::JoinSet,
+    time::{Instant, sleep},
 };
 
 pub use refused::{By, Refused};
+
+/// How long a command waits for a deployment that is just being taken up again, after a restart or when the
+/// lease was lost for a moment.
+const TAKE_UP_LIMIT: Duration = Duration::from_secs(5);
+const TAKE_UP_LOOK: Duration = Duration::from_millis(50);
 
 /// What a coordinator needs of its surroundings.
 #[derive(Clone)]
@@ -164,9 +171,7 @@ impl Coordinator {
         action: &'static str,
         right: Option<Right>,
     ) -> Result<(), Refused> {
-        let Some(handle) = self.0.worker(id) else {
-            return Err(self.0.without_worker(id).await?);
-        };
+        let handle = self.0.worker_soon(id).await?;
         let audit = actor_of(&command).map(|(actor, reason)| AuditEntry {
             at: self.0.dependencies.clock.now(),
             actor,
@@ -250,6 +255,20 @@ impl Inner {
 
     pub(crate) fn worker(&self, id: DeploymentId) -> Option<WorkerHandle> {
         lock(&self.workers).get(&id).cloned()
+    }
+
+    /// Who looks after a deployment; waited for while it is just being taken up again.
+    pub(crate) async fn worker_soon(&self, id: DeploymentId) -> Result<WorkerHandle, Refused> {
+        let end = Instant::now() + TAKE_UP_LIMIT;
+        loop {
+            if let Some(handle) = self.worker(id) {
+                return Ok(handle);
+            }
+            match self.without_worker(id).await? {
+                Refused::Unavailable(_) if Instant::now() < end => sleep(TAKE_UP_LOOK).await,
+                refused => return Err(refused),
+            }
+        }
     }
 
     pub(crate) fn workers(&self) -> Vec<(DeploymentId, WorkerHandle)> {

@@ -84,9 +84,7 @@ impl Coordinator {
         id: DeploymentId,
         command: &Command,
     ) -> Result<Vec<String>, Refused> {
-        let Some(handle) = self.0.worker(id) else {
-            return Err(self.0.without_worker(id).await?);
-        };
+        let handle = self.0.worker_soon(id).await?;
         let state = handle.state.borrow().clone();
         Ok(foresee(&state, command, self.0.dependencies.clock.now())?)
     }

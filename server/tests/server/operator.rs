@@ -1,8 +1,13 @@
 //! What people do when a deployment does not end by itself: pause, resume, skip, retry, cancel, keep,
 //! take back, retry an undo, resolve.
 
-use crate::support::{Lockstep, free_ports, shop};
-use lockstep_model::deployment::{Phase, StepState};
+use crate::support::{Lockstep, free_ports, make_token, shop};
+use lockstep_model::{
+    DeploymentId,
+    access::Role,
+    deployment::{Phase, StepState},
+};
+use lockstep_store::SqliteStore;
 
 /// `schema` is deployed by a command whose undo works only when the file `may-undo` is there; `web`
 /// needs it and breaks.
@@ -229,4 +234,56 @@ async fn where_rollback_is_off_a_failure_asks_and_is_steered() {
     server.fails(3, &["deploy", "--set", "first=4", "--set", "second=4", "--wait"]);
     server.ok(&["rollback", "4", "--wait"]);
     assert_eq!((server.phase(4), first(&server).as_str()), (Phase::RolledBack, "3"));
+}
+
+async fn damage(server: &Lockstep, id: i64) {
+    let store = SqliteStore::open(&server.data()).await.expect("opened");
+    store.damage(DeploymentId(id)).await;
+}
+
+fn abandon(more: &[&'static str]) -> Vec<&'static str> {
+    ["abandon", "2", "--reason", "the disk is broken"].into_iter().chain(more.iter().copied()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_cannot_be_read_is_given_up_by_an_admin_who_types_where() {
+    let mut server = started();
+    server.ok(&["stop"]);
+    damage(&server, 2).await;
+    server.serve();
+    for said in [server.fails(2, &["deploy", "--set", "web=3"]), server.fails(1, &["status", "2"])] {
+        assert!(said.contains("cannot be read") && said.contains("lockstep abandon 2"), "{said}");
+    }
+    let page = server.http.get(format!("{}/deployments/2", server.url()));
+    let page = page.bearer_auth(make_token(&server, Role::Viewer)).send().await.expect("an answer");
+    let page = page.text().await.expect("a page");
+    assert!(page.contains("is set aside") && page.contains("lockstep abandon 2"), "{page}");
+
+    let body = r#"{"id":2,"reason":"broken","confirm":"staging"}"#;
+    let operator = make_token(&server, Role::Deployer);
+    assert_eq!(server.call("/deployment/abandon", Some(&operator), body).await.0, 403);
+    let said = server.fails(2, &abandon(&["--yes", "--env", "production"]));
+    assert!(said.contains("staging"), "{said}");
+    server.fails(2, &abandon(&["--yes"]));
+    let said = server.ok(&abandon(&["--yes", "--env", "staging"]));
+    assert!(said.contains("staging is free"), "{said}");
+    server.fails(2, &abandon(&["--yes", "--env", "staging"]));
+    let said = server.ok(&["audit", "list", "--action", "/deployment/abandon"]);
+    assert!(said.contains("the disk is broken") && said.contains("deployment 2"), "{said}");
+
+    // Also after a start: it has ended, and nobody knows what it left.
+    server.ok(&["stop"]);
+    server.serve();
+    let said = server.fails(1, &["status", "2"]);
+    assert!(said.contains("gave it up: the disk is broken"), "{said}");
+    let said = server.ok(&["plan", "--set", "schema=3", "--set", "web=3"]);
+    assert!(said.contains("since deployment 2 was given up"), "{said}");
+    // Not what was recorded goes back, but what is found.
+    server.write("schema", "by-hand\n");
+    server.write("may-undo", "");
+    server.fails(1, &["deploy", "--set", "schema=3", "--set", "web=broken", "--wait"]);
+    assert_eq!(schema(&server), "by-hand");
+    server.ok(&["deploy", "--set", "schema=3", "--set", "web=3", "--wait"]);
+    let said = server.ok(&["plan", "--set", "schema=4", "--set", "web=4"]);
+    assert!(!said.contains("was given up"), "{said}");
 }

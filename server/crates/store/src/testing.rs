@@ -3,7 +3,7 @@
 
 use crate::{SqliteStore, error::failed, error::to_json, error::word, search};
 use lockstep_engine::port::StoreError;
-use lockstep_model::view::DeploymentSummary;
+use lockstep_model::{DeploymentId, view::DeploymentSummary};
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
@@ -152,5 +152,22 @@ impl SqliteStore {
     /// Where it goes silent.
     pub fn death(&self) -> &Death {
         &self.death
+    }
+}
+
+impl SqliteStore {
+    /// Damages the journal of a deployment, as a newer version or a broken disk would.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub async fn damage(&self, id: DeploymentId) {
+        sqlx::query("DROP TRIGGER event_update").execute(&self.writer).await.expect("dropped");
+        let spoiled =
+            "UPDATE event SET body = '{\"type\":\"of_tomorrow\"}' WHERE deployment = $1 AND seq = 2";
+        sqlx::query(spoiled).bind(id.0).execute(&self.writer).await.expect("written");
+        // What keeps a journal from being rewritten, as the migration has it.
+        let guard = "CREATE TRIGGER event_update BEFORE UPDATE ON event \
+                     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END";
+        sqlx::query(guard).execute(&self.writer).await.expect("made");
     }
 }

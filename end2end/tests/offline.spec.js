@@ -29,9 +29,11 @@ test("what was not seen yet comes as soon as its piece can be had", async ({ bro
   await expect(link(page)).toContainText("Offline", { timeout: 2_000 });
   await page.getByRole("link", { name: "Services", exact: true }).first().click();
   await page.keyboard.press("Control+k");
-  await expect(page).toHaveURL(/\/services$/);
+  // Longer than a piece is waited for before it is asked for again.
+  await page.waitForTimeout(1_500);
   await context.setOffline(false);
   await isLive(page);
+  await expect(page).toHaveURL(/\/services$/);
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Services");
   await expect(page.getByRole("dialog")).toBeVisible();
   await page.keyboard.press("Escape");

@@ -6,13 +6,14 @@ use crate::{
     effect::Effect,
     restriction::hold_after,
     testing::{
-        FINAL_PHASES, Story, actor, check_refusal, in_phase, manifest, process_spec, service_name, serving,
+        FINAL_PHASES, Story, actor, check, check_refusal, in_phase, manifest, process_spec, service_name,
+        serving,
     },
     verify::verify,
 };
 use lockstep_model::{
     Timestamp,
-    deployment::{Phase, StepState},
+    deployment::{Failure, Phase, StepState},
     event::Event,
     manifest::{Manifest, RollbackSpec},
     plan::StepKind,
@@ -195,6 +196,8 @@ fn what_takes_too_long_is_told_and_goes_on_by_itself() {
     let mut story = story.later_ms(120_001);
     story.tell(Command::Proceed);
     assert!(story.state().asks_about_part());
+    // Nothing failed that could be tried again.
+    check_refusal(story.state(), Command::RetryUndo { by: actor() }, &Refusal::NothingWentBack);
     let story = story.run_to_the_end();
     assert_eq!(story.state().phase, Phase::Succeeded);
 }
@@ -218,6 +221,41 @@ fn a_failure_of_the_others_makes_one_rollback_of_all() {
             .all(|step| { !story.state().plan.steps[*step as usize].kind.is_change() })
     );
     keeps_its_promises(&story);
+}
+
+#[test]
+fn the_others_can_still_fail_while_somebody_is_asked_about_one() {
+    let mut story = until(begun(&chain(|_| {})), 2, StepKind::Verify);
+    story.tell(take_back(2));
+    let stop = story.next_effect().expect("its verify is stopped");
+    let outcome = story.good(stop);
+    story.answer(stop, outcome);
+    let mut story = story.later_ms(120_001);
+    story.tell(Command::Proceed);
+    assert!(story.state().asks_about_part());
+    let watch = story.pending().iter().find(|effect| {
+        matches!(effect, Effect::RunStep { step, .. } if story.state().plan.steps[*step as usize].kind == StepKind::Watch)
+    });
+    let watch = watch.copied().expect("the first is watched");
+    story.answer(watch, StepOutcome::Failed { reason: "errors".to_owned(), evidence: Vec::new() });
+    story.tell(Command::Proceed);
+    assert_eq!(story.state().phase, Phase::RollingBack);
+}
+
+#[test]
+fn what_breaks_of_a_version_that_goes_back_takes_nobody_else_along() {
+    let mut story = begun(&chain(|_| {}));
+    story.tell(take_back(2));
+    let broken = |number: usize| Failure {
+        step: None,
+        service: Some(service_name(number)),
+        version: None,
+        reason: "it ends again and again".to_owned(),
+        by: None,
+    };
+    check(story.state(), Command::Fail { failure: broken(2) }, &[], &[]);
+    story.tell(Command::Fail { failure: broken(0) });
+    assert_eq!(story.state().phase, Phase::RollingBack);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Single services of a release go back.
 
 use crate::{
+    apply,
     command::{Command, StepOutcome, UndoOutcome},
     deployment::Refusal,
     effect::Effect,
@@ -14,7 +15,7 @@ use crate::{
 use lockstep_model::{
     Timestamp,
     deployment::{Failure, Phase, StepState},
-    event::Event,
+    event::{Envelope, Event},
     manifest::{Manifest, RollbackSpec},
     plan::StepKind,
 };
@@ -292,4 +293,24 @@ fn it_is_refused_with_the_reason_where_it_makes_no_sense() {
         reason: None,
     };
     check_refusal(begun(&chain(|_| {})).state(), command, &Refusal::NoSuchService { service: unknown, hint });
+}
+
+#[test]
+fn nothing_of_it_begins_forward_in_a_journal() {
+    let mut story = begun(&chain(|_| {}));
+    story.tell(take_back(2));
+    let state = story.state();
+    let place = |number: usize| {
+        let name = service_name(number);
+        let of = |step: &u32| &state.plan.services[state.plan.steps[*step as usize].service as usize].service;
+        (0u32..).take(state.plan.steps.len()).find(|step| *of(step) == name).expect("it has steps")
+    };
+    let follows = |event: Event| {
+        let envelope = Envelope { seq: state.seq.next(), at: Timestamp(3_000), event };
+        apply(state.clone(), &envelope).map_err(|illegal| illegal.problem)
+    };
+    let skipped = |step: u32| Event::StepSkipped { step, by: actor(), reason: "seen".to_owned() };
+    let refused = follows(skipped(place(2))).expect_err("it was taken back");
+    assert!(refused.contains("was taken back"), "{refused}");
+    assert!(follows(skipped(place(0))).is_ok());
 }

@@ -94,6 +94,35 @@ fn what_works_with_the_old_version_stays() {
 }
 
 #[test]
+fn who_needs_it_begins_once_it_is_back_and_not_before() {
+    let manifest = chain(|rollback| rollback.compatible_with_previous = true);
+    for kind in [StepKind::Verify, StepKind::Watch] {
+        let mut story = until(begun(&manifest), 1, kind);
+        let has_begun = |story: &Story| {
+            let plan = &story.state().plan;
+            plan.steps.iter().zip(&story.state().steps).any(|(step, status)| {
+                plan.services[step.service as usize].service == service_name(2)
+                    && !step.after.is_empty()
+                    && status.state != StepState::Pending
+            })
+        };
+        if has_begun(&story) {
+            continue;
+        }
+        story.tell(take_back(1));
+        while !story.state().part.as_ref().is_some_and(|part| part.is_back) {
+            assert!(!has_begun(&story), "{:?}", story.pending());
+            let effect = story.next_effect().expect("it goes on");
+            let outcome = story.good(effect);
+            story.answer(effect, outcome);
+        }
+        let story = story.run_to_the_end();
+        assert_eq!(story.state().phase, Phase::Succeeded);
+        assert!(has_begun(&story));
+    }
+}
+
+#[test]
 fn what_had_not_begun_is_left_out_and_nothing_is_undone() {
     let mut story = begun(&chain(|_| {}));
     story.tell(take_back(2));
@@ -153,6 +182,7 @@ fn a_question_about_another_service_stays_while_one_goes_back() {
     let effect = story.pending().last().copied().expect("it runs");
     story.answer(effect, StepOutcome::Failed { reason: "broken".to_owned(), evidence: Vec::new() });
     story.tell(take_back(2));
+    assert!(story.state().part.as_ref().is_some_and(|part| part.failure.is_none()), "it is the other's");
     let story = story.run_to_the_end();
     assert_eq!(story.state().phase, Phase::NeedsOperator);
     assert!(story.state().part.as_ref().is_some_and(|part| part.is_back));

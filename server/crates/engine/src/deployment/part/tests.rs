@@ -344,3 +344,42 @@ fn nothing_of_it_begins_forward_in_a_journal() {
     assert!(refused.contains("was taken back"), "{refused}");
     assert!(follows(skipped(place(0))).is_ok());
 }
+
+/// Steps of the others that have begun to change something.
+fn changing(story: &Story) -> Vec<u32> {
+    let running = story.steps_in(StepState::Running);
+    running.into_iter().filter(|step| story.state().plan.steps[*step as usize].kind.is_change()).collect()
+}
+
+#[test]
+fn nothing_is_changed_before_every_first_look_is_over() {
+    let mut story = begun(&chain(|_| {}));
+    story.tell(take_back(2));
+    let looks = |effect: &&Effect| matches!(effect, Effect::RunStep { step: 0 | 5, .. });
+    while let Some(effect) = story.pending().iter().find(looks).copied() {
+        let outcome = story.good(effect);
+        story.answer(effect, outcome);
+    }
+    assert!(story.state().part.as_ref().is_some_and(|part| !part.is_back), "its first look is being ended");
+    assert_eq!(changing(&story), [0; 0]);
+}
+
+#[test]
+fn what_serves_still_is_not_waited_for_once_it_is_to_go_back() {
+    let manifest = chain(|rollback| rollback.compatible_with_previous = true);
+    let mut story = until(begun(&manifest), 1, StepKind::Shift);
+    story.tell(Command::Pause { by: actor(), reason: None });
+    let shift = story.pending().last().copied().expect("the traffic moves");
+    let outcome = story.good(shift);
+    story.answer(shift, outcome);
+    story.tell(take_back(1));
+    story.tell(Command::Resume { by: actor() });
+    let of_the_last = |step: &u32| *step > 10;
+    while !story.state().part.as_ref().is_some_and(|part| part.is_back) {
+        assert!(!changing(&story).iter().any(of_the_last), "{:?}", story.pending());
+        let effect = story.next_effect().expect("it goes on");
+        let outcome = story.good(effect);
+        story.answer(effect, outcome);
+    }
+    assert_eq!(story.run_to_the_end().state().phase, Phase::Succeeded);
+}

@@ -352,6 +352,9 @@ fn an_undo_is_tried_again_after_a_word_but_the_steps_of_a_restore_are_not() {
                     story.answer(effect, good);
                 }
                 Effect::Close { service, attempt } => {
+                    let event = Event::UndoRetried { by: actor() };
+                    let retried = Envelope { seq: story.state().seq.next(), at: Timestamp(3_000), event };
+                    assert!(crate::apply(story.state().clone(), &retried).is_err(), "while it is closed");
                     let outcome = Err("no agent".to_owned());
                     story.answer_undo(effect, Command::FinishClose { service, attempt, outcome });
                 }

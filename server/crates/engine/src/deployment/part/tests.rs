@@ -383,3 +383,21 @@ fn what_serves_still_is_not_waited_for_once_it_is_to_go_back() {
     }
     assert_eq!(story.run_to_the_end().state().phase, Phase::Succeeded);
 }
+
+#[test]
+fn the_others_go_on_while_one_is_on_its_way_back() {
+    let mut story = until(begun(&manifest(2, &[], &process_spec())), 1, StepKind::Verify);
+    story.tell(take_back(1));
+    let kind = |story: &Story, step: u32| story.state().plan.steps[step as usize].kind;
+    let is_other = |step: u32| step < 5;
+    while let Some(effect) = story.pending().iter().copied().find(
+        |effect| matches!(effect, Effect::RunStep { step, .. } if is_other(*step) && kind(&story, *step) != StepKind::Shift),
+    ) {
+        let outcome = story.good(effect);
+        story.answer(effect, outcome);
+    }
+    assert!(story.state().part.as_ref().is_some_and(|part| !part.is_back));
+    let shifts =
+        story.steps_in(StepState::Running).into_iter().any(|step| kind(&story, step) == StepKind::Shift);
+    assert!(shifts, "{:?}", story.pending());
+}

@@ -227,6 +227,8 @@ fn what_takes_too_long_is_told_and_goes_on_by_itself() {
     let mut story = story.later_ms(120_001);
     story.tell(Command::Proceed);
     assert!(story.state().asks_about_part());
+    let said = story.state().operator_reason.clone().expect("it says why");
+    assert!(said.contains("took longer than its limit of 120 s"), "{said}");
     // Nothing failed that could be tried again.
     check_refusal(story.state(), Command::RetryUndo { by: actor() }, &Refusal::NothingWentBack);
     let story = story.run_to_the_end();

@@ -224,7 +224,10 @@ fn what_takes_too_long_is_told_and_goes_on_by_itself() {
     let stop = story.next_effect().expect("its verify is stopped");
     let outcome = story.good(stop);
     story.answer(stop, outcome);
-    let mut story = story.later_ms(120_001);
+    let mut story = story.later_ms(120_000);
+    story.tell(Command::Proceed);
+    assert!(!story.state().asks_about_part(), "its limit is not over");
+    let mut story = story.later_ms(1);
     story.tell(Command::Proceed);
     assert!(story.state().asks_about_part());
     let said = story.state().operator_reason.clone().expect("it says why");

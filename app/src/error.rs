@@ -20,14 +20,17 @@ impl AppError {
     }
 }
 
-/// The status of a page that says of what was asked for that it is not there; other errors are said by
-/// a page that is.
+/// The status of a page that says of what was asked for that it is not there, or not for whoever looks;
+/// other errors are said by a page that is.
 #[cfg(feature = "ssr")]
 pub(crate) fn respond(kind: ErrorKind) {
-    if kind == ErrorKind::NotFound
-        && let Some(response) = leptos::prelude::use_context::<leptos_axum::ResponseOptions>()
-    {
-        response.set_status(http::StatusCode::NOT_FOUND);
+    let status = match kind {
+        ErrorKind::NotFound => http::StatusCode::NOT_FOUND,
+        ErrorKind::Forbidden => http::StatusCode::FORBIDDEN,
+        _ => return,
+    };
+    if let Some(response) = leptos::prelude::use_context::<leptos_axum::ResponseOptions>() {
+        response.set_status(status);
     }
 }
 
@@ -56,9 +59,10 @@ impl FromServerFnError for AppError {
             // The codec has said it in full.
             ServerFnErrorErr::Deserialization(message) => crate::codec::tree::read(&message)
                 .map_or_else(|_| Self::new(ErrorKind::Malformed, message), Self),
-            ServerFnErrorErr::Request(message) => Self::new(
+            // What the browser says of it ("TypeError: Failed to fetch") helps nobody.
+            ServerFnErrorErr::Request(_) => Self::new(
                 ErrorKind::Unreachable,
-                format!("the server does not answer: {message}; it is tried again"),
+                "the server cannot be reached just now; the page shows what holds as soon as it answers again",
             ),
             ServerFnErrorErr::UnsupportedRequestMethod(message) => {
                 Self::new(ErrorKind::MethodNotAllowed, message)

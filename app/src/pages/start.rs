@@ -209,7 +209,11 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
     let planned = move || {
         plan.get().map(|answer| match answer {
             Ok(plan) => view! { <PlanTable plan/> }.into_any(),
-            Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
+            Err(mut error) => {
+                // The page has a box for what the command has a flag for.
+                error.0.message = error.0.message.replace("with --accept-no-rollback", "in the box above");
+                view! { <div class="p-4"><Failure error/></div> }.into_any()
+            }
         })
     };
     let must_accept = move || {

@@ -15,12 +15,18 @@ use crate::{
 use leptos::{html, prelude::*};
 use leptos_router::hooks::use_navigate;
 use lockstep_model::{
-    access::Permission, api::ListDeployments, live::DeploymentCard, view::DeploymentSummary,
+    access::{Permission, Scope},
+    api::ListDeployments,
+    live::DeploymentCard,
+    view::DeploymentSummary,
 };
 use std::time::Duration;
 
 const SHOWN: usize = 12;
 const SEARCH_AFTER: Duration = Duration::from_millis(200);
+/// What a deployment's page asks about when its address says so: the value of `ask`, words, and a sign.
+const ASKED: [(&str, &str, Glyph); 2] =
+    [("take_back", "Take back", Glyph::Back), ("cancel", "Cancel", Glyph::Close)];
 
 /// Something that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +55,21 @@ fn of_deployment(row: &DeploymentSummary) -> Entry {
     entry(words, row.phase.word(), Glyph::Deployments, Act::Go(format!("/deployments/{}", row.id)))
 }
 
+/// What can be done about a deployment on its way; each opens what asks before it acts.
+fn steering(row: &DeploymentSummary, session: Session) -> Vec<Entry> {
+    let at = Scope { project: Some(row.project.clone()), environment: Some(row.environment.clone()) };
+    if row.phase.is_final() || session.refusal(Permission::Operate, Some(&at)).is_some() {
+        return Vec::new();
+    }
+    ASKED
+        .iter()
+        .map(|(key, words, glyph)| {
+            let path = format!("/deployments/{}?ask={key}", row.id);
+            entry(format!("{words} #{}…", row.id), row.environment.to_string(), *glyph, Act::Go(path))
+        })
+        .collect()
+}
+
 fn all(live: Live, session: Session) -> Vec<Entry> {
     let mut all = Vec::new();
     if session.refusal(Permission::Deploy, None).is_none() {
@@ -58,6 +79,7 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
         all.push(entry(name, format!("g {key}"), glyph, Act::Go(path.to_owned())));
     }
     live.overview.deployments.with(|cards: &Vec<DeploymentCard>| {
+        all.extend(cards.iter().flat_map(|card| steering(&card.summary, session)));
         all.extend(cards.iter().map(|card| of_deployment(&card.summary)));
     });
     let mut seen = Vec::new();
@@ -184,6 +206,8 @@ pub fn Palette(
                     act.run(entry);
                 }
             }
+            // A search field would only empty itself at first.
+            "Escape" => open.set(false),
             _ => return,
         }
         event.prevent_default();

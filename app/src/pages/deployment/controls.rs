@@ -8,6 +8,8 @@ use crate::{
     AppError,
     api::{deployment_cancel, deployment_resolve, deployment_undo_retry},
     live::DeploymentStore,
+    query::Query,
+    session::{At, Session},
     ui::{Ask, Dialog, Glyph, Guarded, Icon, Questions, Reason, Then, Toasts},
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -119,6 +121,22 @@ pub(super) fn Controls(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
     }
 }
 
+/// Asks at once where the address says so (`ask=…`), as the palette does. Nothing acts without an answer,
+/// so that a link which somebody else made does nothing by itself.
+pub(super) fn ask_when_told(name: &'static str, doing: Doing, ask: Callback<()>) {
+    let (query, session, at) = (Query::here(), Session::here(), use_context::<At>());
+    Effect::new(move |_| {
+        if query.get("ask") != name {
+            return;
+        }
+        query.set(&[("ask", "")]);
+        match session.refusal(Permission::Operate, at.as_ref().map(|at| &at.0)) {
+            None => ask.run(()),
+            Some(why) => doing.toasts.failed(why),
+        }
+    });
+}
+
 #[component]
 fn CancelButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
@@ -144,6 +162,7 @@ fn CancelButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             }),
         });
     });
+    ask_when_told("cancel", doing, ask);
     view! {
         <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Close/>"Cancel"</Guarded>
     }

@@ -1,7 +1,7 @@
 //! Taking a deployment back: while it runs, the last change of its environment, or one from before.
 //! What that means is worked out from what serves now, not from what served when it was made.
 
-use super::controls::{Doing, fresh_key};
+use super::controls::{Doing, ask_when_told, fresh_key};
 use crate::{
     api::{deployment_monitor, deployment_rollback, deployment_rollback_plan},
     live::{Cell, Live},
@@ -143,6 +143,7 @@ pub(super) fn TakeBackButton(row: RwSignal<DeploymentSummary>) -> impl IntoView 
     let navigate = use_navigate();
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
     let ask = Callback::new(move |()| ask(row, live, Way::TakeBack, doing, go.clone()));
+    ask_when_told("take_back", doing, ask);
     view! {
         <Guarded permission=Permission::Operate class="btn btn-risky" on_click=ask><Icon glyph=Glyph::Back/>"Take back"</Guarded>
     }

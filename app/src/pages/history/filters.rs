@@ -63,12 +63,20 @@ pub(super) fn Filters(query: Query) -> impl IntoView {
         let look = move || query.set(&[("q", &typed), ("cursor", "")]);
         timer.set_value(set_timeout_with_handle(look, SEARCH_AFTER).ok());
     };
+    // Without scripts the form is sent: what was chosen besides goes with it. Nothing of it is in the way
+    // of scripts, which never send it.
+    let named = |name: &&str| !["q", "range"].contains(name) && !query.get(name).is_empty();
+    let chosen = untrack(|| {
+        let names = FILTERS.into_iter().filter(named);
+        names.map(|name| view! { <input type="hidden" name=name value=query.get(name)/> }).collect_view()
+    });
     let sorts = SORTS.iter().map(|(key, _, word)| (*key, *word)).collect();
     view! {
         <form method="get" role="search" class="card-head" on:submit=|event| event.prevent_default()>
             <input class="input input-small flex-1 min-w-48" type="search" name="q" placeholder="Words, or status:failed env:production service:backend by:anna"
                 aria-label="Search deployments" data-key="/" value=query.get("q") prop:value=move || query.get("q")
                 on:input=search/>
+            {chosen}
             {select("range", "Time", ranges)}
             {select("sort", "Order", sorts)}
             <noscript><button class="btn" type="submit">"Search"</button></noscript>

@@ -45,15 +45,17 @@ pub(super) fn Promotion(
     let rows = plan.services.iter().map(|one| view! {
         <li><span class="mono">{line(one)}</span><span class="block text-meta text-muted">{one.refusal.clone().unwrap_or_else(|| "has soaked and may go".to_owned())}</span></li>
     }).collect_view();
-    let soak = format!("A version goes on after {} in {}.", duration(plan.soak_ms), plan.from);
+    let soak = match plan.soak_ms {
+        0 => format!("A version goes on when it is healthy in {}.", plan.from),
+        soak => format!("A version goes on after {} in {}.", duration(soak), plan.from),
+    };
     let name = title.clone();
     let ask = Callback::new(move |()| {
         let mut impact: Vec<String> = plan.services.iter().map(line).collect();
-        impact.push(format!(
-            "Each has served in {} for {} and is healthy there.",
-            plan.from,
-            duration(plan.soak_ms)
-        ));
+        impact.push(match plan.soak_ms {
+            0 => format!("Each is healthy in {}.", plan.from),
+            soak => format!("Each has served in {} for {} and is healthy there.", plan.from, duration(soak)),
+        });
         impact.push("When one fails, all of it is taken back.".to_owned());
         let (request, navigate, key) = (request.clone(), navigate.clone(), super::fresh_key());
         questions.ask(Ask {
@@ -89,7 +91,7 @@ pub(super) fn Promotion(
                 <span class="text-meta text-muted">{soak}</span>
                 <span class="ml-auto"><Guarded permission=Permission::Deploy refusal class="btn btn-primary" on_click=ask><Icon glyph=Glyph::Deployments/>"Promote…"</Guarded></span>
             </div>
-            <ul class="impact p-4">{rows}</ul>
+            <ul class="impact m-4">{rows}</ul>
         </section>
     }
 }

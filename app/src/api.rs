@@ -14,14 +14,15 @@ use lockstep_model::{
         AuditPage, BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
         EffectiveView, Empty, EndDeployment, EndRestriction, EnvironmentRequest, FindAudit,
         ForeseeDeployment, GatewayPage, GrantRole, HistoryReport, KeepService, ListDeployments,
-        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, Neighbours,
-        NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs,
-        ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
+        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, NameUser,
+        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
+        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
         RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -383,6 +384,13 @@ pub async fn user_effective(req: AskEffective) -> Result<EffectiveView, AppError
     backend.people.user_effective(&caller, req).await
 }
 
+/// A link to set a password anew.
+#[server(name = UserLinkCall, prefix = "/api/v1", endpoint = "/user/link", input = ApiJson, output = ApiAnswer)]
+pub async fn user_link(req: NameUser) -> Result<OneTimeLink, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::UserLink>(req).await?;
+    backend.people.user_link(&caller, req).await
+}
+
 /// Tokens.
 #[server(name = TokenListCall, prefix = "/api/v1", endpoint = "/token/list", input = ApiJson, output = ApiAnswer)]
 pub async fn token_list(req: Empty) -> Result<TokenPage, AppError> {
@@ -402,6 +410,27 @@ pub async fn token_add(req: AddToken) -> Result<TokenCreated, AppError> {
 pub async fn token_revoke(req: RevokeToken) -> Result<TokenView, AppError> {
     let (backend, caller, req) = authorised::<endpoint::TokenRevoke>(req).await?;
     backend.people.token_revoke(&caller, req).await
+}
+
+/// One's own sessions; for admins, everybody's.
+#[server(name = SessionListCall, prefix = "/api/v1", endpoint = "/session/list", input = ApiJson, output = ApiAnswer)]
+pub async fn session_list(req: Empty) -> Result<SessionPage, AppError> {
+    let (backend, caller, Empty {}) = authorised::<endpoint::SessionList>(req).await?;
+    backend.people.session_list(&caller).await
+}
+
+/// Ends a session.
+#[server(name = SessionEndCall, prefix = "/api/v1", endpoint = "/session/end", input = ApiJson, output = ApiAnswer)]
+pub async fn session_end(req: EndSession) -> Result<SessionItem, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SessionEnd>(req).await?;
+    backend.people.session_end(&caller, req).await
+}
+
+/// Ends all of one's other sessions, or as an admin all of a user's.
+#[server(name = SessionEndAllCall, prefix = "/api/v1", endpoint = "/session/end_all", input = ApiJson, output = ApiAnswer)]
+pub async fn session_end_all(req: EndSessions) -> Result<SessionsEnded, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SessionEndAll>(req).await?;
+    backend.people.session_end_all(&caller, req).await
 }
 
 /// Who one is.

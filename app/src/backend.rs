@@ -5,16 +5,16 @@ use crate::AppError;
 use async_trait::async_trait;
 use leptos::prelude::use_context;
 use lockstep_model::{
-    UserName,
+    Digest, UserName,
     access::{Object, Permission, Right, Rights, Role, Scope},
     api::{
         AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AskEffective,
         AuditPage, BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
         EffectiveView, Empty, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest, FindAudit,
         ForeseeDeployment, GatewayPage, GrantRole, HistoryReport, KeepService, ListDeployments,
-        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, Neighbours,
-        NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment, ReadLogs,
-        ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
+        ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, NameUser,
+        Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
+        ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
         RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
         UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
@@ -22,6 +22,7 @@ use lockstep_model::{
     error::ErrorKind,
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -49,8 +50,8 @@ pub struct Caller {
 pub enum Credential {
     /// A command on the server's own machine: nobody can take that right away.
     Local,
-    /// A browser's session.
-    Session,
+    /// A browser's session, by the digest of its id.
+    Session(Digest),
     /// A token, by its id.
     Token(String),
 }
@@ -61,7 +62,7 @@ impl Caller {
     pub fn by(&self, permission: Permission, scope: Scope) -> Self {
         let token = match &self.credential {
             Credential::Local => return Self { right: None, ..self.clone() },
-            Credential::Session => None,
+            Credential::Session(_) => None,
             Credential::Token(id) => Some(id.clone()),
         };
         let right = Right { user: self.user.clone(), token, permission, on: scope };
@@ -304,6 +305,8 @@ pub trait People: Send + Sync {
     async fn user_list(&self) -> Result<UserPage, AppError>;
     /// A new user.
     async fn user_add(&self, caller: &Caller, req: AddUser) -> Result<OneTimeLink, AppError>;
+    /// A link to set a password anew.
+    async fn user_link(&self, caller: &Caller, req: NameUser) -> Result<OneTimeLink, AppError>;
     /// Changes one.
     async fn user_change(&self, caller: &Caller, req: ChangeUser) -> Result<UserView, AppError>;
     /// Tokens.
@@ -312,6 +315,12 @@ pub trait People: Send + Sync {
     async fn token_add(&self, caller: &Caller, req: AddToken) -> Result<TokenCreated, AppError>;
     /// Ends one.
     async fn token_revoke(&self, caller: &Caller, req: RevokeToken) -> Result<TokenView, AppError>;
+    /// Sessions.
+    async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError>;
+    /// Ends one.
+    async fn session_end(&self, caller: &Caller, req: EndSession) -> Result<SessionItem, AppError>;
+    /// Ends all of somebody's.
+    async fn session_end_all(&self, caller: &Caller, req: EndSessions) -> Result<SessionsEnded, AppError>;
     /// Gives a role.
     async fn user_grant(&self, caller: &Caller, req: GrantRole) -> Result<UserView, AppError>;
     /// Takes one away.

@@ -13,6 +13,7 @@ mod people;
 mod promotion;
 mod scripts;
 mod services;
+mod sessions;
 
 use crate::{
     anchor::Anchor, expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent,

@@ -111,6 +111,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::Lockdown { reason } => lockdown::begin(global, &client()?, reason).await,
         Command::Unlock => lockdown::end(global, &client()?).await,
         Command::User(command) => people::user(global, &client()?, command).await,
+        Command::Session(command) => people::session(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,
         Command::Exec(options) => exec::exec(global, *options).await,

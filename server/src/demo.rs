@@ -90,7 +90,7 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
 /// # Errors
 /// When the store fails.
 pub async fn sign_in_link(server: &Server) -> anyhow::Result<String> {
-    let (path, _) = server.services.identities.link_make(&first_admin(), LinkKind::SignIn).await?;
+    let (path, _) = server.services.identities.link_make(&first_admin(), LinkKind::SignIn, None).await?;
     Ok(format!("{}{path}", server.url))
 }
 

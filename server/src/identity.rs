@@ -21,7 +21,7 @@ use throttle::Addresses;
 use tokio::sync::watch;
 
 pub use links::LinkError;
-pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started};
+pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started, is_over};
 
 /// The admin that is there from the first start; commands on the server's own machine act as it.
 pub const FIRST_ADMIN: &str = "admin";
@@ -47,6 +47,15 @@ pub struct Shown<'a> {
     pub address: Option<IpAddr>,
     /// Whether a person did something, which keeps their session alive.
     pub is_person: bool,
+}
+
+/// From where somebody signs in.
+#[derive(Debug, Clone, Default)]
+pub struct Whence {
+    /// The peer's address.
+    pub address: Option<IpAddr>,
+    /// What their program calls itself.
+    pub device: Option<String>,
 }
 
 /// Knows people and programs.

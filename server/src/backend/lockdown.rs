@@ -28,7 +28,7 @@ impl Closing for Services {
         self.identities.withdrawn();
         let entry = self.entry(caller, "/lockdown/begin", "the server".to_owned());
         let entry = AuditEntry { reason: Some(reason), ..entry };
-        self.identities.store().session_end_all(entry).await.map_err(store)?;
+        self.identities.store().session_end_all(None, None, entry).await.map_err(store)?;
         kept.map_err(|error| {
             let message = format!(
                 "the server is closed, but a restart would open it: {error}; make room, then try again"

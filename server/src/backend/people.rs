@@ -1,6 +1,6 @@
 //! Users and tokens. Nobody gives more than they have, and the last admin stays.
 
-use super::{Services, effective, store};
+use super::{Services, effective, sessions, store};
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -11,10 +11,11 @@ use lockstep_model::{
     EnvironmentName, ProjectName, UserName,
     access::{Grant, Permission, Rights, Role, Scope},
     api::{
-        AddToken, AddUser, AskEffective, ChangeUser, EffectiveView, GrantRole, OneTimeLink, RevokeRole,
-        RevokeToken, TokenCreated, TokenPage, UserPage,
+        AddToken, AddUser, AskEffective, ChangeUser, EffectiveView, GrantRole, NameUser, OneTimeLink,
+        RevokeRole, RevokeToken, TokenCreated, TokenPage, UserPage,
     },
     error::ErrorKind,
+    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{TokenView, UserView},
 };
 
@@ -52,8 +53,39 @@ impl People for Services {
             }
         }
         let (path, expires_at) =
-            self.identities.link_make(&req.name, LinkKind::SetPassword).await.map_err(store)?;
+            self.identities.link_make(&req.name, LinkKind::SetPassword, None).await.map_err(store)?;
         Ok(OneTimeLink { user: req.name, path, expires_at })
+    }
+
+    async fn user_link(&self, caller: &Caller, req: NameUser) -> Result<OneTimeLink, AppError> {
+        let users = self.identities.store();
+        let user = users.user_fetch(&req.name).await.map_err(store)?.ok_or_else(|| unknown(&req.name))?;
+        if !user.view.enabled {
+            let message =
+                format!("'{}' is switched off and could not sign in; switch them on first", req.name);
+            return Err(AppError::new(ErrorKind::Conflict, message));
+        }
+        // Whoever may not have given what the user has would become them by the link.
+        if !user.view.grants.0.iter().all(|grant| caller.rights.may_give(grant)) {
+            let message = format!("{} has more than {} could give", req.name, caller.user);
+            return Err(AppError::new(ErrorKind::Forbidden, message));
+        }
+        let audit = self.entry(caller, "/user/link", format!("user {}", req.name));
+        let (path, expires_at) =
+            self.identities.link_make(&req.name, LinkKind::SetPassword, Some(audit)).await.map_err(store)?;
+        Ok(OneTimeLink { user: req.name, path, expires_at })
+    }
+
+    async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError> {
+        sessions::list(self, caller).await
+    }
+
+    async fn session_end(&self, caller: &Caller, req: EndSession) -> Result<SessionItem, AppError> {
+        sessions::end(self, caller, req).await
+    }
+
+    async fn session_end_all(&self, caller: &Caller, req: EndSessions) -> Result<SessionsEnded, AppError> {
+        sessions::end_all(self, caller, req).await
     }
 
     async fn user_change(&self, caller: &Caller, req: ChangeUser) -> Result<UserView, AppError> {
@@ -166,7 +198,7 @@ pub(super) fn unknown(name: &UserName) -> AppError {
 }
 
 /// Admins see everybody's, others their own.
-fn owner_filter(caller: &Caller) -> Option<&UserName> {
+pub(super) fn owner_filter(caller: &Caller) -> Option<&UserName> {
     let is_admin = caller.rights.allows_on(Permission::ManageUsers, &Scope::default());
     if is_admin { None } else { Some(&caller.user) }
 }

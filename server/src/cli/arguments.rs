@@ -6,7 +6,7 @@ use super::{
     gateway::GatewayCommand,
     health::HealthOptions,
     history::{HistoryCommand, HistoryOptions},
-    people::{TokenCommand, UserCommand},
+    people::{SessionCommand, TokenCommand, UserCommand},
     restrictions::{FreezeCommand, HoldCommand, LockCommand},
     scripts::ScriptCommand,
     steer::SteerCommand,
@@ -189,6 +189,9 @@ pub(super) enum Command {
     },
     /// Open the server again after `lockdown`; on its own machine.
     Unlock,
+    /// See and end sessions of browsers.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Manage tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),

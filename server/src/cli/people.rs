@@ -13,9 +13,10 @@ use lockstep_model::{
     UserName,
     access::{Role, Scope},
     api::{
-        AddToken, AddUser, ChangeUser, Empty, RevokeToken, TokenAdd, TokenList, TokenRevoke, UserAdd,
-        UserChange, UserList,
+        AddToken, AddUser, ChangeUser, Empty, NameUser, OneTimeLink, RevokeToken, SessionEnd, SessionEndAll,
+        SessionList, TokenAdd, TokenList, TokenRevoke, UserAdd, UserChange, UserLink, UserList,
     },
+    session::{EndSession, EndSessions, SessionItem},
 };
 
 #[derive(Debug, Subcommand)]
@@ -30,6 +31,11 @@ pub(super) enum UserCommand {
         /// What they may do: viewer, operator, deployer or admin.
         #[arg(long)]
         role: Role,
+    },
+    /// Make a link with which a user sets their password anew; earlier links end.
+    Link {
+        /// Name.
+        name: UserName,
     },
     /// Change a user's role on everything, or switch them off; ends their sessions.
     Change {
@@ -109,8 +115,17 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                 return Ok(exit::SUCCEEDED);
             }
             let on = Scope { project: global.project.clone(), environment: global.environment.clone() };
-            say!("{} is {role} on {on}. Send them this link; it works once, for a day:", link.user);
-            say!("  {}{}", client.url(), link.path);
+            say!("{} is {role} on {on}. Send them this link:", link.user);
+            link_lines(client, &link);
+        }
+        UserCommand::Link { name } => {
+            let link = client.call(UserLink, &NameUser { name }).await?;
+            if global.json {
+                print::json(&link)?;
+                return Ok(exit::SUCCEEDED);
+            }
+            say!("{} sets their password anew with this link:", link.user);
+            link_lines(client, &link);
         }
         UserCommand::Change { name, role, enabled } => {
             let user = client.call(UserChange, &ChangeUser { name, role, enabled }).await?;
@@ -124,6 +139,74 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
         UserCommand::Grant(options) => return roles::grant(global, client, options).await,
         UserCommand::Revoke(options) => return roles::revoke(global, client, options).await,
         UserCommand::Show { name } => return roles::show(global, client, name).await,
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+fn link_lines(client: &Client, link: &OneTimeLink) {
+    say!("  {}{}", client.url(), link.path);
+    let name = &link.user;
+    say!(
+        "It works once, for 15 minutes; `lockstep user link {name}` makes another one. Whoever opens it is {name}."
+    );
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// List your sessions in browsers; as an admin, everybody's.
+    List,
+    /// End a session.
+    End {
+        /// Its id, from the list.
+        id: String,
+    },
+    /// End all of your other sessions, or as an admin all of a user's.
+    EndAll {
+        /// Whose; without it, your own.
+        user: Option<UserName>,
+    },
+}
+
+pub(super) async fn session(
+    global: &Global,
+    client: &Client,
+    command: SessionCommand,
+) -> Result<u8, Failure> {
+    match command {
+        SessionCommand::List => {
+            let page = client.call(SessionList, &Empty {}).await?;
+            if global.json {
+                print::json(&page)?;
+                return Ok(exit::SUCCEEDED);
+            }
+            if page.sessions.is_empty() {
+                say!("Nobody is signed in in a browser.");
+                return Ok(exit::SUCCEEDED);
+            }
+            let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+            let row = |one: &SessionItem| {
+                let (begun, used) = (print::ago(one.created_at), print::ago(one.used_at));
+                [one.id.clone(), one.user.to_string(), or(&one.device), or(&one.address), begun, used]
+            };
+            let rows: Vec<[String; 6]> = page.sessions.iter().map(row).collect();
+            print::table(["ID", "USER", "PROGRAM", "FROM", "BEGUN", "USED"], &rows);
+        }
+        SessionCommand::End { id } => {
+            let ended = client.call(SessionEnd, &EndSession { id }).await?;
+            if global.json {
+                print::json(&ended)?;
+                return Ok(exit::SUCCEEDED);
+            }
+            say!("session {} of {} has ended", ended.id, ended.user);
+        }
+        SessionCommand::EndAll { user } => {
+            let done = client.call(SessionEndAll, &EndSessions { user }).await?;
+            if global.json {
+                print::json(&done)?;
+                return Ok(exit::SUCCEEDED);
+            }
+            say!("{} sessions have ended", done.ended);
+        }
     }
     Ok(exit::SUCCEEDED)
 }

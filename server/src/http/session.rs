@@ -2,11 +2,11 @@
 //! is there and without it.
 
 use super::{Web, cookie, guard::plain};
-use crate::identity::{LinkError, Sender, SignInError, Started};
+use crate::identity::{LinkError, Sender, SignInError, Started, Whence};
 use axum::{
     Extension, Form,
     extract::{ConnectInfo, Path, State, rejection::FormRejection},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lockstep_model::error::{ErrorBody, ErrorKind};
@@ -33,6 +33,7 @@ pub(super) struct SetPassword {
 pub(super) async fn sign_in(
     State(web): State<Web>,
     peer: Peer,
+    headers: HeaderMap,
     form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
     let Form(form) = match form {
@@ -40,7 +41,7 @@ pub(super) async fn sign_in(
         Err(rejection) => return rejection.into_response(),
     };
     let next = local_path(&form.next);
-    let signed_in = web.identities.sign_in(&form.user, form.password, address(peer)).await;
+    let signed_in = web.identities.sign_in(&form.user, form.password, whence(peer, &headers)).await;
     let login = |error: &str| format!("/login?error={error}&next={}", query_value(&next));
     match signed_in {
         Ok(started) => enter_as(&web, &started, &next),
@@ -57,6 +58,7 @@ pub(super) async fn sign_in(
 pub(super) async fn set_password(
     State(web): State<Web>,
     peer: Peer,
+    headers: HeaderMap,
     form: Result<Form<SetPassword>, FormRejection>,
 ) -> Response {
     let Form(form) = match form {
@@ -67,7 +69,7 @@ pub(super) async fn set_password(
     if form.password != form.again {
         return back("again");
     }
-    match web.identities.link_set_password(&form.code, form.password, address(peer)).await {
+    match web.identities.link_set_password(&form.code, form.password, whence(peer, &headers)).await {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Password) => back("password"),
         Err(LinkError::Guessable) => back("guessable"),
@@ -77,8 +79,13 @@ pub(super) async fn set_password(
     }
 }
 
-pub(super) async fn enter(State(web): State<Web>, peer: Peer, Path(code): Path<String>) -> Response {
-    match web.identities.link_enter(&code, address(peer)).await {
+pub(super) async fn enter(
+    State(web): State<Web>,
+    peer: Peer,
+    headers: HeaderMap,
+    Path(code): Path<String>,
+) -> Response {
+    match web.identities.link_enter(&code, whence(peer, &headers)).await {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Spent | LinkError::Password | LinkError::Guessable | LinkError::Busy) => {
             see("/login?error=link")
@@ -115,8 +122,12 @@ fn unavailable(error: &dyn std::error::Error) -> Response {
     plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
 }
 
-fn address(peer: Peer) -> Option<std::net::IpAddr> {
-    peer.map(|Extension(ConnectInfo(address))| address.ip())
+fn whence(peer: Peer, headers: &HeaderMap) -> Whence {
+    let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Whence {
+        address: peer.map(|Extension(ConnectInfo(address))| address.ip()),
+        device: device.map(str::to_owned),
+    }
 }
 
 /// A path of this server; everything else becomes the first page.

@@ -1,16 +1,16 @@
 //! One-time links: with one somebody sets their password, with another the demo signs in.
 
-use super::{Identities, Started, password};
+use super::{Identities, Started, Whence, password};
 use crate::secret;
 use lockstep_engine::port::{
     StoreError,
     identity::{LinkKind, LinkRow, UserChanged},
+    store::AuditEntry,
 };
 use lockstep_model::{Timestamp, UserName, deployment::Actor};
-use std::net::IpAddr;
 
-/// A link to set a password reaches its reader by mail or chat.
-const SET_PASSWORD_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Whoever gets hold of the link becomes the user: it is short, and another is made in a moment.
+const SET_PASSWORD_MS: u64 = 15 * 60 * 1_000;
 const SIGN_IN_MS: u64 = 30 * 60 * 1_000;
 
 /// Why a link did not work.
@@ -34,7 +34,8 @@ pub enum LinkError {
 }
 
 impl Identities {
-    /// Makes a link for a user: its path, and until when it works. Earlier ones of its kind end.
+    /// Makes a link for a user: its path, and until when it works. Earlier ones of its kind end. Noted in
+    /// the audit by `audit`, unless what it belongs to is.
     ///
     /// # Errors
     /// When the store fails.
@@ -42,6 +43,7 @@ impl Identities {
         &self,
         user: &UserName,
         kind: LinkKind,
+        audit: Option<AuditEntry>,
     ) -> Result<(String, Timestamp), StoreError> {
         let code = secret::random();
         let (page, lasts_ms) = match kind {
@@ -50,7 +52,7 @@ impl Identities {
         };
         let expires_at = self.clock.now().plus_ms(lasts_ms);
         let row = LinkRow { code: secret::digest(&code), kind, user: user.clone(), expires_at };
-        self.store.link_add(&row).await?;
+        self.store.link_add(&row, audit).await?;
         Ok((format!("/{page}/{code}"), expires_at))
     }
 
@@ -58,10 +60,10 @@ impl Identities {
     ///
     /// # Errors
     /// [`LinkError::Spent`] and store errors.
-    pub async fn link_enter(&self, code: &str, address: Option<IpAddr>) -> Result<Started, LinkError> {
+    pub async fn link_enter(&self, code: &str, whence: Whence) -> Result<Started, LinkError> {
         let row = self.link_of(code, LinkKind::SignIn).await?;
         self.link_take(code).await?;
-        self.enter(&row.user, address).await
+        self.enter(&row.user, whence).await
     }
 
     /// Sets a password by a link, and signs in.
@@ -72,7 +74,7 @@ impl Identities {
         &self,
         code: &str,
         password: String,
-        address: Option<IpAddr>,
+        whence: Whence,
     ) -> Result<Started, LinkError> {
         let row = self.link_of(code, LinkKind::SetPassword).await?;
         if !password::CHARS.contains(&password.chars().count()) {
@@ -83,13 +85,13 @@ impl Identities {
         }
         let hash = self.passwords.hash(password).await.map_err(|password::Busy| LinkError::Busy)?;
         self.link_take(code).await?;
-        let address_text = address.map(|address| address.to_string());
+        let address_text = whence.address.map(|address| address.to_string());
         let actor = Actor { user: row.user.clone(), via: "link".to_owned(), address: address_text };
         let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
         let changed = self.store.user_set_password(&row.user, &hash, audit).await?;
         self.withdrawn();
         match changed {
-            UserChanged::Done(_) => self.enter(&row.user, address).await,
+            UserChanged::Done(_) => self.enter(&row.user, whence).await,
             UserChanged::NotFound
             | UserChanged::Exists
             | UserChanged::LastAdmin
@@ -110,9 +112,9 @@ impl Identities {
         taken.map(drop).ok_or(LinkError::Spent)
     }
 
-    async fn enter(&self, user: &UserName, address: Option<IpAddr>) -> Result<Started, LinkError> {
+    async fn enter(&self, user: &UserName, whence: Whence) -> Result<Started, LinkError> {
         match self.store.user_fetch(user).await? {
-            Some(row) if row.view.enabled => Ok(self.session_start(&row.view, "link", address).await?),
+            Some(row) if row.view.enabled => Ok(self.session_start(&row.view, "link", whence).await?),
             Some(_) | None => Err(LinkError::Spent),
         }
     }

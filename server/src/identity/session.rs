@@ -1,12 +1,11 @@
 //! Sessions of browsers: a random id in a cookie, its digest in the store; ended by sign-out, by
 //! half an hour without a person, and after eight hours in any case.
 
-use super::{Identities, Sender, Shown, caller, password, throttle};
+use super::{Identities, Sender, Shown, Whence, caller, password, throttle};
 use crate::secret;
 use app::backend::Credential;
 use lockstep_engine::port::{StoreError, identity::SessionRow};
-use lockstep_model::{Digest, UserName, deployment::Actor, view::UserView};
-use std::net::IpAddr;
+use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor, view::UserView};
 
 /// The cookie's name over plain HTTP on the own machine; the gateway keeps both from services.
 pub const COOKIE: &str = "lockstep";
@@ -21,6 +20,7 @@ const SESSIONS_MAX: u32 = 10;
 /// Use is noted this often at most.
 const TOUCH_EVERY_MS: u64 = 60_000;
 const COOKIE_BYTES_MAX: usize = 128;
+const DEVICE_CHARS_MAX: usize = 300;
 
 /// A session that has begun.
 #[derive(Debug, Clone)]
@@ -57,10 +57,10 @@ impl Identities {
         &self,
         name: &str,
         password: String,
-        address: Option<IpAddr>,
+        whence: Whence,
     ) -> Result<Started, SignInError> {
         let now = self.clock.now();
-        if let Some(address) = address {
+        if let Some(address) = whence.address {
             self.addresses.try_from(address, now).map_err(|wait_ms| SignInError::Throttled { wait_ms })?;
         }
         let name: Option<UserName> = name.trim().parse().ok();
@@ -91,7 +91,7 @@ impl Identities {
                 if before.failures > 0 {
                     self.store.throttle_set(&key, None).await?;
                 }
-                Ok(self.session_start(&row.view, "browser", address).await?)
+                Ok(self.session_start(&row.view, "browser", whence).await?)
             }
             Some(_) | None => {
                 // From now on: looking at the password takes a while on a busy machine.
@@ -107,7 +107,7 @@ impl Identities {
         &self,
         user: &UserView,
         via: &str,
-        address: Option<IpAddr>,
+        whence: Whence,
     ) -> Result<Started, StoreError> {
         let id = secret::random();
         let now = self.clock.now();
@@ -117,8 +117,10 @@ impl Identities {
             created_at: now,
             used_at: now,
             expires_at: now.plus_ms(ABSOLUTE_MS),
+            address: whence.address.map(|address| address.to_string()),
+            device: whence.device.map(|device| shortened(&device)),
         };
-        let address = address.map(|address| address.to_string());
+        let address = row.address.clone();
         let actor = Actor { user: user.name.clone(), via: via.to_owned(), address };
         let audit = self.entry(&actor, "/session/sign_in", &format!("user {}", user.name));
         self.store.session_add(&row, SESSIONS_MAX, audit).await?;
@@ -145,16 +147,31 @@ impl Identities {
             return Ok(Sender::default());
         };
         let now = self.clock.now();
-        let is_over = now >= row.expires_at || now.since_ms(row.used_at) >= IDLE_MS;
-        if is_over || !user.enabled {
+        if is_over(&row, now) || !user.enabled {
             return Ok(Sender::default());
         }
         if shown.is_person && now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
             self.store.session_touch(&digest, now).await?;
         }
-        let caller = caller(user.name, user.grants, Credential::Session, "browser".to_owned(), shown.address);
+        let caller = caller(
+            user.name,
+            user.grants,
+            Credential::Session(digest.clone()),
+            "browser".to_owned(),
+            shown.address,
+        );
         Ok(Sender { caller: Some(caller), session: Some(digest) })
     }
+}
+
+/// Whether a session lets nobody in any more.
+pub fn is_over(row: &SessionRow, now: Timestamp) -> bool {
+    now >= row.expires_at || now.since_ms(row.used_at) >= IDLE_MS
+}
+
+/// What a program calls itself, as far as it is kept.
+fn shortened(device: &str) -> String {
+    device.chars().filter(|char| !char.is_control()).take(DEVICE_CHARS_MAX).collect()
 }
 
 /// The session's id, when exactly one plausible one was sent.

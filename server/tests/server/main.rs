@@ -23,5 +23,6 @@ mod repeated;
 mod restrictions;
 mod roles;
 mod rollbacks;
+mod sessions;
 mod support;
 mod unknown;

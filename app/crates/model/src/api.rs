@@ -9,6 +9,7 @@ use crate::{
     live::{Place, ServerFrame, Topic},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{
         AuditHead, AuditReport, AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView,
         Facets, ForeseenView, LockdownView, LogLine, ManifestView, PlanView, PromotionView, ServiceDetail,
@@ -242,6 +243,8 @@ endpoints! {
     UserGrant "/user/grant" ManageUsers Installation true GrantRole => UserView, [NotFound, Conflict];
     /// Takes such a role away again.
     UserRevoke "/user/revoke" ManageUsers Installation true RevokeRole => UserView, [NotFound, Conflict];
+    /// Makes a link with which a user sets their password anew; earlier ones end.
+    UserLink "/user/link" ManageUsers Installation true NameUser => OneTimeLink, [NotFound, Conflict];
     /// What somebody may, environment by environment, and what they could after a change; changes nothing.
     UserEffective "/user/effective" SignedIn Oneself false AskEffective => EffectiveView, [NotFound];
     /// One's own tokens; for admins, everybody's.
@@ -250,6 +253,12 @@ endpoints! {
     TokenAdd "/token/add" SignedIn Oneself true AddToken => TokenCreated, [];
     /// Ends a token.
     TokenRevoke "/token/revoke" SignedIn Oneself true RevokeToken => TokenView, [NotFound];
+    /// One's own sessions; for admins, everybody's.
+    SessionList "/session/list" SignedIn Oneself false Empty => SessionPage, [];
+    /// Ends a session.
+    SessionEnd "/session/end" SignedIn Oneself true EndSession => SessionItem, [NotFound];
+    /// Ends all of one's other sessions, or as an admin all of a user's.
+    SessionEndAll "/session/end_all" SignedIn Oneself true EndSessions => SessionsEnded, [NotFound];
     /// Who one is.
     SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }
@@ -817,6 +826,11 @@ ChangeUser {
     /// Whether they may sign in from now on.
     #[serde(default)]
     enabled: Option<bool>,
+} }
+body! { /// Names a user.
+NameUser {
+    /// Name.
+    name: UserName,
 } }
 body! { /// A role to give.
 GrantRole {

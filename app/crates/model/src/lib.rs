@@ -18,6 +18,7 @@ pub mod plan;
 pub mod restriction;
 pub mod scalar;
 pub mod script;
+pub mod session;
 pub mod template;
 pub mod view;
 pub mod wire;

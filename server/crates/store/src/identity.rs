@@ -19,6 +19,9 @@ use lockstep_model::{
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
+/// The most sessions in a list; more are not shown.
+const SESSIONS_SHOWN: i64 = 1_000;
+
 /// The columns of an account; what was given to it is read beside.
 fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
     let password: Option<String> = row.get(2);
@@ -214,13 +217,16 @@ impl IdentityStore for SqliteStore {
         const OPERATION: &str = "a session";
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query(
-            "INSERT INTO session (id, account, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(row.id.as_str())
         .bind(row.user.as_str())
         .bind(row.created_at.0)
         .bind(row.used_at.0)
         .bind(row.expires_at.0)
+        .bind(row.address.as_deref())
+        .bind(row.device.as_deref())
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
@@ -242,7 +248,7 @@ impl IdentityStore for SqliteStore {
         let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
-             session.created_at, session.used_at, session.expires_at \
+             session.created_at, session.used_at, session.expires_at, session.address, session.device \
              FROM session JOIN account ON account.name = session.account WHERE session.id = $1",
         )
         .bind(id.as_str())
@@ -258,6 +264,8 @@ impl IdentityStore for SqliteStore {
             created_at: Timestamp(row.get(4)),
             used_at: Timestamp(row.get(5)),
             expires_at: Timestamp(row.get(6)),
+            address: row.get(7),
+            device: row.get(8),
         };
         Ok(Some((session, user)))
     }
@@ -284,12 +292,56 @@ impl IdentityStore for SqliteStore {
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
-    async fn session_end_all(&self, audit: AuditEntry) -> Result<(), StoreError> {
+    async fn session_list(
+        &self,
+        user: Option<&UserName>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        const OPERATION: &str = "reading sessions";
+        let rows = sqlx::query(
+            "SELECT id, account, created_at, used_at, expires_at, address, device FROM session \
+             WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
+        )
+        .bind(user.map(UserName::as_str))
+        .bind(now.0)
+        .bind(SESSIONS_SHOWN)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed(OPERATION))?;
+        rows.iter()
+            .map(|row| {
+                Ok(SessionRow {
+                    id: parsed(row.get(0), "session")?,
+                    user: parsed(row.get(1), "user")?,
+                    created_at: Timestamp(row.get(2)),
+                    used_at: Timestamp(row.get(3)),
+                    expires_at: Timestamp(row.get(4)),
+                    address: row.get(5),
+                    device: row.get(6),
+                })
+            })
+            .collect()
+    }
+
+    async fn session_end_all(
+        &self,
+        user: Option<&UserName>,
+        but: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<u64, StoreError> {
         const OPERATION: &str = "ending all sessions";
         let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("DELETE FROM session").execute(&mut *transaction).await.map_err(failed(OPERATION))?;
+        let done = sqlx::query(
+            "DELETE FROM session WHERE ($1 IS NULL OR account = $1) AND ($2 IS NULL OR id <> $2)",
+        )
+        .bind(user.map(UserName::as_str))
+        .bind(but.map(Digest::as_str))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
         audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(done.rows_affected())
     }
 
     async fn token_add(
@@ -377,7 +429,7 @@ impl IdentityStore for SqliteStore {
         Ok(())
     }
 
-    async fn link_add(&self, link: &LinkRow) -> Result<(), StoreError> {
+    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<(), StoreError> {
         const OPERATION: &str = "a one-time link";
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query("DELETE FROM link WHERE kind = $1 AND account = $2")
@@ -394,6 +446,9 @@ impl IdentityStore for SqliteStore {
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
+        if let Some(audit) = audit {
+            audit::write(&mut transaction, &audit).await?;
+        }
         transaction.commit().await.map_err(failed(OPERATION))
     }
 

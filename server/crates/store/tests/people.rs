@@ -207,17 +207,17 @@ async fn a_link_is_used_once_by_one_and_not_after_its_time() {
         user: user.clone(),
         expires_at: Timestamp(100),
     };
-    store.link_add(&link(1)).await.expect("stored");
+    store.link_add(&link(1), None).await.expect("stored");
     let code = digest(1);
     let (one, other) =
         tokio::join!(store.link_take(&code, Timestamp(50)), store.link_take(&code, Timestamp(50)));
     let taken = [one.expect("answered"), other.expect("answered")];
     assert_eq!(taken.iter().flatten().count(), 1);
-    store.link_add(&link(2)).await.expect("stored");
+    store.link_add(&link(2), None).await.expect("stored");
     assert_eq!(store.link_take(&digest(2), Timestamp(100)).await.expect("answered"), None);
     // A newer link of the same kind ends the one before.
-    store.link_add(&link(3)).await.expect("stored");
-    store.link_add(&link(4)).await.expect("stored");
+    store.link_add(&link(3), None).await.expect("stored");
+    store.link_add(&link(4), None).await.expect("stored");
     assert_eq!(store.link_fetch(&digest(3)).await.expect("answered"), None);
 }
 
@@ -232,13 +232,22 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
             created_at: Timestamp(i64::from(number)),
             used_at: Timestamp(i64::from(number)),
             expires_at: Timestamp(1_000),
+            address: Some("10.0.0.7".to_owned()),
+            device: None,
         };
         store.session_add(&row, 3, entry()).await.expect("stored");
     }
     let there = async |number| store.session_fetch(&digest(number)).await.expect("readable").is_some();
     assert!(!there(1).await && there(2).await && there(4).await);
+    let listed = store.session_list(Some(&user), Timestamp(10)).await.expect("readable");
+    let used: Vec<i64> = listed.iter().map(|row| row.used_at.0).collect();
+    assert_eq!(used, [4, 3, 2]);
+    assert_eq!(listed[0].address.as_deref(), Some("10.0.0.7"));
+    let ended = store.session_end_all(Some(&user), Some(&digest(4)), entry()).await.expect("stored");
+    assert_eq!(ended, 2);
+    assert!(!there(3).await && there(4).await);
     store.user_set_password(&user, "$argon2id$…", entry()).await.expect("stored");
-    assert!(!there(2).await && !there(4).await);
+    assert!(!there(4).await);
 }
 
 #[tokio::test]

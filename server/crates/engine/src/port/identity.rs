@@ -35,6 +35,10 @@ pub struct SessionRow {
     pub used_at: Timestamp,
     /// It ends then, used or not.
     pub expires_at: Timestamp,
+    /// From where it was begun.
+    pub address: Option<String>,
+    /// What the program that began it calls itself.
+    pub device: Option<String>,
 }
 
 /// What a one-time link does.
@@ -149,8 +153,20 @@ pub trait IdentityStore: Send + Sync {
     /// Ends a session.
     async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError>;
 
-    /// Ends all sessions.
-    async fn session_end_all(&self, audit: AuditEntry) -> Result<(), StoreError>;
+    /// Sessions of a user, or all, that have not expired; the one used last first.
+    async fn session_list(
+        &self,
+        user: Option<&UserName>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRow>, StoreError>;
+
+    /// Ends all sessions: of a user, or of everybody; all but one, where one is named. Says how many.
+    async fn session_end_all(
+        &self,
+        user: Option<&UserName>,
+        but: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<u64, StoreError>;
 
     /// Keeps a token.
     async fn token_add(
@@ -173,7 +189,7 @@ pub trait IdentityStore: Send + Sync {
     async fn token_touch(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// Keeps a one-time link; earlier ones of the same kind and user end.
-    async fn link_add(&self, link: &LinkRow) -> Result<(), StoreError>;
+    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<(), StoreError>;
 
     /// Looks at a link without using it up.
     async fn link_fetch(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError>;

@@ -1,0 +1,146 @@
+//! Sessions of browsers: seen and ended by their owners, and by admins.
+
+use super::{
+    Services,
+    people::{owner_filter, unknown},
+    store,
+};
+use app::{
+    AppError,
+    backend::{Caller, Credential},
+};
+use lockstep_engine::port::identity::SessionRow;
+use lockstep_model::{
+    Digest,
+    error::ErrorKind,
+    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+};
+
+/// So much of the digest of a session's id names it to people.
+const ID_CHARS: usize = 16;
+
+pub(super) async fn list(services: &Services, caller: &Caller) -> Result<SessionPage, AppError> {
+    let rows = seen(services, caller).await?;
+    Ok(SessionPage { sessions: rows.iter().map(|row| item(row, caller)).collect() })
+}
+
+pub(super) async fn end(
+    services: &Services,
+    caller: &Caller,
+    req: EndSession,
+) -> Result<SessionItem, AppError> {
+    let rows = seen(services, caller).await?;
+    let Some(row) = rows.iter().find(|row| public(&row.id) == req.id) else {
+        let message = format!("there is no session '{}' any more; see `lockstep session list`", req.id);
+        return Err(AppError::new(ErrorKind::NotFound, message));
+    };
+    let audit = services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
+    services.identities.store().session_end(&row.id, audit).await.map_err(store)?;
+    services.identities.withdrawn();
+    Ok(item(row, caller))
+}
+
+pub(super) async fn end_all(
+    services: &Services,
+    caller: &Caller,
+    req: EndSessions,
+) -> Result<SessionsEnded, AppError> {
+    let user = req.user.as_ref().unwrap_or(&caller.user);
+    let people = services.identities.store();
+    let is_known = people.user_fetch(user).await.map_err(store)?.is_some();
+    if owner_filter(caller).is_some_and(|own| own != user) || !is_known {
+        return Err(unknown(user));
+    }
+    // Who ends their own keeps the one that they are in; who names a user means every one.
+    let but = this(caller).filter(|_| req.user.is_none());
+    let audit = services.entry(caller, "/session/end_all", format!("user {user}"));
+    let ended = people.session_end_all(Some(user), but, audit).await.map_err(store)?;
+    services.identities.withdrawn();
+    Ok(SessionsEnded { ended })
+}
+
+async fn seen(services: &Services, caller: &Caller) -> Result<Vec<SessionRow>, AppError> {
+    let now = services.clock.now();
+    let rows = services.identities.store().session_list(owner_filter(caller), now).await.map_err(store)?;
+    Ok(rows.into_iter().filter(|row| !crate::identity::is_over(row, now)).collect())
+}
+
+const fn this(caller: &Caller) -> Option<&Digest> {
+    match &caller.credential {
+        Credential::Session(digest) => Some(digest),
+        Credential::Local | Credential::Token(_) => None,
+    }
+}
+
+fn public(id: &Digest) -> &str {
+    let text = id.as_str();
+    text.get(..ID_CHARS).unwrap_or(text)
+}
+
+fn item(row: &SessionRow, caller: &Caller) -> SessionItem {
+    SessionItem {
+        id: public(&row.id).to_owned(),
+        user: row.user.clone(),
+        created_at: row.created_at,
+        used_at: row.used_at,
+        expires_at: row.expires_at,
+        address: row.address.clone(),
+        device: row.device.as_deref().map(in_words),
+        is_this: this(caller) == Some(&row.id),
+    }
+}
+
+/// What a browser calls itself, in the words that people use. The first that fits: browsers name those
+/// that they descend from, too.
+fn in_words(agent: &str) -> String {
+    const PROGRAMS: [(&str, &str); 8] = [
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |all: &[(&str, &'static str)]| {
+        all.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, word)| *word)
+    };
+    match (find(&PROGRAMS), find(&SYSTEMS)) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), None) => program.to_owned(),
+        (None, _) => agent.chars().take(40).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_browser_is_named_as_people_name_it() {
+        for (agent, expected) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36 Edg/142.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+        ] {
+            assert_eq!(in_words(agent), expected);
+        }
+    }
+}

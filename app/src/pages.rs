@@ -1,5 +1,7 @@
 //! Pages.
 
+mod admin;
+mod audit;
 mod compare;
 mod deployment;
 mod history;
@@ -39,6 +41,8 @@ macro_rules! later {
 }
 
 later! {
+    Admin = admin::AdminPage;
+    Audit = audit::AuditPage;
     Compare = compare::ComparePage;
     Deployment = deployment::DeploymentPage;
     History = history::HistoryPage;

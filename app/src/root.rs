@@ -2,8 +2,8 @@
 
 use crate::{
     pages::{
-        Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Restrictions, Service, Services,
-        Settings, Start,
+        Admin, Audit, Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Restrictions,
+        Service, Services, Settings, Start,
     },
     prefs::{Preferences, Prefs},
     time::WrittenAt,
@@ -101,6 +101,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/restrictions") view={Lazy::<Restrictions>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/:part") view={Lazy::<Admin>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/audit") view={Lazy::<Audit>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<Settings>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>
                 <Route path=path!("/login") view={Lazy::<Login>::new()}/>

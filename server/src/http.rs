@@ -2,6 +2,7 @@
 //! health. Each route says whom it is for; whatever says nothing is for nobody.
 
 mod api;
+mod audit;
 mod cookie;
 mod export;
 mod guard;
@@ -120,6 +121,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/deployments.json", "GET", Permission::View, ObjectKind::Seen),
     route("/services.csv", "GET", Permission::View, ObjectKind::Seen),
     route("/services.json", "GET", Permission::View, ObjectKind::Seen),
+    route("/audit.csv", "GET", Permission::ReadAudit, ObjectKind::Installation),
+    route("/audit.json", "GET", Permission::ReadAudit, ObjectKind::Installation),
     route("/deployments/{id}/log.txt", "GET", Permission::View, ObjectKind::Deployment),
     route("/health/live", "GET", Permission::Public, ObjectKind::Oneself),
     route("/health/ready", "GET", Permission::Public, ObjectKind::Oneself),
@@ -138,6 +141,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/services", "GET", Permission::View, ObjectKind::Seen),
     route("/services/{name}", "GET", Permission::View, ObjectKind::Seen),
     route("/restrictions", "GET", Permission::View, ObjectKind::Seen),
+    route("/admin/{part}", "GET", Permission::SignedIn, ObjectKind::Oneself),
+    route("/audit", "GET", Permission::ReadAudit, ObjectKind::Installation),
     route("/settings", "GET", Permission::SignedIn, ObjectKind::Oneself),
 ];
 
@@ -178,6 +183,8 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/deployments.json" => get(export::deployments_json),
         "/services.csv" => get(export::services_csv),
         "/services.json" => get(export::services_json),
+        "/audit.csv" => get(audit::csv),
+        "/audit.json" => get(audit::json),
         "/deployments/{id}/log.txt" => get(export::log),
         "/health/live" => get(health::live),
         "/health/ready" => get(health::ready),

@@ -1,6 +1,6 @@
 //! What somebody prefers, and who they are. On a phone this is "More".
 
-use super::overview::FirstFrames;
+use super::{admin::Sessions, overview::FirstFrames};
 use crate::{
     live::Live,
     prefs::{Preferences, Theme, Zone, is_zone},
@@ -9,7 +9,7 @@ use crate::{
     ui::PageTitle,
 };
 use leptos::prelude::*;
-use lockstep_model::live::Topic;
+use lockstep_model::{access::Permission, live::Topic};
 
 /// The settings.
 #[component]
@@ -104,6 +104,12 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                         })}
                     </Suspense>
                     <FirstFrames topics=vec![Topic::Overview] shown=agents/>
+                    <Suspense fallback=|| ()>
+                        {move || (session.get().is_some() && session.refusal(Permission::ManageUsers, None).is_none()).then(|| view! {
+                            <p><a class="link" href="/admin/users">"People"</a>", "<a class="link" href="/admin/sessions">"everybody's sessions"</a>" and the "<a class="link" href="/audit">"audit"</a></p>
+                        })}
+                    </Suspense>
+                    <p><a class="link" href="/admin/tokens">"Tokens"</a>", with which programs come in"</p>
                     <p><a class="link" href="/restrictions">"Locks, holds and freezes"</a>", what stands in the way of deployments"</p>
                     <p><a class="link" href="/docs/api" rel="external">"The API"</a>", for your own programs"</p>
                     <form method="post" action="/session/sign_out">
@@ -112,5 +118,6 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                 </div>
             </section>
         </div>
+        <div class="mt-4"><Sessions own=true/></div>
     }
 }

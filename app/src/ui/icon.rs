@@ -57,6 +57,10 @@ pub enum Glyph {
     Right,
     /// A hand.
     Hand,
+    /// Head and shoulders.
+    Person,
+    /// Lines of writing.
+    Lines,
 }
 
 impl Glyph {
@@ -95,6 +99,8 @@ impl Glyph {
             }
             Self::Left => "M10 3 5 8l5 5",
             Self::Right => "M6 3l5 5-5 5",
+            Self::Person => "M8 2a3 3 0 1 0 .1 0Z M2.5 14a5.5 5.5 0 0 1 11 0",
+            Self::Lines => "M3 3h10 M3 6.5h10 M3 10h10 M3 13.5h6",
             Self::Hand => "M8 1.5 14.5 8 8 14.5 1.5 8Z M8 5v3.5 M8 10.8v.1",
         }
     }

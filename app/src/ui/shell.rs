@@ -150,6 +150,12 @@ fn Side(session: Session) -> impl IntoView {
         <nav class="side" aria-label="Pages">
             <a class="brand side-brand" href="/"><Mark/>"Lockstep"</a>
             {links}
+            <Suspense fallback=|| ()>
+                {move || (session.get().is_some() && session.refusal(Permission::ManageUsers, None).is_none()).then(|| view! {
+                    <a class="nav" href="/admin/users" aria-current=at_times("page", move || is_here("/admin", &here.get()))><Icon glyph=Glyph::Person/>"People"</a>
+                    <a class="nav" href="/audit" aria-current=at_times("page", move || is_here("/audit", &here.get()))><Icon glyph=Glyph::Lines/>"Audit"</a>
+                })}
+            </Suspense>
             <div class="side-foot">
                 <Suspense fallback=|| ()>
                     {move || session.get().map(|session| view! {
@@ -193,7 +199,8 @@ fn Bottom() -> impl IntoView {
         let is_more = path == "/settings";
         let is_current = move || {
             let here = here.get();
-            is_here(path, &here) || is_more && is_here("/restrictions", &here)
+            let below = |path: &&str| is_here(path, &here);
+            below(&path) || is_more && ["/restrictions", "/admin", "/audit"].iter().any(below)
         };
         let (name, glyph) = if is_more { ("More", Glyph::More) } else { (name, glyph) };
         (path != "/restrictions").then(|| {

@@ -273,7 +273,7 @@ fn service_fields(row: &ServiceView) -> Vec<String> {
     ]
 }
 
-fn or_empty<T: ToString>(value: &Option<T>) -> String {
+pub(super) fn or_empty<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -282,7 +282,7 @@ fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     rows.fold(head, |text, row| text + &line(row.into_iter()))
 }
 
-fn line(fields: impl Iterator<Item = String>) -> String {
+pub(super) fn line(fields: impl Iterator<Item = String>) -> String {
     let fields: Vec<String> = fields.map(|field| quoted(&field)).collect();
     fields.join(",") + "\r\n"
 }
@@ -305,7 +305,7 @@ fn json<T: serde::Serialize>(name: &str, rows: &[T]) -> Response {
     }
 }
 
-fn download(name: &str, kind: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn download(name: &str, kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = body.into().into_response();
     let head = response.headers_mut();
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -42,6 +42,9 @@ fn harmless(path: &str) -> &'static str {
         "/user/grant" => r#"{"name":"nobody","role":"viewer"}"#,
         "/user/revoke" => r#"{"name":"nobody"}"#,
         "/user/change" => r#"{"name":"nobody","role":"viewer"}"#,
+        "/user/link" => r#"{"name":"nobody"}"#,
+        "/session/end" => r#"{"id":"0000"}"#,
+        "/session/end_all" => r#"{"user":"nobody"}"#,
         "/token/add" => r#"{"name":"another","role":"viewer"}"#,
         "/token/revoke" => r#"{"id":"0000"}"#,
         _ => "{}",
@@ -87,8 +90,12 @@ async fn plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
     let server = Lockstep::start();
     let viewer = make_token(&server, Role::Viewer);
     for route in server::http::PLAIN_ROUTES.iter().filter(|route| route.method == "GET") {
-        let path =
-            route.path.replace("{code}", "no-such-code").replace("{id}", "1").replace("{name}", "backend");
+        let path = route
+            .path
+            .replace("{code}", "no-such-code")
+            .replace("{id}", "1")
+            .replace("{name}", "backend")
+            .replace("{part}", "users");
         let address = format!("{}{path}", server.url());
         let anonymous = server.http.get(&address).send().await.expect("an answer");
         let status = anonymous.status().as_u16();

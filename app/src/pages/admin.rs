@@ -1,0 +1,157 @@
+//! People, tokens and sessions: who may what, seen and changed.
+
+use super::overview::FirstFrames;
+use crate::{
+    AppError,
+    live::Live,
+    query::Query,
+    session::Session,
+    ui::{Nothing, PageTitle, Toasts},
+};
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_params_map;
+use lockstep_model::{
+    access::{Permission, Role, Scope},
+    live::Topic,
+};
+
+mod people;
+mod sessions;
+mod tokens;
+
+pub(super) use sessions::Sessions;
+
+/// The parts: last part of the address, name.
+const PARTS: [(&str, &str); 3] = [("users", "People"), ("tokens", "Tokens"), ("sessions", "Sessions")];
+
+/// The page.
+#[component]
+pub(crate) fn AdminPage() -> impl IntoView {
+    let params = use_params_map();
+    let part = Memo::new(move |_| params.with(|params| params.get("part")).unwrap_or_default());
+    let title = Signal::derive(move || {
+        let name = PARTS.iter().find(|(path, _)| *path == part.get()).map(|(_, name)| *name);
+        name.unwrap_or("Administration").to_owned()
+    });
+    let tabs = move || {
+        let tab = |(path, name): (&'static str, &'static str)| {
+            view! {
+                <a class="chip" href=format!("/admin/{path}") aria-current=(part.get() == path).then_some("page")>{name}</a>
+            }
+        };
+        PARTS.map(tab)
+    };
+    let shown = move || match part.get().as_str() {
+        "users" => view! { <people::People/> }.into_any(),
+        "tokens" => view! { <tokens::Tokens/> }.into_any(),
+        "sessions" => view! { <Sessions own=false/> }.into_any(),
+        _ => {
+            view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
+        }
+    };
+    view! {
+        <PageTitle text=title/>
+        <div class="head"><h1 class="text-h1 font-semibold">{move || title.get()}</h1></div>
+        <nav class="chips mb-4" aria-label="Administration">
+            {tabs}
+            <a class="chip" href="/audit">"Audit"</a>
+        </nav>
+        <FirstFrames topics=vec![Topic::Overview] shown/>
+    }
+}
+
+/// Does something, says what came of it, and goes on with it.
+fn act<T: 'static>(
+    toasts: Toasts,
+    work: impl Future<Output = Result<T, AppError>> + 'static,
+    then: impl FnOnce(T) -> String + 'static,
+) {
+    spawn_local(async move {
+        match work.await {
+            Ok(done) => toasts.done(then(done)),
+            Err(error) => toasts.failed(error.to_string()),
+        }
+    });
+}
+
+/// A field that narrows a list down; what is typed stands in the address.
+#[component]
+fn Search(query: Query, label: &'static str) -> impl IntoView {
+    view! {
+        <input class="input input-small ml-auto max-w-64" type="search" name="q" aria-label=label placeholder=label data-key="/" autocomplete="off"
+            prop:value=move || query.get("q") on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
+    }
+}
+
+/// Whether all words that were typed are there.
+fn has(words: &str, typed: &str) -> bool {
+    let words = words.to_lowercase();
+    typed.to_lowercase().split_whitespace().all(|word| words.contains(word))
+}
+
+/// Where something holds, as it stands in the list to choose from.
+fn scope_of(text: &str) -> Scope {
+    match text.split_once('/') {
+        Some((project, environment)) => {
+            Scope { project: project.parse().ok(), environment: environment.parse().ok() }
+        }
+        None => Scope { project: text.parse().ok(), environment: None },
+    }
+}
+
+/// Everything, each project, each environment.
+#[component]
+fn Where(name: &'static str, value: RwSignal<String>) -> impl IntoView {
+    let live = Live::here();
+    let options = move || {
+        let mut all = vec![(String::new(), "everything".to_owned())];
+        for one in live.overview.environments.get() {
+            let project = one.project.to_string();
+            if !all.iter().any(|(key, _)| *key == project) {
+                all.push((project.clone(), format!("all of {project}")));
+            }
+            let place = format!("{project}/{}", one.name);
+            all.push((place.clone(), place));
+        }
+        all.into_iter().map(|(key, word)| view! { <option value=key>{word}</option> }).collect_view()
+    };
+    view! {
+        <label class="field"><span>"Where"</span>
+            <select class="input" name=name prop:value=move || value.get() on:change=move |event| value.set(event_target_value(&event))>{options}</select>
+        </label>
+    }
+}
+
+/// The roles that can be given there; an admin is one of everything.
+#[component]
+fn Roles(
+    name: &'static str,
+    value: RwSignal<String>,
+    at: RwSignal<String>,
+    #[prop(optional)] empty: &'static str,
+) -> impl IntoView {
+    const ROLES: [(Role, &str); 4] = [
+        (Role::Viewer, "viewer: sees"),
+        (Role::Operator, "operator: takes back, pauses, cancels, locks"),
+        (Role::Deployer, "deployer: starts and promotes"),
+        (Role::Admin, "admin: people, tokens, manifests"),
+    ];
+    let options = move || {
+        let is_part = !at.get().is_empty();
+        let empty = (!empty.is_empty()).then(|| view! { <option value="">{empty}</option> });
+        let fits = ROLES.into_iter().filter(move |(role, _)| !is_part || *role != Role::Admin);
+        let all =
+            fits.map(|(role, words)| view! { <option value=role.word()>{words}</option> }).collect_view();
+        view! { {empty}{all} }
+    };
+    view! {
+        <label class="field"><span>"Role"</span>
+            <select class="input" name=name prop:value=move || value.get() on:change=move |event| value.set(event_target_value(&event))>{options}</select>
+        </label>
+    }
+}
+
+/// Whether whoever looks manages people.
+fn is_admin(session: Session) -> bool {
+    session.refusal(Permission::ManageUsers, Some(&Scope::default())).is_none()
+}

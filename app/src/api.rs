@@ -29,6 +29,8 @@ use lockstep_model::{
     },
 };
 
+pub mod rules;
+
 #[cfg(feature = "ssr")]
 use crate::backend::authorised;
 #[cfg(feature = "ssr")]

@@ -9,7 +9,7 @@ use lockstep_model::{
     access::{Object, Permission, Right, Rights, Role, Scope},
     api::{
         AbandonDeployment, AcceptAudit, AddRestriction, AddToken, AddUser, ApplyManifest, AskEffective,
-        AuditPage, BeginLockdown, ChangeUser, CheckpointPage, DeploymentPage, DeploymentRequest,
+        AuditPage, BeginLockdown, ChangeUser, CheckpointPage, Declared, DeploymentPage, DeploymentRequest,
         EffectiveView, Empty, EndDeployment, EndRestriction, Endpoint, EnvironmentRequest, FindAudit,
         ForeseeDeployment, GatewayPage, GrantRole, HistoryReport, KeepService, ListDeployments,
         ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, NameUser,
@@ -23,6 +23,8 @@ use lockstep_model::{
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    tokens::{Action, words},
+    trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -39,6 +41,8 @@ pub struct Caller {
     pub rights: Rights,
     /// With what they came in.
     pub credential: Credential,
+    /// What they may change, of a token that was made for that; empty = all that they have a right to.
+    pub actions: Vec<Action>,
     /// By what they do what they ask for: looked at again when it is written.
     pub right: Option<Right>,
     /// How and from where, for the audit.
@@ -67,6 +71,22 @@ impl Caller {
         };
         let right = Right { user: self.user.clone(), token, permission, on: scope };
         Self { right: Some(right), ..self.clone() }
+    }
+
+    /// Whether an endpoint is among what they came in for.
+    ///
+    /// # Errors
+    /// Forbidden, with what the token is for.
+    pub fn came_for(&self, endpoint: &Declared) -> Result<(), AppError> {
+        let action = Action::of(endpoint.path);
+        if self.actions.is_empty() || !endpoint.mutates || self.actions.contains(&action) {
+            return Ok(());
+        }
+        let message = format!(
+            "this token is for {} and may not {action}; make one with `lockstep token add NAME --action {action}`",
+            words(&self.actions)
+        );
+        Err(AppError::new(ErrorKind::Forbidden, message))
     }
 
     /// That they may not do something on a part that they see, and what it takes.
@@ -329,6 +349,17 @@ pub trait People: Send + Sync {
     async fn user_effective(&self, caller: &Caller, req: AskEffective) -> Result<EffectiveView, AppError>;
 }
 
+/// Rules by which jobs elsewhere get tokens.
+#[async_trait]
+pub trait Trust: Send + Sync {
+    /// All.
+    async fn trust_list(&self) -> Result<TrustPage, AppError>;
+    /// A new one.
+    async fn trust_add(&self, caller: &Caller, req: AddTrust) -> Result<TrustView, AppError>;
+    /// Ends one.
+    async fn trust_remove(&self, caller: &Caller, req: NamedTrust) -> Result<TrustView, AppError>;
+}
+
 /// Everything behind the server functions; in the context of every request.
 #[derive(Clone)]
 pub struct Backend {
@@ -350,6 +381,8 @@ pub struct Backend {
     pub audit: Arc<dyn Audit>,
     /// Closing the server.
     pub closing: Arc<dyn Closing>,
+    /// Rules by which jobs elsewhere get tokens.
+    pub trust: Arc<dyn Trust>,
 }
 
 impl Identity {

@@ -14,15 +14,16 @@ mod promotion;
 mod scripts;
 mod services;
 mod sessions;
+mod trust;
 
 use crate::{
     anchor::Anchor, expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent,
-    monitor::Monitor, secret,
+    monitor::Monitor, oidc::Issuers, secret,
 };
 use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
 use lockstep_coordinator::{By, Coordinator, Refused};
-use lockstep_engine::port::{Clock, LogStore, ScriptStore, Store, StoreError, store::AuditEntry};
+use lockstep_engine::port::{Clock, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry};
 use lockstep_model::{error::ErrorBody, error::ErrorKind};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -44,6 +45,10 @@ pub struct Services {
     pub expectations: Expectations,
     /// People and programs.
     pub identities: Arc<Identities>,
+    /// Rules by which jobs elsewhere get tokens.
+    pub trust: Arc<dyn TrustStore>,
+    /// Whose identity tokens are believed.
+    pub issuers: Arc<Issuers>,
     /// Health of services.
     pub monitor: Monitor,
     /// Agents.
@@ -68,7 +73,8 @@ impl Services {
             scripts: all.clone(),
             people: all.clone(),
             audit: all.clone(),
-            closing: all,
+            closing: all.clone(),
+            trust: all,
             live,
         }
     }

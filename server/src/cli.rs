@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod deploy;
 mod error;
+mod exchange;
 mod exec;
 pub mod exit;
 mod follow;
@@ -25,6 +26,7 @@ mod roles;
 mod run;
 mod scripts;
 mod steer;
+mod trust;
 mod verify;
 
 use crate::out::complain;
@@ -113,6 +115,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::User(command) => people::user(global, &client()?, command).await,
         Command::Session(command) => people::session(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
+        Command::Trust(command) => trust::trust(global, &client()?, *command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,
         Command::Exec(options) => exec::exec(global, *options).await,
         Command::Script(command) => scripts::script(global, &client()?, command).await,

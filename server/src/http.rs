@@ -9,6 +9,7 @@ mod guard;
 mod health;
 pub mod listen;
 mod metrics;
+mod oauth;
 mod origin;
 mod pages;
 mod reference;
@@ -22,11 +23,14 @@ use crate::{
     identity::{Identities, Sender},
     live::Live,
     monitor::Monitor,
+    oidc::Issuers,
 };
 use app::backend::Backend;
 use axum::{
     Extension, Router,
-    extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{
+        ConnectInfo, DefaultBodyLimit, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
+    },
     http::HeaderMap,
     middleware,
     response::{IntoResponse, Response},
@@ -34,7 +38,7 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{AnswerStore, Clock, LogStore, Store};
+use lockstep_engine::port::{AnswerStore, Clock, LogStore, Store, TrustStore};
 use lockstep_model::{
     access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
@@ -65,6 +69,10 @@ pub struct Parts {
     pub coordinator: Coordinator,
     /// Answers to requests that carried a key.
     pub answers: Arc<dyn AnswerStore>,
+    /// Rules by which jobs elsewhere get tokens.
+    pub trust: Arc<dyn TrustStore>,
+    /// Whose identity tokens are believed.
+    pub issuers: Arc<Issuers>,
     /// The store, for the server's own health.
     pub store: Arc<dyn Store>,
     /// Health of services, for the metrics.
@@ -113,6 +121,7 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/sign_in", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/oauth/token", "POST", Permission::Public, ObjectKind::Oneself),
     route("/enter/{code}", "GET", Permission::Public, ObjectKind::Oneself),
     // The door asks for the agent's own token.
     route("/agent", "GET", Permission::Public, ObjectKind::Oneself),
@@ -176,6 +185,7 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/session/sign_in" => post(session::sign_in),
         "/session/set_password" => post(session::set_password),
         "/session/sign_out" => post(session::sign_out),
+        "/oauth/token" => post(oauth::token).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/enter/{code}" => get(session::enter),
         "/agent" => get(agent),
         "/live" => get(live),

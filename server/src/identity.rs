@@ -1,6 +1,7 @@
 //! Who somebody is: passwords, sessions of browsers, tokens of programs, one-time links. What they
 //! may do is decided elsewhere, by their roles alone.
 
+mod exchange;
 mod links;
 mod password;
 mod session;
@@ -20,8 +21,10 @@ use std::{net::IpAddr, sync::Arc};
 use throttle::Addresses;
 use tokio::sync::watch;
 
+pub use exchange::ExchangeError;
 pub use links::LinkError;
 pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started, is_over};
+pub use token::Wanted;
 
 /// The admin that is there from the first start; commands on the server's own machine act as it.
 pub const FIRST_ADMIN: &str = "admin";
@@ -188,5 +191,5 @@ fn caller(
     let address = address.map(|address| address.to_string());
     let actor = Actor { user: user.clone(), via, address };
     // Until it is known what they are about to do, they do nothing by any right.
-    Caller { user, rights, credential, right: None, actor }
+    Caller { user, rights, credential, actions: Vec::new(), right: None, actor }
 }

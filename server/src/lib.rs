@@ -17,6 +17,7 @@ pub mod live;
 pub mod local_agent;
 mod lockdown;
 pub mod monitor;
+pub mod oidc;
 mod out;
 mod port_holder;
 mod progress;

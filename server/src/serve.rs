@@ -19,12 +19,13 @@ use crate::{
     local_agent::LocalAgent,
     lockdown::{self, Lockdown},
     monitor::{Eyes, Monitor},
+    oidc::Issuers,
     port_holder::port_holder,
     telling::Telling,
 };
 use anyhow::{Context, bail};
 use lockstep_coordinator::{Coordinator, Dependencies, Lease};
-use lockstep_engine::port::{Clock, Host, IdentityStore, LogStore, Store, Target};
+use lockstep_engine::port::{Clock, Host, IdentityStore, LogStore, Store, Target, TrustStore};
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use lockstep_targets::Targets;
 use std::{
@@ -55,6 +56,8 @@ pub struct ServeOptions {
     pub network: Network,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// Whether issuers of identity tokens on this machine may be asked by plain HTTP.
+    pub plain_issuers: bool,
     /// How long the coordinator's lease is; none = as the coordinator has it.
     pub lease_ttl: Option<Duration>,
 }
@@ -165,6 +168,8 @@ impl Server {
             agent.want();
         }
         let monitor = Monitor::default();
+        let trust: Arc<dyn TrustStore> = Arc::new(store.clone());
+        let issuers = Arc::new(Issuers::new(options.plain_issuers));
         let services = Services {
             coordinator: coordinator.clone(),
             store: deployments.clone(),
@@ -173,6 +178,8 @@ impl Server {
             lines,
             expectations: Expectations::default(),
             identities: identities.clone(),
+            trust: trust.clone(),
+            issuers: issuers.clone(),
             monitor: monitor.clone(),
             hub: hub.clone(),
             agent: agent.clone(),
@@ -186,6 +193,8 @@ impl Server {
             logs: logs.clone(),
             answers: Arc::new(store.clone()),
             identities: identities.clone(),
+            trust,
+            issuers,
             hub: hub.clone(),
             coordinator: coordinator.clone(),
             store: deployments.clone(),

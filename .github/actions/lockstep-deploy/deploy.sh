@@ -30,6 +30,46 @@ case "${LOCKSTEP_STRATEGY:-coordinated}" in
 esac
 [ -n "${LOCKSTEP_ENVIRONMENT:-}" ] || refuse "name the environment, as staging"
 
+# Without a stored token the job shows who it is, and gets one for some minutes; again when those are over.
+stored=${LOCKSTEP_TOKEN:-}
+lasts=0
+fresh_token() {
+    [ -z "$stored" ] || return 0
+    local issued audience=()
+    [ -z "${LOCKSTEP_AUDIENCE:-}" ] || audience=(--audience "$LOCKSTEP_AUDIENCE")
+    unset LOCKSTEP_TOKEN
+    issued=$("$LOCKSTEP" token exchange "${audience[@]}" --json 2>&1) || refuse "no token is given, and this job gets none: $issued"
+    LOCKSTEP_TOKEN=$(sed -n 's/.*"access_token": "\([^"]*\)".*/\1/p' <<<"$issued")
+    lasts=$(sed -n 's/.*"expires_in": \([0-9]*\).*/\1/p' <<<"$issued")
+    export LOCKSTEP_TOKEN
+    printf '::add-mask::%s\n' "$LOCKSTEP_TOKEN"
+}
+seconds() {
+    case "$1" in
+        *h) echo $((${1%h} * 3600)) ;;
+        *m) echo $((${1%m} * 60)) ;;
+        *d) echo $((${1%d} * 86400)) ;;
+        *) echo "${1%s}" ;;
+    esac
+}
+watch() {
+    if [ -n "$stored" ]; then
+        "$LOCKSTEP" watch "$1" --timeout "$2"
+        return
+    fi
+    local code=5 left end
+    end=$((SECONDS + $(seconds "$2")))
+    while [ "$code" = 5 ] && [ "$SECONDS" -lt "$end" ]; do
+        fresh_token
+        left=$((end - SECONDS))
+        [ "$left" -lt $((lasts * 2 / 3)) ] || left=$((lasts * 2 / 3))
+        code=0
+        "$LOCKSTEP" watch "$1" --timeout "${left}s" || code=$?
+    done
+    return "$code"
+}
+fresh_token
+
 arguments=(--env "$LOCKSTEP_ENVIRONMENT" --order "$order" --json)
 [ -z "${LOCKSTEP_PROJECT:-}" ] || arguments+=(--project "$LOCKSTEP_PROJECT")
 [ -z "${LOCKSTEP_REASON:-}" ] || arguments+=(--reason "$LOCKSTEP_REASON")
@@ -62,7 +102,7 @@ printf 'deployment-id=%s\n' "$id" >>"$OUTPUT"
 [ -z "${LOCKSTEP_URL:-}" ] || printf 'deployment-url=%s/deployments/%s\n' "${LOCKSTEP_URL%/}" "$id" >>"$OUTPUT"
 
 code=0
-"$LOCKSTEP" watch "$id" --timeout "${LOCKSTEP_TIMEOUT:-1h}" || code=$?
+watch "$id" "${LOCKSTEP_TIMEOUT:-1h}" || code=$?
 status=$("$LOCKSTEP" status "$id" 2>&1) || true
 case "$code" in
     0) verdict=succeeded ;;

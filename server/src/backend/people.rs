@@ -1,6 +1,7 @@
 //! Users and tokens. Nobody gives more than they have, and the last admin stays.
 
 use super::{Services, effective, sessions, store};
+use crate::identity::Wanted;
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -16,10 +17,12 @@ use lockstep_model::{
     },
     error::ErrorKind,
     session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    tokens::Action,
     view::{TokenView, UserView},
 };
 
 const TOKEN_DAYS: std::ops::RangeInclusive<u32> = 1..=366;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const TOKEN_NAME_CHARS_MAX: usize = 63;
 
 #[async_trait]
@@ -139,7 +142,9 @@ impl People for Services {
             return Err(AppError::new(ErrorKind::Forbidden, message));
         }
         let on = Scope { project: req.project.clone(), environment: req.environment.clone() };
-        let bound = bound(caller, req.role, on)?;
+        let actions = actions(&req.actions, req.role)?;
+        let least = actions.iter().map(|action| action.least_role()).max();
+        let bound = bound(caller, req.role.or(least), on)?;
         if !TOKEN_DAYS.contains(&req.days) {
             let message =
                 format!("'days' is {}; use {} to {}", req.days, TOKEN_DAYS.start(), TOKEN_DAYS.end());
@@ -150,8 +155,9 @@ impl People for Services {
             let message = format!("a token's name has 1 to {TOKEN_NAME_CHARS_MAX} printable characters");
             return Err(AppError::new(ErrorKind::Invalid, message));
         }
-        let (token, secret) =
-            self.identities.token_make(caller, name, bound, req.days).await.map_err(store)?;
+        let lasts_ms = u64::from(req.days) * DAY_MS;
+        let wanted = Wanted { name: name.to_owned(), bound, actions, lasts_ms };
+        let (token, secret) = self.identities.token_make(caller, wanted).await.map_err(store)?;
         Ok(TokenCreated { token, secret })
     }
 
@@ -224,6 +230,20 @@ pub(super) fn given(
     }
     let message = format!("{} is {} and cannot give {grant}", caller.user, caller.rights);
     Err(AppError::new(ErrorKind::Forbidden, message))
+}
+
+/// What a token is wished for, each once; all of it within the role that is named.
+pub(super) fn actions(wanted: &[Action], role: Option<Role>) -> Result<Vec<Action>, AppError> {
+    let mut actions = wanted.to_vec();
+    actions.sort();
+    actions.dedup();
+    let beyond = actions.iter().find(|action| role.is_some_and(|role| role < action.least_role()));
+    if let (Some(action), Some(role)) = (beyond, role) {
+        let message =
+            format!("'actions' has {action}, which takes {}, and 'role' is {role}", action.least_role());
+        return Err(AppError::new(ErrorKind::Invalid, message));
+    }
+    Ok(actions)
 }
 
 /// How far a token reaches. Nothing of what its maker lacks: it is looked at again whenever it is used.

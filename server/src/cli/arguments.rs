@@ -10,6 +10,7 @@ use super::{
     restrictions::{FreezeCommand, HoldCommand, LockCommand},
     scripts::ScriptCommand,
     steer::SteerCommand,
+    trust::TrustCommand,
 };
 use crate::demo::service::DemoService;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -195,6 +196,9 @@ pub(super) enum Command {
     /// Manage tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Manage which jobs elsewhere get tokens without a stored secret.
+    #[command(subcommand)]
+    Trust(Box<TrustCommand>),
     /// Look at the gateway, the switch before the services.
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -255,6 +259,9 @@ pub(super) struct Serve {
     /// How log lines are written, to standard error.
     #[arg(long, default_value = "text")]
     pub(super) log_format: LogFormat,
+    /// Believe issuers of identity tokens at a loopback address that speak plain HTTP; for tests.
+    #[arg(long, hide = true)]
+    pub(super) plain_issuers: bool,
     /// How long the coordinator's lease is; for tests, which cannot wait for the usual one.
     #[arg(long, env = "LOCKSTEP_LEASE_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub(super) lease_ms: Option<u64>,

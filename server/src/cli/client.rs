@@ -7,6 +7,7 @@ use lockstep_model::{
     api::{Endpoint, PREFIX},
     error::{ErrorBody, ErrorKind},
 };
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:3000";
@@ -58,6 +59,23 @@ impl Client {
         if let Some(token) = &self.token {
             builder = builder.bearer_auth(token);
         }
+        self.answer(builder).await
+    }
+
+    /// Sends a form to where nobody has to say who they are.
+    pub(super) async fn form<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<T, Failure> {
+        let pairs: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let builder = self.http.post(format!("{}{path}", self.url));
+        let kind = "application/x-www-form-urlencoded";
+        self.answer(builder.header(reqwest::header::CONTENT_TYPE, kind).body(pairs.join("&"))).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, builder: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
@@ -96,6 +114,19 @@ impl Client {
             self.url
         ))
     }
+}
+
+/// Text as it stands in a form or an address.
+pub(super) fn encoded(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
 }
 
 fn trimmed(url: &str) -> &str {

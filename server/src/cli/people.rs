@@ -4,11 +4,13 @@ use super::{
     arguments::Global,
     client::Client,
     error::Failure,
+    exchange::{self, ExchangeOptions},
     exit, print,
     roles::{self, GrantOptions, RevokeOptions},
 };
-use crate::out::say;
+use crate::{clock::SystemClock, out::say};
 use clap::Subcommand;
+use lockstep_engine::port::Clock as _;
 use lockstep_model::{
     UserName,
     access::{Role, Scope},
@@ -17,6 +19,7 @@ use lockstep_model::{
         SessionList, TokenAdd, TokenList, TokenRevoke, UserAdd, UserChange, UserLink, UserList,
     },
     session::{EndSession, EndSessions, SessionItem},
+    tokens::Action,
 };
 
 #[derive(Debug, Subcommand)]
@@ -73,10 +76,18 @@ pub(super) enum TokenCommand {
         /// What it may do; without it, what you may.
         #[arg(long)]
         role: Option<Role>,
+        /// What of that it may change: deploy, rollback, steer, restrict, report, apply or manage; may be
+        /// repeated. Without it, all that its role has. Reading follows the role.
+        #[arg(long = "action", value_name = "ACTION", value_delimiter = ',')]
+        actions: Vec<Action>,
         /// Days until it ends, 1 to 366.
         #[arg(long, default_value_t = 90)]
         days: u32,
     },
+    /// Exchange this job's identity token for one of the server's, and print it: for CI without a stored
+    /// secret. On GitHub Actions the job needs `permissions: {id-token: write}`.
+    #[command(after_help = exchange::HELP)]
+    Exchange(ExchangeOptions),
     /// End a token.
     Revoke {
         /// Its id, from the list.
@@ -228,22 +239,20 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 .iter()
                 .map(|token| {
                     let used = token.last_used_at.map_or_else(|| "never".to_owned(), print::ago);
-                    let state = if token.revoked { "revoked" } else { "valid" };
-                    [
-                        token.id.clone(),
-                        token.name.clone(),
-                        token.user.to_string(),
-                        token.bound.to_string(),
-                        state.to_owned(),
-                        used,
-                    ]
+                    let is_over = token.expires_at <= SystemClock.now();
+                    let state = match (token.revoked, is_over) {
+                        (true, _) => "revoked".to_owned(),
+                        (false, true) => "over".to_owned(),
+                        (false, false) => format!("ends {}", print::ahead(token.expires_at)),
+                    };
+                    [token.id.clone(), token.name.clone(), token.user.to_string(), token.may(), state, used]
                 })
                 .collect();
             print::table(["ID", "NAME", "OWNER", "ROLE", "STATE", "USED"], &rows);
         }
-        TokenCommand::Add { name, role, days } => {
+        TokenCommand::Add { name, role, actions, days } => {
             let (project, environment) = (global.project.clone(), global.environment.clone());
-            let request = AddToken { name, role, project, environment, days };
+            let request = AddToken { name, role, project, environment, actions, days };
             let created = client.call(TokenAdd, &request).await?;
             if global.json {
                 print::json(&created)?;
@@ -254,11 +263,12 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
                 "token {} ({}), {} for {days} days; it is shown only now:",
                 token.id,
                 token.name,
-                token.bound
+                token.may()
             );
             say!("  {}", created.secret);
             say!("use it as LOCKSTEP_TOKEN");
         }
+        TokenCommand::Exchange(options) => return exchange::exchange(global, client, options).await,
         TokenCommand::Revoke { id } => {
             let token = client.call(TokenRevoke, &RevokeToken { id }).await?;
             if global.json {

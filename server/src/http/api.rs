@@ -94,7 +94,8 @@ async fn admit(
         ));
     }
     // Before a byte of the body is read.
-    if let Err(refusal) = identity.with(endpoint.permission) {
+    let admitted = identity.with(endpoint.permission).and_then(|caller| caller.came_for(endpoint));
+    if let Err(refusal) = admitted {
         if let Some(caller) = &identity.0 {
             web.backend.access.denied(caller, endpoint.path).await;
         }

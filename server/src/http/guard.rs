@@ -30,6 +30,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
 const OPEN: [&str; 2] = ["/health/live", "/agent"];
 /// What open pages ask by themselves when no socket reaches them.
 const MONITOR: &str = "/deployment/monitor";
+/// As what tokens are put into addresses elsewhere.
+const TOKEN_NAMES: [&str; 6] = ["token", "access_token", "api_key", "apikey", "auth", "authorization"];
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
 pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
@@ -64,6 +66,12 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
         let message = "this server does not answer under that name; start it with --public-url if it should";
         return Err(Box::new((StatusCode::MISDIRECTED_REQUEST, message).into_response()));
     }
+    if request.uri().query().is_some_and(has_token) {
+        return Err(refuse(
+            ErrorKind::Malformed,
+            "a token in an address is read by whoever sees the address; send it as 'Authorization: Bearer ls_…', and end this one with `lockstep token revoke`",
+        ));
+    }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     // The agents' door has a key of its own.
     let sender = if request.uri().path() == "/agent" {
@@ -95,6 +103,15 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
     }
     request.extensions_mut().insert(sender);
     Ok(())
+}
+
+/// Whether a query holds a token: by its name, or by the look of a value.
+fn has_token(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let is_named = TOKEN_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+        is_named || value.starts_with("ls_") || name.starts_with("ls_")
+    })
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {

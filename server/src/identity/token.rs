@@ -5,45 +5,63 @@ use super::{Identities, caller};
 use crate::secret;
 use app::backend::{Caller, Credential};
 use lockstep_engine::port::StoreError;
-use lockstep_model::{Timestamp, UserName, access::Grant, view::TokenView};
+use lockstep_model::{
+    Timestamp, UserName,
+    access::Grant,
+    tokens::{Action, words},
+    view::TokenView,
+};
 use std::net::IpAddr;
 
 const KIND: &str = "api";
 const TOUCH_EVERY_MS: u64 = 60_000;
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const TOKEN_BYTES_MAX: usize = 200;
 
+/// A token that is wished for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// What it is called.
+    pub name: String,
+    /// What it may do, and where.
+    pub bound: Grant,
+    /// What of that it may change; empty = all.
+    pub actions: Vec<Action>,
+    /// How long it lasts.
+    pub lasts_ms: u64,
+}
+
 impl Identities {
-    /// Makes a token of `user`; the text is shown once.
+    /// Makes a token of whoever asks; the text is shown once.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn token_make(
-        &self,
-        by: &Caller,
-        name: &str,
-        bound: Grant,
-        days: u32,
-    ) -> Result<(TokenView, String), StoreError> {
+    pub async fn token_make(&self, by: &Caller, wanted: Wanted) -> Result<(TokenView, String), StoreError> {
+        let (view, text) = self.token_write(by.user.clone(), wanted);
+        let mut audit = self.entry(&by.actor, "/token/add", &format!("token {}", view.id));
+        audit.reason = Some(described(&view));
+        audit.right = by.right.clone();
+        self.store.token_add(&view, &secret::digest(&text), audit).await?;
+        Ok((view, text))
+    }
+
+    /// A token with its text; not kept yet.
+    pub(super) fn token_write(&self, user: UserName, wanted: Wanted) -> (TokenView, String) {
         let id: String = secret::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
         let body = format!("ls_{KIND}_{id}_{}", hex(&secret::bytes::<32>()));
         let text = format!("{body}_{:08x}", crc32fast::hash(body.as_bytes()));
         let now = self.clock.now();
         let view = TokenView {
             id,
-            name: name.to_owned(),
-            user: by.user.clone(),
-            bound,
+            name: wanted.name,
+            user,
+            bound: wanted.bound,
+            actions: wanted.actions,
             created_at: now,
-            expires_at: now.plus_ms(u64::from(days) * DAY_MS),
+            expires_at: now.plus_ms(wanted.lasts_ms),
             last_used_at: None,
             revoked: false,
         };
-        let mut audit = self.entry(&by.actor, "/token/add", &format!("token {}", view.id));
-        audit.reason = Some(format!("{}, of {}", view.bound, view.name));
-        audit.right = by.right.clone();
-        self.store.token_add(&view, &secret::digest(&text), audit).await?;
-        Ok((view, text))
+        (view, text)
     }
 
     pub(super) async fn by_token(
@@ -65,8 +83,19 @@ impl Identities {
         let rights = owner.grants.within(&token.bound);
         let user: UserName = owner.name;
         let via = format!("token {}", token.name);
-        Ok(Some(caller(user, rights, Credential::Token(token.id), via, address)))
+        let caller = caller(user, rights, Credential::Token(token.id), via, address);
+        Ok(Some(Caller { actions: token.actions, ..caller }))
     }
+}
+
+/// What a token may, for the audit.
+pub(super) fn described(token: &TokenView) -> String {
+    let only = if token.actions.is_empty() {
+        String::new()
+    } else {
+        format!(" for {} alone", words(&token.actions))
+    };
+    format!("{}{only}, of {}", token.bound, token.name)
 }
 
 fn hex(bytes: &[u8]) -> String {

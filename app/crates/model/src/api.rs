@@ -10,6 +10,8 @@ use crate::{
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    tokens::Action,
+    trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
         AuditHead, AuditReport, AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView,
         Facets, ForeseenView, LockdownView, LogLine, ManifestView, PlanView, PromotionView, ServiceDetail,
@@ -259,6 +261,12 @@ endpoints! {
     SessionEnd "/session/end" SignedIn Oneself true EndSession => SessionItem, [NotFound];
     /// Ends all of one's other sessions, or as an admin all of a user's.
     SessionEndAll "/session/end_all" SignedIn Oneself true EndSessions => SessionsEnded, [NotFound];
+    /// Rules by which jobs elsewhere get tokens without a stored secret.
+    TrustList "/trust/list" ManageUsers Installation false Empty => TrustPage, [];
+    /// Makes such a rule; every claim is compared in full.
+    TrustAdd "/trust/add" ManageUsers Installation true AddTrust => TrustView, [Conflict];
+    /// Ends such a rule, and the tokens that were given by it.
+    TrustRemove "/trust/remove" ManageUsers Installation true NamedTrust => TrustView, [NotFound];
     /// Who one is.
     SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }
@@ -907,6 +915,9 @@ AddToken {
     /// Only in this environment; none = wherever its maker may.
     #[serde(default)]
     environment: Option<EnvironmentName>,
+    /// What it may change there; empty = all that its role has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<Action>,
     /// Days until it ends, 1 to 366.
     #[serde(default = "token_days_default")]
     days: u32,

@@ -20,6 +20,8 @@ pub mod scalar;
 pub mod script;
 pub mod session;
 pub mod template;
+pub mod tokens;
+pub mod trust;
 pub mod view;
 pub mod wire;
 

@@ -16,6 +16,7 @@ use crate::{
     event::Envelope,
     health::{Evidence, Health},
     plan::{PlanWarning, StepKind, Undo},
+    tokens::{Action, words},
 };
 use serde::{Deserialize, Serialize};
 
@@ -575,6 +576,9 @@ pub struct TokenView {
     pub user: UserName,
     /// What it may do, and where; never more than its owner may when it is used.
     pub bound: Grant,
+    /// What of that it may change; empty = all that its role has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
     /// Since when.
     pub created_at: Timestamp,
     /// Until when.
@@ -583,6 +587,18 @@ pub struct TokenView {
     pub last_used_at: Option<Timestamp>,
     /// Whether it was revoked.
     pub revoked: bool,
+}
+
+impl TokenView {
+    /// What it may, in a line.
+    pub fn may(&self) -> String {
+        let mut may = self.bound.to_string();
+        if !self.actions.is_empty() {
+            may.push_str(": ");
+            may.push_str(&words(&self.actions));
+        }
+        may
+    }
 }
 
 /// A manifest that was applied.

@@ -44,7 +44,7 @@ pub(super) fn Tokens() -> impl IntoView {
     });
     let list = move |mut all: Vec<TokenView>| {
         let typed = query.get("q");
-        all.retain(|one| has(&format!("{} {} {} {}", one.id, one.name, one.user, one.bound), &typed));
+        all.retain(|one| has(&format!("{} {} {} {}", one.id, one.name, one.user, one.may()), &typed));
         if all.is_empty() {
             return view! { <Nothing heading="No token"><p>"Programs come in with one: make it below, or with "<code>"lockstep token add"</code>"."</p></Nothing> }.into_any();
         }
@@ -78,8 +78,7 @@ pub(super) fn Tokens() -> impl IntoView {
 fn Row(one: TokenView, revoke: Callback<TokenView>) -> impl IntoView {
     let label = format!("Revoke {}", one.name);
     let is_over = one.revoked;
-    let (name, id, user, bound) =
-        (one.name.clone(), one.id.clone(), one.user.to_string(), one.bound.to_string());
+    let (name, id, user, bound) = (one.name.clone(), one.id.clone(), one.user.to_string(), one.may());
     let (created, expires) = (one.created_at, one.expires_at);
     let used = match one.last_used_at {
         Some(at) => view! { <When at=at/> }.into_any(),
@@ -115,6 +114,7 @@ fn Add(made: Callback<()>) -> impl IntoView {
             role: role.get_untracked().parse().ok(),
             project: on.project,
             environment: on.environment,
+            actions: Vec::new(),
             days: days.get_untracked(),
         };
         if request.name.is_empty() {

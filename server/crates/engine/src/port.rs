@@ -9,6 +9,7 @@ pub mod logs;
 pub mod script;
 pub mod store;
 pub mod target;
+pub mod trust;
 
 pub use answer::{AnswerStore, Asked};
 pub use clock::Clock;
@@ -18,3 +19,4 @@ pub use logs::{CheckRow, LogPart, LogRow, LogStore};
 pub use script::{Reported, ScriptStore};
 pub use store::{Commit, CommitError, CommitTo, Committed, Rows, Store, StoreError};
 pub use target::{Job, Observation, Target};
+pub use trust::TrustStore;

@@ -15,6 +15,7 @@ use lockstep_engine::port::{
 use lockstep_model::{
     Digest, Timestamp, UserName,
     access::{Grant, Rights, Role, Scope},
+    tokens::{Action, words},
     view::{TokenView, UserView},
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
@@ -41,11 +42,43 @@ fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
         name: row.get(at + 1),
         user: parsed(row.get(at + 2), "user")?,
         bound: Grant { role: parsed(row.get(at + 3), "role")?, on: grants::scope(row, at + 8)? },
+        actions: actions(row.get(at + 10))?,
         created_at: Timestamp(row.get(at + 4)),
         expires_at: Timestamp(row.get(at + 5)),
         last_used_at: row.get::<Option<i64>, _>(at + 6).map(Timestamp),
         revoked: row.get(at + 7),
     })
+}
+
+/// What a token is for, as words with commas between.
+fn actions(words: &str) -> Result<Vec<Action>, StoreError> {
+    words.split(',').filter(|word| !word.is_empty()).map(|word| parsed(word, "action")).collect()
+}
+
+/// Writes a token within a transaction.
+pub(crate) async fn token_put(
+    connection: &mut SqliteConnection,
+    token: &TokenView,
+    secret: &Digest,
+) -> Result<(), sqlx::Error> {
+    let [project, environment] = grants::columns(&token.bound.on);
+    sqlx::query(
+        "INSERT INTO token (id, secret, account, name, role, created_at, expires_at, project, environment, actions) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(&token.id)
+    .bind(secret.as_str())
+    .bind(token.user.as_str())
+    .bind(&token.name)
+    .bind(token.bound.role.word())
+    .bind(token.created_at.0)
+    .bind(token.expires_at.0)
+    .bind(project)
+    .bind(environment)
+    .bind(words(&token.actions))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 impl SqliteStore {
@@ -351,24 +384,8 @@ impl IdentityStore for SqliteStore {
         audit: AuditEntry,
     ) -> Result<(), StoreError> {
         const OPERATION: &str = "a token";
-        let [project, environment] = grants::columns(&token.bound.on);
         let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query(
-            "INSERT INTO token (id, secret, account, name, role, created_at, expires_at, project, environment) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(&token.id)
-        .bind(secret.as_str())
-        .bind(token.user.as_str())
-        .bind(&token.name)
-        .bind(token.bound.role.word())
-        .bind(token.created_at.0)
-        .bind(token.expires_at.0)
-        .bind(project)
-        .bind(environment)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
+        token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
         audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
@@ -378,7 +395,7 @@ impl IdentityStore for SqliteStore {
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
-             token.last_used_at, token.revoked, token.project, token.environment, token.secret \
+             token.last_used_at, token.revoked, token.project, token.environment, token.actions, token.secret \
              FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
         )
         .bind(id)
@@ -387,12 +404,12 @@ impl IdentityStore for SqliteStore {
         .map_err(failed("reading a token"))?;
         let Some(row) = row else { return Ok(None) };
         let grants = grants::of(&mut connection, row.get(0)).await?;
-        Ok(Some((parsed(row.get(14), "digest")?, token(&row, 4)?, user(&row, grants)?.view)))
+        Ok(Some((parsed(row.get(15), "digest")?, token(&row, 4)?, user(&row, grants)?.view)))
     }
 
     async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment FROM token \
+            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions FROM token \
              WHERE $1 IS NULL OR account = $1 ORDER BY created_at DESC, id LIMIT 1000",
         )
         .bind(user.map(UserName::as_str))
@@ -407,7 +424,7 @@ impl IdentityStore for SqliteStore {
         let mut transaction = self.begin(OPERATION).await?;
         let row = sqlx::query(
             "UPDATE token SET revoked = 1 WHERE id = $1 \
-             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment",
+             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions",
         )
         .bind(id)
         .fetch_optional(&mut *transaction)

@@ -20,6 +20,7 @@ mod scripts;
 mod search;
 #[cfg(feature = "testing")]
 mod testing;
+mod trust;
 
 use sqlx::SqlitePool;
 use std::{

@@ -130,6 +130,7 @@ async fn what_a_right_is_gone_for_does_not_happen() {
         name: "ci".to_owned(),
         user: anna.clone(),
         bound: Grant { on: staging(), role: Role::Deployer },
+        actions: Vec::new(),
         created_at: Timestamp(1),
         expires_at: Timestamp(100),
         last_used_at: None,

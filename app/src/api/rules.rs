@@ -1,0 +1,39 @@
+//! Server functions of what admins declare for programs elsewhere: whom to trust.
+
+#![allow(missing_docs, reason = "the macro makes a struct of the arguments, whose one field is the request")]
+
+use crate::{
+    AppError,
+    codec::{ApiAnswer, ApiJson},
+};
+use leptos::prelude::*;
+use lockstep_model::{
+    api::Empty,
+    trust::{AddTrust, NamedTrust, TrustPage, TrustView},
+};
+
+#[cfg(feature = "ssr")]
+use crate::backend::authorised;
+#[cfg(feature = "ssr")]
+use lockstep_model::api as endpoint;
+
+/// Rules by which jobs elsewhere get tokens.
+#[server(name = TrustListCall, prefix = "/api/v1", endpoint = "/trust/list", input = ApiJson, output = ApiAnswer)]
+pub async fn trust_list(req: Empty) -> Result<TrustPage, AppError> {
+    let (backend, _, Empty {}) = authorised::<endpoint::TrustList>(req).await?;
+    backend.trust.trust_list().await
+}
+
+/// Makes such a rule.
+#[server(name = TrustAddCall, prefix = "/api/v1", endpoint = "/trust/add", input = ApiJson, output = ApiAnswer)]
+pub async fn trust_add(req: AddTrust) -> Result<TrustView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::TrustAdd>(req).await?;
+    backend.trust.trust_add(&caller, req).await
+}
+
+/// Ends such a rule.
+#[server(name = TrustRemoveCall, prefix = "/api/v1", endpoint = "/trust/remove", input = ApiJson, output = ApiAnswer)]
+pub async fn trust_remove(req: NamedTrust) -> Result<TrustView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::TrustRemove>(req).await?;
+    backend.trust.trust_remove(&caller, req).await
+}

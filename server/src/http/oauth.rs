@@ -1,0 +1,96 @@
+//! Where programs elsewhere get tokens, in the shape of OAuth: a job exchanges its identity token (RFC 8693).
+
+use super::{Web, api::error};
+use crate::{identity::ExchangeError, oidc::Untrusted};
+use axum::{
+    Form, Json,
+    extract::{ConnectInfo, State, rejection::FormRejection},
+    response::{IntoResponse, Response},
+};
+use lockstep_model::{
+    error::{ErrorBody, ErrorKind},
+    trust::TokenIssued,
+};
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+/// An identity token has some thousand bytes.
+pub(super) const BODY_BYTES_MAX: usize = 32 << 10;
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ISSUED: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    subject_token: String,
+}
+
+fn refused(kind: ErrorKind, message: impl Into<String>) -> Response {
+    error(ErrorBody::new(kind, message))
+}
+
+pub(super) async fn token(
+    State(web): State<Web>,
+    peer: Peer,
+    form: Result<Form<Asked>, FormRejection>,
+) -> Response {
+    let asked = match form {
+        Ok(Form(asked)) => asked,
+        Err(rejection) => return unread(&rejection),
+    };
+    let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
+    match asked.grant_type.as_str() {
+        EXCHANGE => exchange(&web, &asked.subject_token, address).await,
+        other => refused(ErrorKind::Invalid, format!("'grant_type' is '{other}'; use {EXCHANGE}")),
+    }
+}
+
+/// Why a form cannot be read, as JSON.
+pub(super) fn unread(rejection: &FormRejection) -> Response {
+    let kind = match rejection.status().as_u16() {
+        413 => ErrorKind::TooLarge,
+        415 => ErrorKind::UnsupportedMediaType,
+        422 => ErrorKind::Invalid,
+        _ => ErrorKind::Malformed,
+    };
+    refused(kind, rejection.body_text())
+}
+
+async fn exchange(web: &Web, token: &str, address: Option<std::net::IpAddr>) -> Response {
+    let given = web.identities.exchange(&web.issuers, &*web.trust, token, address).await;
+    let failed = match given {
+        Ok((view, access_token)) => {
+            tracing::info!("token {} was given by a rule of trust: {}", view.id, view.name);
+            return Json(TokenIssued {
+                access_token,
+                issued_token_type: ISSUED.to_owned(),
+                token_type: "Bearer".to_owned(),
+                expires_in: view.expires_at.since_ms(view.created_at) / 1_000,
+            })
+            .into_response();
+        }
+        Err(error) => error,
+    };
+    // Whoever it is, they are nobody here: the log says it, and the audit is not filled by strangers.
+    tracing::warn!("no token was given for an identity token: {failed}");
+    match failed {
+        ExchangeError::NoRule(message) => refused(ErrorKind::Forbidden, message),
+        ExchangeError::Untrusted(Untrusted::Issuer { issuer, source }) => {
+            tracing::warn!("{issuer}: {source}");
+            refused(
+                ErrorKind::Unavailable,
+                format!("the keys of {issuer} cannot be had; try again in a moment"),
+            )
+        }
+        failed @ (ExchangeError::Untrusted(_) | ExchangeError::Replayed) => {
+            refused(ErrorKind::Unauthenticated, failed.to_string())
+        }
+        ExchangeError::Store(_) => {
+            refused(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
+        }
+    }
+}

@@ -2,19 +2,31 @@
 //! a time so that many tries at once cannot take the machine's memory.
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Characters of a password. Without a second factor NIST (SP 800-63B-4) asks for 15, and for no rules of
 /// composition; the upper bound keeps hashing short.
 pub(crate) const CHARS: std::ops::RangeInclusive<usize> = 15..=1_024;
 /// Words that everybody tries here.
 const OUR_WORDS: [&str; 3] = ["lockstep", "deployment", "rollback"];
+/// Threads that hash, and so hashes at a time; fewer where there are fewer processors. Each has its memory
+/// and keeps it while there is something to do: taken anew for each hash, on whichever thread, it does not
+/// fit where it was before, and two hundred tries at once made 19 MiB into 800.
 const HASHES_MAX: usize = 4;
+/// Memory is given back when nobody has signed in for so long.
+const IDLE: Duration = Duration::from_secs(10);
 const WAITING_MAX: usize = 32;
+/// The most memory that a kept hash may ask for.
+const MEMORY_KIB_MAX: u32 = 64 * 1_024;
 
 /// Whether a password is made of what is tried first: common passwords, names and words, dates, keys
 /// beside each other, repetitions, the user's own name. Long alone is not enough: `passwordpassword` is.
@@ -26,9 +38,26 @@ pub(super) fn is_guessable(password: &str, user: &str) -> bool {
     [password, &joined].into_iter().any(|text| zxcvbn::zxcvbn(text, &own).score() < zxcvbn::Score::Three)
 }
 
+type Memory = Vec<Block>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Does the work until nobody can ask for any.
+fn hash_for_ever(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    let mut memory = Memory::new();
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
+        match next {
+            // Whoever waits for it hears that it came to nothing; the thread goes on.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(|| job(&mut memory)))),
+            Err(mpsc::RecvTimeoutError::Timeout) => memory = Memory::new(),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
 /// Hashes and checks passwords.
 pub(super) struct Passwords {
-    hashing: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
     waiting: Arc<Semaphore>,
     /// Checked when there is no such user, so that the answer takes as long as for one that is.
     nobody: String,
@@ -40,48 +69,83 @@ pub(super) struct Busy;
 
 impl Passwords {
     pub(super) fn new() -> Self {
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let most = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..HASHES_MAX.min(most) {
+            let queue = queue.clone();
+            thread::spawn(move || hash_for_ever(&queue));
+        }
         Self {
-            hashing: Arc::new(Semaphore::new(HASHES_MAX)),
+            jobs,
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-            nobody: hash(&crate::secret::random()),
+            nobody: hash(&crate::secret::random(), &mut Memory::new()),
         }
     }
 
     /// The password as it is kept.
     pub(super) async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.work(move || hash(&password)).await
+        self.work(move |memory| hash(&password, memory)).await
     }
 
     /// Whether the password is the one that is kept.
     pub(super) async fn is_right(&self, password: String, kept: Option<String>) -> Result<bool, Busy> {
         let is_somebody = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.nobody.clone());
-        let is_same = self.work(move || verify(&password, &kept)).await?;
+        let is_same = self.work(move |memory| verify(&password, &kept, memory)).await?;
         Ok(is_somebody && is_same)
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| Busy)?;
-        let turn = self.hashing.clone().acquire_owned().await.map_err(|_| Busy)?;
-        let done = tokio::task::spawn_blocking(work).await.map_err(|_| Busy);
-        drop((waiting, turn));
-        done
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
+            // An error: nobody waits any more, the request was given up.
+            let _ = tell.send(work(memory));
+            drop(waiting);
+        });
+        self.jobs.send(job).map_err(|_| Busy)?;
+        told.await.map_err(|_| Busy)
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(19_456, 2, 1, None).expect("the parameters are within argon2's bounds");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// What argon2id makes of a password.
+fn digest(password: &str, salt: &[u8], params: &Params, memory: &mut Memory) -> argon2::Result<Vec<u8>> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut digest = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    memory.resize(params.block_count(), Block::default());
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut digest, memory)?;
+    Ok(digest)
 }
 
-fn hash(password: &str) -> String {
+fn hash(password: &str, memory: &mut Memory) -> String {
+    const FITS: &str = "length, salt and parameters are within argon2's bounds";
+    let params = Params::new(19_456, 2, 1, None).expect(FITS);
     let salt = crate::secret::bytes::<16>();
-    let hash = argon2().hash_password_with_salt(password.as_bytes(), &salt);
-    hash.expect("length and salt are within argon2's bounds").to_string()
+    let digest = digest(password, &salt, &params, memory).expect(FITS);
+    let kept = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).expect(FITS),
+        salt: Some(Salt::new(&salt).expect(FITS)),
+        hash: Some(Output::new(&digest).expect(FITS)),
+    };
+    kept.to_string()
 }
 
-fn verify(password: &str, kept: &str) -> bool {
-    PasswordHash::new(kept).is_ok_and(|kept| argon2().verify_password(password.as_bytes(), &kept).is_ok())
+/// Compared in a time that says nothing about where they differ: outputs are.
+fn verify(password: &str, kept: &str, memory: &mut Memory) -> bool {
+    let Ok(kept) = PasswordHash::new(kept) else { return false };
+    let (Ok(params), Some(salt), Some(hash)) = (Params::try_from(&kept), &kept.salt, &kept.hash) else {
+        return false;
+    };
+    let is_ours = kept.algorithm == Algorithm::Argon2id.ident() && params.m_cost() <= MEMORY_KIB_MAX;
+    is_ours
+        && digest(password, salt, &params, memory)
+            .is_ok_and(|digest| Output::new(&digest).is_ok_and(|digest| digest == *hash))
 }
 
 #[cfg(test)]

@@ -102,7 +102,13 @@ const SETTLED_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// A piece that the browser loads when it is wanted for the first time.
 #[component]
-fn Later<F, V>(#[prop(into)] wanted: Signal<bool>, piece: F) -> impl IntoView
+pub fn Later<F, V>(
+    /// Whether it is.
+    #[prop(into)]
+    wanted: Signal<bool>,
+    /// What loads it.
+    piece: F,
+) -> impl IntoView
 where
     F: Fn() -> V + Send + Sync + 'static,
     V: IntoView + 'static,

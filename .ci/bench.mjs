@@ -5,6 +5,7 @@ import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { BENCH, PROGRAM, Server, TIMES, figure, folder, freePort, has, median, sleep, until } from "./bench-lib.mjs";
+import { access } from "./bench-access.mjs";
 import { resume, rollbacks, steps } from "./bench-peers.mjs";
 
 const only = process.argv.slice(2).filter((name) => name !== "pages");
@@ -272,7 +273,7 @@ async function history() {
 }
 
 try {
-  for (const [name, measure] of Object.entries({ plans, noops, steps, switches, demo, rollbacks, resume, sockets, history })) {
+  for (const [name, measure] of Object.entries({ plans, noops, steps, switches, demo, rollbacks, resume, sockets, history, access })) {
     if (is_wanted(name)) await measure();
   }
 } finally {

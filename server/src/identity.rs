@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 pub use exchange::ExchangeError;
 pub use links::LinkError;
-pub use session::{COOKIE, COOKIE_SECURE, SignInError, Started, is_over};
+pub use session::{COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_over, known_device};
 pub use token::Wanted;
 
 /// The admin that is there from the first start; commands on the server's own machine act as it.
@@ -59,6 +59,8 @@ pub struct Whence {
     pub address: Option<IpAddr>,
     /// What their program calls itself.
     pub device: Option<String>,
+    /// What their browser shows of having been signed in with before.
+    pub known: Option<String>,
 }
 
 /// Knows people and programs.

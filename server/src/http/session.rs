@@ -1,8 +1,11 @@
 //! Sign-in and sign-out: plain forms that answer with a redirect, so that they work before the WASM
 //! is there and without it.
 
-use super::{Web, cookie, guard::plain};
-use crate::identity::{LinkError, Sender, SignInError, Started, Whence};
+use super::{
+    Web, cookie,
+    guard::{plain, values},
+};
+use crate::identity::{LinkError, Sender, SignInError, Started, Whence, known_device};
 use axum::{
     Extension, Form,
     extract::{ConnectInfo, Path, State, rejection::FormRejection},
@@ -12,6 +15,9 @@ use axum::{
 use lockstep_model::error::{ErrorBody, ErrorKind};
 use serde::Deserialize;
 use std::net::SocketAddr;
+
+/// 1,024 characters, whatever they are; what is longer is not even looked at.
+const PASSWORD_BYTES_MAX: usize = 4 * 1_024;
 
 type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 
@@ -40,6 +46,9 @@ pub(super) async fn sign_in(
         Ok(form) => form,
         Err(rejection) => return rejection.into_response(),
     };
+    if form.password.len() > PASSWORD_BYTES_MAX {
+        return plain(&ErrorBody::new(ErrorKind::Invalid, "a password has 1,024 characters at most"));
+    }
     let next = local_path(&form.next);
     let signed_in = web.identities.sign_in(&form.user, form.password, whence(peer, &headers)).await;
     let login = |error: &str| format!("/login?error={error}&next={}", query_value(&next));
@@ -109,6 +118,9 @@ fn enter_as(web: &Web, started: &Started, next: &str) -> Response {
     tracing::info!(user.name = %started.user, "{} signed in", started.user);
     let mut response = see(next);
     response.headers_mut().insert(header::SET_COOKIE, cookie::set(&web.origin, &started.id));
+    if let Some(known) = &started.known {
+        response.headers_mut().append(header::SET_COOKIE, cookie::set_known(&web.origin, known));
+    }
     response
 }
 
@@ -127,6 +139,7 @@ fn whence(peer: Peer, headers: &HeaderMap) -> Whence {
     Whence {
         address: peer.map(|Extension(ConnectInfo(address))| address.ip()),
         device: device.map(str::to_owned),
+        known: known_device(&values(headers, &header::COOKIE)).map(str::to_owned),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One-time links: with one somebody sets their password, with another the demo signs in.
 
-use super::{Identities, Started, Whence, password};
+use super::{Identities, Started, Whence, password, session};
 use crate::secret;
 use lockstep_engine::port::{
     StoreError,
@@ -89,6 +89,8 @@ impl Identities {
         let actor = Actor { user: row.user.clone(), via: "link".to_owned(), address: address_text };
         let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
         let changed = self.store.user_set_password(&row.user, &hash, audit).await?;
+        // Whoever has the link is no guesser: the account is open to them again.
+        self.store.throttle_set(&session::account_key(&row.user), None).await?;
         self.withdrawn();
         match changed {
             UserChanged::Done(_) => self.enter(&row.user, whence).await,

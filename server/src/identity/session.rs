@@ -6,11 +6,16 @@ use crate::secret;
 use app::backend::Credential;
 use lockstep_engine::port::{StoreError, identity::SessionRow};
 use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor, view::UserView};
+use std::net::IpAddr;
 
 /// The cookie's name over plain HTTP on the own machine; the gateway keeps both from services.
 pub const COOKIE: &str = "lockstep";
 /// The cookie's name over HTTPS.
 pub const COOKIE_SECURE: &str = "__Host-lockstep";
+/// The cookie by which a browser is known that somebody has signed in with; it lets nobody in.
+pub const KNOWN: &str = "lockstep_known";
+/// The same over HTTPS.
+pub const KNOWN_SECURE: &str = "__Host-lockstep_known";
 
 /// OWASP's bounds for applications of this kind.
 const IDLE_MS: u64 = 30 * 60 * 1_000;
@@ -21,6 +26,9 @@ const SESSIONS_MAX: u32 = 10;
 const TOUCH_EVERY_MS: u64 = 60_000;
 const COOKIE_BYTES_MAX: usize = 128;
 const DEVICE_CHARS_MAX: usize = 300;
+/// What the throttles of addresses begin with; they are forgotten after an hour.
+const ADDRESS: &str = "address";
+const FORGET_MS: u64 = 60 * 60 * 1_000;
 
 /// A session that has begun.
 #[derive(Debug, Clone)]
@@ -29,6 +37,8 @@ pub struct Started {
     pub id: String,
     /// Whose it is.
     pub user: UserName,
+    /// What the browser is known by from now on; none = it is already. Kept nowhere.
+    pub known: Option<String>,
 }
 
 /// Why nobody was signed in.
@@ -61,14 +71,14 @@ impl Identities {
     ) -> Result<Started, SignInError> {
         let now = self.clock.now();
         if let Some(address) = whence.address {
-            self.addresses.try_from(address, now).map_err(|wait_ms| SignInError::Throttled { wait_ms })?;
+            self.count_address(address, now).await?;
         }
         let name: Option<UserName> = name.trim().parse().ok();
         // Names that cannot be are counted together, so that they leave no rows behind.
-        let key = name.as_ref().map_or_else(
-            || "account -".to_owned(),
-            |name| format!("account {}", name.as_str().to_ascii_lowercase()),
-        );
+        let key = match &name {
+            None => "account -".to_owned(),
+            Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
+        };
         let before = self.store.throttle_fetch(&key).await?;
         let wait_ms = throttle::wait_ms(before, now);
         if wait_ms > 0 {
@@ -102,6 +112,34 @@ impl Identities {
         }
     }
 
+    /// Counts a try of an address, and writes it down.
+    async fn count_address(&self, address: IpAddr, now: Timestamp) -> Result<(), SignInError> {
+        let key = format!("{ADDRESS} {address}");
+        if !self.addresses.knows(address) {
+            self.store.throttle_forget(ADDRESS, Timestamp(now.0.saturating_sub_unsigned(FORGET_MS))).await?;
+            let kept = self.store.throttle_fetch(&key).await?;
+            if kept.failures > 0 {
+                self.addresses.remember(address, kept);
+            }
+        }
+        let (kept, outcome) = self.addresses.try_from(address, now);
+        if kept.is_some() {
+            self.store.throttle_set(&key, kept).await?;
+        }
+        outcome.map_err(|wait_ms| SignInError::Throttled { wait_ms })
+    }
+
+    /// Under what tries to sign in as somebody are counted: browsers that they have signed in with have
+    /// tries of their own.
+    async fn throttle_key(&self, name: &UserName, known: Option<&str>) -> Result<String, StoreError> {
+        let account = account_key(name);
+        let Some(device) = known.filter(|known| known.len() <= COOKIE_BYTES_MAX).map(secret::digest) else {
+            return Ok(account);
+        };
+        let is_known = self.store.device_is_known(&device, name).await?;
+        Ok(if is_known { format!("{account} device {device}") } else { account })
+    }
+
     /// Begins a session, always under a new id.
     pub(super) async fn session_start(
         &self,
@@ -120,13 +158,21 @@ impl Identities {
             address: whence.address.map(|address| address.to_string()),
             device: whence.device.map(|device| shortened(&device)),
         };
+        let known = match whence.known {
+            Some(known) if self.store.device_is_known(&secret::digest(&known), &user.name).await? => None,
+            Some(_) | None => {
+                let known = secret::random();
+                self.store.device_add(&secret::digest(&known), &user.name, now).await?;
+                Some(known)
+            }
+        };
         let address = row.address.clone();
         let actor = Actor { user: user.name.clone(), via: via.to_owned(), address };
         let audit = self.entry(&actor, "/session/sign_in", &format!("user {}", user.name));
         self.store.session_add(&row, SESSIONS_MAX, audit).await?;
         // The oldest of too many have ended.
         self.withdrawn();
-        Ok(Started { id, user: user.name.clone() })
+        Ok(Started { id, user: user.name.clone(), known })
     }
 
     /// Ends a session.
@@ -169,20 +215,35 @@ pub fn is_over(row: &SessionRow, now: Timestamp) -> bool {
     now >= row.expires_at || now.since_ms(row.used_at) >= IDLE_MS
 }
 
+/// Under what tries from unknown browsers are counted.
+pub(super) fn account_key(name: &UserName) -> String {
+    format!("account {}", name.as_str().to_ascii_lowercase())
+}
+
 /// What a program calls itself, as far as it is kept.
 fn shortened(device: &str) -> String {
     device.chars().filter(|char| !char.is_control()).take(DEVICE_CHARS_MAX).collect()
 }
 
+/// What the browser is known by, when exactly one such cookie was sent.
+pub fn known_device<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
+    only_cookie(cookies, [KNOWN, KNOWN_SECURE])
+}
+
 /// The session's id, when exactly one plausible one was sent.
 fn session_id<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
+    only_cookie(cookies, [COOKIE, COOKIE_SECURE])
+}
+
+/// The value of a cookie, when exactly one of these names was sent and it is plausible.
+fn only_cookie<'a>(cookies: &[&'a [u8]], names: [&str; 2]) -> Option<&'a str> {
     let mut found = cookies
         .iter()
         .filter_map(|value| std::str::from_utf8(value).ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE || *name == COOKIE_SECURE)
-        .map(|(_, id)| id);
+        .filter(|(name, _)| names.contains(name))
+        .map(|(_, value)| value);
     let only = found.next()?;
     let is_plausible = found.next().is_none() && !only.is_empty() && only.len() <= COOKIE_BYTES_MAX;
     is_plausible.then_some(only)
@@ -190,7 +251,9 @@ fn session_id<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::session_id;
+    use super::{IDLE_MS, is_over, session_id};
+    use lockstep_engine::port::identity::SessionRow;
+    use lockstep_model::Timestamp;
 
     #[test]
     fn a_session_needs_exactly_one_plausible_cookie() {
@@ -208,5 +271,26 @@ mod tests {
             let cookies: Vec<&[u8]> = cookies.iter().map(|cookie| cookie.as_bytes()).collect();
             assert_eq!(session_id(&cookies), expected, "{cookies:?}");
         }
+    }
+
+    #[test]
+    fn a10_half_an_hour_without_a_person_or_eight_hours_in_all_end_a_session() {
+        let begun = Timestamp(1_000_000);
+        let row = SessionRow {
+            id: crate::secret::digest("x"),
+            user: "anna".parse().expect("valid"),
+            created_at: begun,
+            used_at: begun,
+            expires_at: begun.plus_ms(super::ABSOLUTE_MS),
+            address: None,
+            device: None,
+        };
+        assert!(!is_over(&row, begun.plus_ms(IDLE_MS - 1)));
+        assert!(is_over(&row, begun.plus_ms(IDLE_MS)));
+        // Busy all the time: over all the same.
+        let busy = |at: Timestamp| SessionRow { used_at: at, ..row.clone() };
+        let last = begun.plus_ms(super::ABSOLUTE_MS - 1);
+        assert!(!is_over(&busy(last), last));
+        assert!(is_over(&busy(row.expires_at), row.expires_at));
     }
 }

@@ -5,24 +5,31 @@ use lockstep_model::Timestamp;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Failures that cost nothing.
 const FREE: u32 = 5;
 const FIRST_MS: u64 = 1_000;
 const MOST_MS: u64 = 15 * 60 * 1_000;
+/// So many failures in a row from browsers that nobody has signed in with close the account to all of
+/// them (NIST SP 800-63B-4, 3.2.2): until somebody sets a new password, or a day has passed. Browsers that
+/// are known are not among them: whoever guesses does not lock the owner out.
+const HARD_STOP: u32 = 100;
+const STOPPED_MS: u64 = 24 * 60 * 60 * 1_000;
 const ADDRESS_TRIES_MAX: u32 = 20;
 const ADDRESS_WINDOW_MS: u64 = 60_000;
 /// Addresses that are remembered; beyond it those whose window has passed are forgotten.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// The throttle after one more failure: from the sixth on, 1 s, doubling up to 15 minutes.
+/// The throttle after one more failure: from the sixth on, 1 s, doubling up to 15 minutes, and a day from
+/// the hundredth on.
 pub(super) fn failed(before: Throttle, now: Timestamp) -> Throttle {
     let failures = before.failures.saturating_add(1);
     let beyond = failures.saturating_sub(FREE);
     let wait_ms = match beyond {
         0 => 0,
+        _ if failures >= HARD_STOP => STOPPED_MS,
         beyond => FIRST_MS.saturating_mul(1 << (beyond - 1).min(20)).min(MOST_MS),
     };
     Throttle { failures, blocked_until: now.plus_ms(wait_ms) }
@@ -33,27 +40,50 @@ pub(super) fn wait_ms(throttle: Throttle, now: Timestamp) -> u64 {
     throttle.blocked_until.since_ms(now)
 }
 
-/// Tries by address within the last minute.
+/// Tries by address within the last minute, written down by whoever asks: a restart forgets none.
 #[derive(Default)]
-pub(super) struct Addresses(Mutex<HashMap<IpAddr, (Timestamp, u32)>>);
+pub(super) struct Addresses(Mutex<HashMap<IpAddr, Tries>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Tries {
+    since: Timestamp,
+    count: u32,
+}
 
 impl Addresses {
-    /// Counts a try; the time to wait when it is one too many.
-    pub(super) fn try_from(&self, address: IpAddr, now: Timestamp) -> Result<(), u64> {
-        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= ADDRESSES_MAX {
-            tries.retain(|_, (since, _)| now.since_ms(*since) < ADDRESS_WINDOW_MS);
+    /// Whether something is remembered of an address.
+    pub(super) fn knows(&self, address: IpAddr) -> bool {
+        self.lock().contains_key(&address)
+    }
+
+    /// What was written down of an address, unless more is known already.
+    pub(super) fn remember(&self, address: IpAddr, kept: Throttle) {
+        let since = Timestamp(kept.blocked_until.0.saturating_sub_unsigned(ADDRESS_WINDOW_MS));
+        self.lock().entry(address).or_insert(Tries { since, count: kept.failures });
+    }
+
+    /// Counts a try. What is to be written down of the address, where that changes, and the time to wait
+    /// when it is one too many.
+    pub(super) fn try_from(&self, address: IpAddr, now: Timestamp) -> (Option<Throttle>, Result<(), u64>) {
+        let mut all = self.lock();
+        if all.len() >= ADDRESSES_MAX {
+            all.retain(|_, tries| now.since_ms(tries.since) < ADDRESS_WINDOW_MS);
         }
-        let (since, count) = tries.entry(address).or_insert((now, 0));
+        let tries = all.entry(address).or_insert(Tries { since: now, count: 0 });
         // A clock that went back begins a new window as well.
-        if now.since_ms(*since) >= ADDRESS_WINDOW_MS || now < *since {
-            (*since, *count) = (now, 0);
+        if now.since_ms(tries.since) >= ADDRESS_WINDOW_MS || now < tries.since {
+            *tries = Tries { since: now, count: 0 };
         }
-        *count += 1;
-        if *count > ADDRESS_TRIES_MAX {
-            return Err(ADDRESS_WINDOW_MS - now.since_ms(*since));
-        }
-        Ok(())
+        tries.count = tries.count.saturating_add(1);
+        let over = tries.count.saturating_sub(ADDRESS_TRIES_MAX);
+        let kept = Throttle { failures: tries.count, blocked_until: tries.since.plus_ms(ADDRESS_WINDOW_MS) };
+        let outcome = if over == 0 { Ok(()) } else { Err(ADDRESS_WINDOW_MS - now.since_ms(tries.since)) };
+        // Somebody who goes on and on is not written about each time.
+        ((over <= 1).then_some(kept), outcome)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Tries>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,14 +105,32 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_twenty_tries_a_minute() {
-        let addresses = Addresses::default();
+    fn a_hundred_failures_in_a_row_close_an_account_to_unknown_browsers_for_a_day() {
+        let before = Throttle { failures: 98, blocked_until: Timestamp(0) };
+        let ninety_nine = failed(before, Timestamp(0));
+        assert_eq!(wait_ms(ninety_nine, Timestamp(0)), MOST_MS);
+        assert_eq!(wait_ms(failed(ninety_nine, Timestamp(0)), Timestamp(0)), STOPPED_MS);
+    }
+
+    #[test]
+    fn an_address_has_twenty_tries_a_minute_and_a_restart_forgets_none() {
+        let mut addresses = Addresses::default();
         let (one, other) = ("10.0.0.1".parse().expect("valid"), "10.0.0.2".parse().expect("valid"));
-        for _ in 0..20 {
-            assert_eq!(addresses.try_from(one, Timestamp(5)), Ok(()));
+        let mut kept = None;
+        for number in 0..20 {
+            if number == 10 {
+                // The server is started anew.
+                addresses = Addresses::default();
+                assert!(!addresses.knows(one));
+                addresses.remember(one, kept.expect("written down"));
+            }
+            let (write, outcome) = addresses.try_from(one, Timestamp(5));
+            assert_eq!(outcome, Ok(()));
+            kept = write;
         }
-        assert_eq!(addresses.try_from(one, Timestamp(1_005)), Err(59_000));
-        assert_eq!(addresses.try_from(other, Timestamp(1_005)), Ok(()));
-        assert_eq!(addresses.try_from(one, Timestamp(60_005)), Ok(()));
+        assert_eq!(addresses.try_from(one, Timestamp(1_005)).1, Err(59_000));
+        assert_eq!(addresses.try_from(one, Timestamp(1_005)), (None, Err(59_000)), "is written down once");
+        assert_eq!(addresses.try_from(other, Timestamp(1_005)).1, Ok(()));
+        assert_eq!(addresses.try_from(one, Timestamp(60_005)).1, Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! The whole program: the real binary, its agent, gateway and services, on real files and sockets.
 
+mod abuse;
 mod access;
 mod audit;
 mod bad_input;

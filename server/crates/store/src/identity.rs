@@ -20,9 +20,6 @@ use lockstep_model::{
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
-/// The most sessions in a list; more are not shown.
-const SESSIONS_SHOWN: i64 = 1_000;
-
 /// The columns of an account; what was given to it is read beside.
 fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
     let password: Option<String> = row.get(2);
@@ -330,30 +327,7 @@ impl IdentityStore for SqliteStore {
         user: Option<&UserName>,
         now: Timestamp,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        const OPERATION: &str = "reading sessions";
-        let rows = sqlx::query(
-            "SELECT id, account, created_at, used_at, expires_at, address, device FROM session \
-             WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
-        )
-        .bind(user.map(UserName::as_str))
-        .bind(now.0)
-        .bind(SESSIONS_SHOWN)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed(OPERATION))?;
-        rows.iter()
-            .map(|row| {
-                Ok(SessionRow {
-                    id: parsed(row.get(0), "session")?,
-                    user: parsed(row.get(1), "user")?,
-                    created_at: Timestamp(row.get(2)),
-                    used_at: Timestamp(row.get(3)),
-                    expires_at: Timestamp(row.get(4)),
-                    address: row.get(5),
-                    device: row.get(6),
-                })
-            })
-            .collect()
+        self.list_sessions(user, now).await
     }
 
     async fn session_end_all(
@@ -362,19 +336,15 @@ impl IdentityStore for SqliteStore {
         but: Option<&Digest>,
         audit: AuditEntry,
     ) -> Result<u64, StoreError> {
-        const OPERATION: &str = "ending all sessions";
-        let mut transaction = self.begin(OPERATION).await?;
-        let done = sqlx::query(
-            "DELETE FROM session WHERE ($1 IS NULL OR account = $1) AND ($2 IS NULL OR id <> $2)",
-        )
-        .bind(user.map(UserName::as_str))
-        .bind(but.map(Digest::as_str))
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))?;
-        Ok(done.rows_affected())
+        self.end_sessions(user, but, audit).await
+    }
+
+    async fn device_add(&self, id: &Digest, user: &UserName, at: Timestamp) -> Result<(), StoreError> {
+        self.add_device(id, user, at).await
+    }
+
+    async fn device_is_known(&self, id: &Digest, user: &UserName) -> Result<bool, StoreError> {
+        self.knows_device(id, user).await
     }
 
     async fn token_add(
@@ -514,6 +484,16 @@ impl IdentityStore for SqliteStore {
             .bind(throttle.blocked_until.0),
         };
         query.execute(&self.writer).await.map_err(failed("a throttle"))?;
+        Ok(())
+    }
+
+    async fn throttle_forget(&self, prefix: &str, before: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM throttle WHERE substr(key, 1, length($1)) = $1 AND blocked_until < $2")
+            .bind(prefix)
+            .bind(before.0)
+            .execute(&self.writer)
+            .await
+            .map_err(failed("forgetting throttles"))?;
         Ok(())
     }
 

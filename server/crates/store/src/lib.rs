@@ -18,6 +18,7 @@ mod open;
 mod restrictions;
 mod scripts;
 mod search;
+mod sessions;
 #[cfg(feature = "testing")]
 mod testing;
 mod trust;

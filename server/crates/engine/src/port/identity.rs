@@ -168,6 +168,13 @@ pub trait IdentityStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<u64, StoreError>;
 
+    /// Notes a browser that a user has signed in with, by the digest of what its cookie holds; the oldest of
+    /// too many are forgotten.
+    async fn device_add(&self, id: &Digest, user: &UserName, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Whether a user has signed in with it.
+    async fn device_is_known(&self, id: &Digest, user: &UserName) -> Result<bool, StoreError>;
+
     /// Keeps a token.
     async fn token_add(
         &self,
@@ -202,6 +209,9 @@ pub trait IdentityStore: Send + Sync {
 
     /// Sets the throttle of a key; none forgets it.
     async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError>;
+
+    /// Forgets throttles whose key begins so and that have passed before then.
+    async fn throttle_forget(&self, prefix: &str, before: Timestamp) -> Result<(), StoreError>;
 
     /// The installation's own id, made at the first start.
     async fn installation_id(&self) -> Result<String, StoreError>;

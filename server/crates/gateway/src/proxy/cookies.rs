@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 /// The session cookie, over https and over http on the own machine.
-const OWN: [&[u8]; 2] = [b"__Host-lockstep", b"lockstep"];
+const OWN: [&[u8]; 4] = [b"__Host-lockstep", b"lockstep", b"__Host-lockstep_known", b"lockstep_known"];
 
 /// Whether `name` is that of Lockstep's session.
 pub(crate) fn is_own_name(name: &str) -> bool {

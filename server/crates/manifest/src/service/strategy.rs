@@ -15,7 +15,7 @@ const STEPS_MAX: usize = 20;
 /// A cookie's or header's name is in every request.
 const NAME_BYTES_MAX: usize = 64;
 /// Cookies of Lockstep's own dashboard, which browsers send to every port of its host.
-const OWN_COOKIES: [&str; 2] = ["lockstep", "__Host-lockstep"];
+const OWN_COOKIES: [&str; 4] = ["lockstep", "__Host-lockstep", "lockstep_known", "__Host-lockstep_known"];
 
 /// What a strategy goes by.
 pub(super) struct Beside<'b> {

@@ -1,0 +1,104 @@
+//! Sessions in lists, and the browsers that somebody has signed in with.
+
+use crate::{
+    SqliteStore, audit,
+    error::{failed, parsed},
+};
+use lockstep_engine::port::{StoreError, identity::SessionRow, store::AuditEntry};
+use lockstep_model::{Digest, Timestamp, UserName};
+use sqlx::Row;
+
+/// The most sessions in a list; more are not shown.
+const SESSIONS_SHOWN: i64 = 1_000;
+/// The most browsers that are known of somebody; the oldest are forgotten.
+const DEVICES_KEPT: i64 = 20;
+
+impl SqliteStore {
+    pub(crate) async fn list_sessions(
+        &self,
+        user: Option<&UserName>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, account, created_at, used_at, expires_at, address, device FROM session \
+             WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
+        )
+        .bind(user.map(UserName::as_str))
+        .bind(now.0)
+        .bind(SESSIONS_SHOWN)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("reading sessions"))?;
+        rows.iter()
+            .map(|row| {
+                Ok(SessionRow {
+                    id: parsed(row.get(0), "session")?,
+                    user: parsed(row.get(1), "user")?,
+                    created_at: Timestamp(row.get(2)),
+                    used_at: Timestamp(row.get(3)),
+                    expires_at: Timestamp(row.get(4)),
+                    address: row.get(5),
+                    device: row.get(6),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn end_sessions(
+        &self,
+        user: Option<&UserName>,
+        but: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<u64, StoreError> {
+        const OPERATION: &str = "ending all sessions";
+        let mut transaction = self.begin(OPERATION).await?;
+        let done = sqlx::query(
+            "DELETE FROM session WHERE ($1 IS NULL OR account = $1) AND ($2 IS NULL OR id <> $2)",
+        )
+        .bind(user.map(UserName::as_str))
+        .bind(but.map(Digest::as_str))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(done.rows_affected())
+    }
+
+    pub(crate) async fn add_device(
+        &self,
+        id: &Digest,
+        user: &UserName,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "a known browser";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("INSERT INTO known_device (id, account, since) VALUES ($1, $2, $3)")
+            .bind(id.as_str())
+            .bind(user.as_str())
+            .bind(at.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        sqlx::query(
+            "DELETE FROM known_device WHERE account = $1 AND id NOT IN \
+             (SELECT id FROM known_device WHERE account = $1 ORDER BY since DESC, id LIMIT $2)",
+        )
+        .bind(user.as_str())
+        .bind(DEVICES_KEPT)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    pub(crate) async fn knows_device(&self, id: &Digest, user: &UserName) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM known_device WHERE id = $1 AND account = $2")
+            .bind(id.as_str())
+            .bind(user.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("looking for a known browser"))?;
+        Ok(row.is_some())
+    }
+}

@@ -20,6 +20,7 @@ use lockstep_model::{
         RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
+    approval::{ApproveDeployment, RejectDeployment},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
@@ -209,6 +210,20 @@ pub async fn deployment_cancel(req: EndDeployment) -> Result<DeploymentSummary, 
 pub async fn deployment_rollback(req: RollbackDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller, req) = authorised::<endpoint::DeploymentRollback>(req).await?;
     backend.deployments.deployment_rollback(&caller, req).await
+}
+
+/// Says that a deployment may begin.
+#[server(name = DeploymentApproveCall, prefix = "/api/v1", endpoint = "/deployment/approve", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_approve(req: ApproveDeployment) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::DeploymentApprove>(req).await?;
+    backend.deployments.deployment_approve(&caller, req).await
+}
+
+/// Says that a deployment may not begin.
+#[server(name = DeploymentRejectCall, prefix = "/api/v1", endpoint = "/deployment/reject", input = ApiJson, output = ApiAnswer)]
+pub async fn deployment_reject(req: RejectDeployment) -> Result<DeploymentSummary, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::DeploymentReject>(req).await?;
+    backend.deployments.deployment_reject(&caller, req).await
 }
 
 /// What could pass on.

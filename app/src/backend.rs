@@ -18,6 +18,7 @@ use lockstep_model::{
         RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
         UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
+    approval::{ApproveDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
     restriction::Restriction,
@@ -175,6 +176,18 @@ pub trait Deployments: Send + Sync {
         &self,
         caller: &Caller,
         req: RollbackDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Says that one may begin.
+    async fn deployment_approve(
+        &self,
+        caller: &Caller,
+        req: ApproveDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Says that it may not.
+    async fn deployment_reject(
+        &self,
+        caller: &Caller,
+        req: RejectDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// What could pass on.
     async fn deployment_promotion_plan(

@@ -17,6 +17,7 @@ use leptos::prelude::*;
 use lockstep_model::{
     DeploymentId, Timestamp,
     api::{Listen, MonitorRequest},
+    approval::ApprovalView,
     error::ErrorBody,
     live::{Patch, Place, ServerFrame, Snapshot, Topic},
     view::{CheckpointView, DeploymentDetail, DeploymentSummary, OutsideView, RollbackView, StepView},
@@ -58,6 +59,8 @@ pub struct DeploymentStore {
     pub rollback: ArcRwSignal<Option<RollbackView>>,
     /// Why it waits in the queue.
     pub waits_for: ArcRwSignal<Option<String>>,
+    /// What approvals it waits for.
+    pub approval: ArcRwSignal<Option<ApprovalView>>,
     /// What never changes: the manifest, warnings, what is expected.
     pub rest: Arc<DeploymentDetail>,
 }
@@ -72,6 +75,7 @@ impl DeploymentStore {
             outside: ArcRwSignal::new(std::mem::take(&mut detail.outside)),
             rollback: ArcRwSignal::new(detail.rollback.take()),
             waits_for: ArcRwSignal::new(detail.waits_for.take()),
+            approval: ArcRwSignal::new(detail.approval.take()),
             rest: Arc::new(detail),
         }
     }
@@ -96,6 +100,7 @@ impl DeploymentStore {
         set_if_new(&self.outside, detail.outside.clone());
         set_if_new(&self.rollback, detail.rollback.clone());
         set_if_new(&self.waits_for, detail.waits_for.clone());
+        set_if_new(&self.approval, detail.approval.clone());
     }
 }
 

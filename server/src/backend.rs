@@ -2,6 +2,7 @@
 //! the coordinator or the store, and their refusals become errors for people.
 
 mod access;
+mod approvals;
 mod audit;
 mod deployments;
 mod effective;
@@ -102,7 +103,9 @@ pub(crate) fn refused(refused: Refused) -> AppError {
     match refused {
         Refused::NotFound(message) => AppError::new(ErrorKind::NotFound, message),
         Refused::Invalid(message) => AppError::new(ErrorKind::Invalid, message),
-        Refused::Withdrawn(message) => AppError::new(ErrorKind::Forbidden, message),
+        Refused::Withdrawn(message) | Refused::Forbidden(message) => {
+            AppError::new(ErrorKind::Forbidden, message)
+        }
         Refused::Conflict(message) => AppError::new(ErrorKind::Conflict, message),
         Refused::Throttled(message) => AppError::new(ErrorKind::Throttled, message),
         Refused::Unavailable(message) => AppError::new(ErrorKind::Unavailable, message),

@@ -1,6 +1,7 @@
 //! The commands. Each talks to a server through `model::api`, or is one of the server's own
 //! programs. Every answer says what to do next; every failure has its exit code.
 
+mod approvals;
 mod arguments;
 mod audit;
 mod client;

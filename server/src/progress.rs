@@ -64,8 +64,22 @@ impl Progress {
                 self.done = (0, plan.steps.len() as u64);
                 self.plan = Some(plan.clone());
                 let changes = changes(plan);
-                Some(format!("{} asked for by {}: {changes}", self.name(), who(&request.by)))
+                let waits = plan.approvals.as_ref().map_or_else(String::new, |rule| {
+                    let (id, within) = (self.id, seconds(rule.timeout_ms));
+                    format!(
+                        "; it waits for {} approvals within {within}, by {}: `lockstep approve {id}`, or its page",
+                        rule.count, rule.by
+                    )
+                });
+                Some(format!("{} asked for by {}: {changes}{waits}", self.name(), who(&request.by)))
             }
+            Event::Approved { by, reason, .. } => {
+                Some(format!("{} approved by {}{}", self.name(), who(by), because(reason.as_deref())))
+            }
+            Event::Rejected { by, reason } => {
+                Some(format!("{} rejected by {}{}", self.name(), who(by), because(reason.as_deref())))
+            }
+            Event::ApprovalLapsed { reason } => Some(format!("{} ends: {reason}", self.name())),
             Event::Started => {
                 self.started_at = Some(at);
                 let waited = at.since_ms(self.requested_at);

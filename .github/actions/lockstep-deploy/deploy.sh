@@ -119,7 +119,7 @@ printf 'verdict=%s\n' "$verdict" >>"$OUTPUT"
     printf '%s\n' "$status" | sed 's/^/    /'
 } >>"$SUMMARY"
 if [ "$code" != 0 ]; then
-    why=$(printf '%s\n' "$status" | sed -n 's/^did not go on: //p; s/^an operator is needed: //p' | head -1)
+    why=$(printf '%s\n' "$status" | sed -n 's/^did not go on: //p; s/^an operator is needed: //p; s/^it waits: //p' | head -1)
     printf '::error title=Deployment %s (%s)::%s\n' "$id" "$verdict" "$(told "${why:-$(head -1 <<<"$status")}")"
 fi
 exit "$code"

@@ -1,5 +1,6 @@
 //! One deployment: what it changes, where it stands, what was seen, and what can be done about it.
 
+mod approval;
 mod audit;
 use crate::ui::boxed;
 mod checks;

@@ -273,8 +273,12 @@ fn RunningCard(card: DeploymentCard) -> impl IntoView {
     let percent = (done * 100).checked_div(of).unwrap_or(0);
     let started = row.clocks.started_at;
     let expected = card.expected_ms;
+    let waits = match row.approvals {
+        Some((given, needed)) if given < needed => format!("waits for approval: {given} of {needed}"),
+        _ => "waits for its turn".to_owned(),
+    };
     let time = move || {
-        let Some(started) = started else { return "waits for its turn".to_owned() };
+        let Some(started) = started else { return waits.clone() };
         let now = live.clock.get();
         let about = expected.map(|ms| format!(" of about {}", duration(ms))).unwrap_or_default();
         if now == 0 {

@@ -1,6 +1,8 @@
 //! Deployments: plans, starts, looks, and what people do to them.
 
-use super::{Services, audit::view as audit_view, by, foreseen, promotion::PROMOTED_FROM, refused, store};
+use super::{
+    Services, approvals, audit::view as audit_view, by, foreseen, promotion::PROMOTED_FROM, refused, store,
+};
 use app::{AppError, backend::Access as _, backend::Caller, backend::Deployments};
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -21,6 +23,7 @@ use lockstep_model::{
         RetryService, RetryStep, RollbackDeployment, SkipStep, StartDeployment, VerifyHistory, VersionPage,
         WAIT_MS_MAX, WaitDeployment,
     },
+    approval::{ApproveDeployment, RejectDeployment},
     error::{ErrorBody, ErrorKind},
     gateway::Slot,
     restriction::Restriction,
@@ -77,6 +80,7 @@ impl Deployments for Services {
             detail.summary = self.summary(req.id).await?;
         }
         detail.waits_for = self.coordinator.waits_for(req.id).await;
+        detail.approval = self.coordinator.approval(&state).await.map_err(store)?;
         let expectation = self.expectations.of(self, req.id, &state.plan).await?;
         detail.expected = expectation.expected;
         for step in &mut detail.steps {
@@ -198,6 +202,22 @@ impl Deployments for Services {
         check_reason(req.reason.as_deref())?;
         let id = self.coordinator.deployment_rollback(by(caller), req).await.map_err(refused)?;
         self.summary(id).await
+    }
+
+    async fn deployment_approve(
+        &self,
+        caller: &Caller,
+        req: ApproveDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        approvals::approve(self, caller, req).await
+    }
+
+    async fn deployment_reject(
+        &self,
+        caller: &Caller,
+        req: RejectDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        approvals::reject(self, caller, req).await
     }
 
     async fn deployment_promotion_plan(
@@ -403,7 +423,7 @@ impl Services {
         })
     }
 
-    async fn summary(&self, id: DeploymentId) -> Result<DeploymentSummary, AppError> {
+    pub(super) async fn summary(&self, id: DeploymentId) -> Result<DeploymentSummary, AppError> {
         self.store.deployment_fetch(id).await.map_err(store)?.ok_or_else(|| not_found(id))
     }
 

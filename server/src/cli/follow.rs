@@ -2,6 +2,7 @@
 //! object at the end for programs. A server that is away for a while is waited for.
 
 use super::{
+    approvals,
     arguments::{Global, Waiting},
     client::Client,
     error::Failure,
@@ -53,6 +54,9 @@ pub(super) async fn begun(
         print::json(summary)?;
     } else {
         say!("deployment {} ({}) is {}", summary.id, summary.environment, summary.phase);
+        if let Some(missing) = approvals::missing(summary) {
+            say!("{missing}");
+        }
         say!("follow it: lockstep watch {}", summary.id);
     }
     Ok(exit::SUCCEEDED)

@@ -108,6 +108,11 @@ fn show(detail: &DeploymentDetail) {
     if let Some(why) = &detail.waits_for {
         say!("it waits: {why}");
     }
+    for given in detail.approval.iter().flat_map(|approval| &approval.given) {
+        let counts = if given.counts { "" } else { " (may not approve any more, and does not count)" };
+        let reason = given.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        say!("approved by {} {}{reason}{counts}", given.user, print::ago(given.at));
+    }
     say!("");
     let rows: Vec<[String; 4]> = detail
         .summary

@@ -1,6 +1,7 @@
 //! How a deployment is steered, and what each way would do, said before it is done.
 
 use super::{
+    approvals::{self, Approve},
     arguments::{Global, Waiting},
     client::Client,
     error::Failure,
@@ -9,7 +10,7 @@ use super::{
 use crate::out::say;
 use clap::{Subcommand, ValueEnum};
 use lockstep_model::{
-    DeploymentId, ServiceName, StepId,
+    DeploymentId, Digest, ServiceName, StepId,
     access::{ROLES, Role},
     api::{AbandonDeployment, Act, DeploymentForesee, EndDeployment, ForeseeDeployment, ResolveDeployment},
     deployment::Resolution,
@@ -35,6 +36,16 @@ its services is not known, so the next deployment looks and says so.
 
   lockstep abandon 12 --reason \"disk damage, see INC-7\"                       asks for the environment's name
   lockstep abandon 12 --reason \"…\" --env production --yes                   for scripts";
+
+const APPROVE_HELP: &str = "\
+Examples:
+  lockstep approve                           what waits for approval, and for whose
+  lockstep approve 12 --reason \"checked the migration\" --wait
+  lockstep reject 12 --reason \"not on a Friday\"
+
+environments.NAME.approvals of the manifest says how many people it takes, who they are and until when. Never
+whoever asked for the deployment, and never a token: from elsewhere, sign in and use the deployment's page.
+What is approved is the plan as it is; once the manifest changes, it is asked for anew.";
 
 const STEPS_HELP: &str = "\
 Examples:
@@ -114,6 +125,28 @@ pub(super) enum SteerCommand {
         /// Say who may do it and what it does, and change nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Say that a deployment may begin; without a number, list those that wait for that.
+    #[command(after_help = APPROVE_HELP)]
+    Approve {
+        /// The deployment; without it, all that wait.
+        id: Option<DeploymentId>,
+        /// Why; kept with it.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Only if its plan has this digest; `lockstep status ID --json` gives it in `approval.plan`.
+        #[arg(long, value_name = "DIGEST", requires = "id")]
+        plan: Option<Digest>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Say that a deployment that waits for approval may not begin; it ends.
+    Reject {
+        /// The deployment.
+        id: DeploymentId,
+        /// Why; kept with it.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// End a deployment; what it changed is taken back.
     Cancel {
@@ -227,6 +260,8 @@ impl SteerCommand {
             | Self::Cancel { dry_run: false, .. }
             | Self::UndoRetry { dry_run: false, .. }
             | Self::Abandon { .. }
+            | Self::Approve { .. }
+            | Self::Reject { .. }
             | Self::Resolve { dry_run: false, .. } => return None,
         })
     }
@@ -253,6 +288,11 @@ pub(super) async fn steer(global: &Global, client: &Client, command: SteerComman
         SteerCommand::Keep { id, service, reason, .. } => {
             operate::keep(global, client, id, service, reason.unwrap_or_default()).await
         }
+        SteerCommand::Approve { id: None, .. } => approvals::list(global, client).await,
+        SteerCommand::Approve { id: Some(id), reason, plan, waiting } => {
+            approvals::approve(global, client, Approve { id, plan, reason, waiting }).await
+        }
+        SteerCommand::Reject { id, reason } => approvals::reject(global, client, id, reason).await,
         SteerCommand::Cancel { id, reason, keep, waiting, .. } => {
             operate::cancel(global, client, EndDeployment { id, reason, keep }, waiting).await
         }

@@ -19,6 +19,10 @@ fn harmless(path: &str) -> &'static str {
         | "/deployment/resume"
         | "/deployment/cancel"
         | "/deployment/undo_retry" => r#"{"id":999}"#,
+        "/deployment/approve" => {
+            r#"{"id":999,"plan":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}"#
+        }
+        "/deployment/reject" => r#"{"id":999}"#,
         "/deployment/rollback" | "/deployment/rollback_plan" => r#"{"id":999}"#,
         "/deployment/promote" | "/deployment/promotion_plan" => r#"{"project":"nowhere"}"#,
         "/deployment/foresee" => r#"{"id":999,"act":"cancel"}"#,

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod approvals;
 mod audit;
 mod bad_input;
 mod by_service;

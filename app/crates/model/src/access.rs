@@ -33,6 +33,8 @@ pub enum Permission {
     SignedIn,
     /// See services, deployments, plans, logs.
     View,
+    /// Approve and reject deployments, where the manifest names whoever does.
+    Approve,
     /// Cancel, roll back, retry an undo, resolve.
     Operate,
     /// Start deployments.
@@ -51,7 +53,7 @@ impl Role {
     /// Whether this role has `permission`.
     pub const fn allows(self, permission: Permission) -> bool {
         match permission {
-            Permission::Public | Permission::SignedIn | Permission::View => true,
+            Permission::Public | Permission::SignedIn | Permission::View | Permission::Approve => true,
             Permission::Operate => matches!(self, Self::Operator | Self::Deployer | Self::Admin),
             Permission::Deploy => matches!(self, Self::Deployer | Self::Admin),
             Permission::ApplyManifest
@@ -78,6 +80,7 @@ impl Permission {
         match self {
             Self::Public | Self::SignedIn => None,
             Self::View
+            | Self::Approve
             | Self::Operate
             | Self::Deploy
             | Self::ApplyManifest
@@ -348,6 +351,7 @@ mod tests {
             Permission::Public,
             Permission::SignedIn,
             Permission::View,
+            Permission::Approve,
             Permission::Operate,
             Permission::Deploy,
             Permission::ApplyManifest,

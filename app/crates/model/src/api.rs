@@ -4,6 +4,7 @@
 use crate::{
     DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, StepId, Timestamp, UserName, Version,
     access::{Grant, Object, ObjectKind, Permission, Rights, Role, Scope},
+    approval::{ApproveDeployment, RejectDeployment},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
     live::{Place, ServerFrame, Topic},
@@ -195,6 +196,10 @@ endpoints! {
     DeploymentCancel "/deployment/cancel" Operate Deployment true EndDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Takes back: a live deployment at once, an ended one by a deployment of kind restore.
     DeploymentRollback "/deployment/rollback" Operate Deployment true RollbackDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Says that a deployment may begin, as its environment wants; people only, and never whoever asked for it.
+    DeploymentApprove "/deployment/approve" Approve Deployment true ApproveDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Says that a deployment that waits for approvals may not begin: it ends.
+    DeploymentReject "/deployment/reject" Approve Deployment true RejectDeployment => DeploymentSummary, [NotFound, Conflict];
     /// What could pass on to an environment, and what stands in its way; changes nothing.
     DeploymentPromotionPlan "/deployment/promotion_plan" View Inside false PromoteDeployment => PromotionView, [NotFound, Conflict];
     /// Deploys what has soaked in one environment to the next; refuses what has not.
@@ -1015,6 +1020,7 @@ macro_rules! about_deployment {
 
 about_deployment!(
     AbandonDeployment,
+    ApproveDeployment,
     DeploymentRequest,
     EndDeployment,
     ForeseeDeployment,
@@ -1022,6 +1028,7 @@ about_deployment!(
     NeighboursRequest,
     PauseDeployment,
     ReadLogs,
+    RejectDeployment,
     ResolveDeployment,
     RetryService,
     RetryStep,

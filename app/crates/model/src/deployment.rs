@@ -3,6 +3,7 @@
 
 use crate::{
     Attempt, Seq, ServiceName, StepId, Timestamp, UserName, Version,
+    approval::Approval,
     closing::Closing,
     health::Evidence,
     part::Part,
@@ -495,6 +496,9 @@ pub struct Deployment {
     /// An operator's word how it ended, while what is left open is closed, or could not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
+    /// Who approved that it begins, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
 }
 
 /// Since when a service is in work.

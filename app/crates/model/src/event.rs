@@ -2,7 +2,7 @@
 //! truth; rows and views are made from it.
 
 use crate::{
-    Attempt, DeploymentId, Seq, Timestamp,
+    Attempt, DeploymentId, Digest, Seq, Timestamp,
     closing::Open,
     deployment::{Actor, Failure, Request, Resolution, RollbackPlan},
     health::Evidence,
@@ -60,6 +60,27 @@ pub enum Event {
         request: Request,
         /// What is to be done.
         plan: Arc<Plan>,
+    },
+    /// Somebody approved that it begins.
+    Approved {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// The digest of the plan that they approved.
+        plan: Digest,
+    },
+    /// Somebody rejected that it begins; it ends.
+    Rejected {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// It cannot be approved any more; it ends.
+    ApprovalLapsed {
+        /// Why: the time is over, or what was approved is not what the manifest says now.
+        reason: String,
     },
     /// Its turn has come.
     Started,

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+pub mod approval;
 pub mod closing;
 pub mod deployment;
 pub mod error;

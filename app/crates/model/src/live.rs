@@ -422,6 +422,7 @@ impl DeploymentPatch {
             && before.manifest == now.manifest
             && before.warnings == now.warnings
             && before.waits_for == now.waits_for
+            && before.approval == now.approval
             && before.expected == now.expected;
         same.then(|| Self {
             summary: (before.summary != now.summary).then(|| now.summary.clone()),

@@ -1,7 +1,9 @@
 //! The manifest after it was read and checked: every default filled in, every environment's
 //! overrides applied. The crate `manifest` makes it from YAML; nothing else does.
 
-use crate::{Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version, plan::StepKind};
+use crate::{
+    Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version, approval::Approvals, plan::StepKind,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,6 +53,9 @@ pub struct Environment {
     /// [`PRODUCTION`] asks, elsewhere what is safe to repeat is repeated.
     #[serde(default)]
     pub on_unknown: Option<OnUnknown>,
+    /// Whose word a release needs before it begins here; none = nobody's.
+    #[serde(default)]
+    pub approvals: Option<Approvals>,
 }
 
 /// The environment with the stricter defaults, whatever its case.

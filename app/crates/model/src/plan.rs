@@ -3,6 +3,7 @@
 
 use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, ServiceName, StepId, TeamName, Version,
+    approval::Approvals,
     manifest::{Condition, DegradedPolicy, OnUnknown, ServiceSpec},
 };
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct Plan {
     pub outside: Vec<ServiceName>,
     /// What somebody should know before it starts.
     pub warnings: Vec<PlanWarning>,
+    /// Whose word it needs before it begins; none = nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
 }
 
 /// A service in a plan.

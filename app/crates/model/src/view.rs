@@ -12,6 +12,7 @@ use crate::{
     DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, TeamName,
     Timestamp, UserName, Version,
     access::{Grant, Permission, Rights},
+    approval::ApprovalView,
     deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
     health::{Evidence, Health},
@@ -55,6 +56,9 @@ pub struct DeploymentSummary {
     pub progress: (u32, u32),
     /// The last event.
     pub seq: Seq,
+    /// While it waits for approvals: how many there are, and how many it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<(u32, u32)>,
 }
 
 /// What a deployment changes of a service, and how far it is.
@@ -122,6 +126,9 @@ pub struct DeploymentDetail {
     /// Why it still waits in the queue; none = it does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// What approvals it waits for; none = for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalView>,
 }
 
 /// What something would do to a deployment.

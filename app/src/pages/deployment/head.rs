@@ -1,6 +1,7 @@
 //! The head of a deployment's page: what it changes, by whom and why, and what can be done about it.
 
 use super::{
+    approval::Approval,
     boxed::{click, part},
     controls::Controls,
     encoded,
@@ -59,6 +60,11 @@ fn answered(row: &DeploymentSummary) -> AnyView {
     view! { <ul class="impact mt-2">{all.into_iter().map(line).collect_view()}</ul> }.into_any()
 }
 
+/// Whether more people have to approve it.
+fn lacks_approval(row: &DeploymentSummary) -> bool {
+    row.approvals.is_some_and(|(given, needed)| given < needed)
+}
+
 /// The head.
 #[component]
 pub(super) fn Head(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
@@ -94,9 +100,13 @@ pub(super) fn Head(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
         })
     };
     let waits_for = store.waits_for.clone();
+    let waits_for_approval = store.approval.clone();
+    let approval = store.clone();
     let waits = move || {
         let is_queued = row.with(|row| row.phase == Phase::Queued);
-        let why = is_queued.then(|| waits_for.get()).flatten();
+        // Who has to approve is said where that is done.
+        let is_said = waits_for_approval.with(Option::is_some) && row.with(lacks_approval);
+        let why = (is_queued && !is_said).then(|| waits_for.get()).flatten();
         why.map(|why| view! { <p class="why why-back">{format!("It waits: {why}")}</p> })
     };
     let why = move || {
@@ -127,6 +137,7 @@ pub(super) fn Head(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
         </div>
         {part(why)}
         {part(waits)}
+        <Approval row store=approval/>
         <ul class="stack mb-3">{part(services)}</ul>
         <div class="meta-list">{part(more)}</div>
     }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod abandon;
+mod approval;
 mod bring_back;
 mod guard;
 mod lease;
@@ -182,7 +183,12 @@ impl Coordinator {
             right,
         });
         let (reply, answer) = oneshot::channel();
-        let message = worker::Message { command, audit, done: Vec::new(), reply: Some(reply) };
+        let message = worker::Message {
+            command,
+            audit,
+            reply: Some(reply),
+            ..worker::Message::silent(Command::Proceed)
+        };
         if handle.messages.send(message).await.is_err() {
             return Err(Refused::Conflict(format!("deployment {id} has just ended")));
         }
@@ -358,12 +364,18 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
     match command {
         Command::Pause { by, reason }
+        | Command::Reject { by, reason }
         | Command::Cancel { by, reason, .. }
         | Command::TakeBack { by, reason } => Some((by.clone(), reason.clone())),
         Command::TakeBackServices { services, by, reason } => {
             let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
             let because = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
             Some((by.clone(), Some(format!("{}{because}", names.join(", ")))))
+        }
+        // What was approved belongs to what is recorded.
+        Command::Approve { by, reason, plan } => {
+            let because = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            Some((by.clone(), Some(format!("plan {plan}{because}"))))
         }
         Command::Resume { by } | Command::RetryUndo { by } => Some((by.clone(), None)),
         // Which step it was belongs to what is recorded.
@@ -379,6 +391,7 @@ fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
         }
         Command::Start
         | Command::Supersede { .. }
+        | Command::Lapse { .. }
         | Command::FinishStep { .. }
         | Command::FinishProbe { .. }
         | Command::FinishClose { .. }

@@ -1,14 +1,20 @@
 //! Whose turn it is: one live deployment per project and environment. A reconciler: it looks at what
 //! there is, on a nudge and on a timer, so a lost nudge costs time only. The rules are the engine's.
 
-use crate::{Coordinator, Inner, WorkerHandle, queue_rule, worker::Message};
+use crate::{
+    Coordinator, Inner, WorkerHandle,
+    approval::{Standing, standings},
+    queue_rule,
+    worker::Message,
+};
 use lockstep_engine::{
     Command,
     queue::{Waiting, order, superseded},
     restriction::{in_the_way, refusal},
 };
 use lockstep_model::{
-    DeploymentId, EnvironmentName, ProjectName, Timestamp,
+    DeploymentId, Digest, EnvironmentName, ProjectName, Timestamp,
+    access::Right,
     deployment::Phase,
     manifest::{Manifest, QueuePolicy},
     plan::DeploymentKind,
@@ -40,24 +46,37 @@ async fn once(inner: &Inner) {
             rules.insert(project.clone(), Rules::read(inner, &project).await);
         }
         let Some(rules) = rules.get(&project) else { continue };
-        let line = Line::of(&all, inner.set_aside_in(&project, &environment));
+        let mut line = Line::of(&all, inner.set_aside_in(&project, &environment));
+        let approvals = standings(inner, &all, rules.digest.as_ref(), rules.now).await;
+        for (id, reason) in approvals.iter().filter_map(|(id, one)| Some((id, one.lapsed.clone()?))) {
+            tracing::info!(deployment.id = %id, "deployment {id} ends without approvals: {reason}");
+            tell(&all, *id, Command::Lapse { reason }, Vec::new()).await;
+            line.waiting.retain(|one| one.id != *id);
+        }
         let gone = rules.superseded(&environment, &line);
         for (id, by) in &gone {
             tracing::debug!(deployment.id = %id, "deployment {id} gives its place to deployment {by}");
-            tell(&all, *id, Command::Supersede { by: *by }).await;
+            tell(&all, *id, Command::Supersede { by: *by }, Vec::new()).await;
         }
         let gone: BTreeSet<DeploymentId> = gone.into_iter().map(|(id, _)| id).collect();
-        if let Some(id) = rules.first(&all, &line, &gone) {
+        if let Some(id) = rules.first(&all, &line, &gone, &approvals) {
             tracing::debug!(deployment.id = %id, "the turn of deployment {id} has come");
-            tell(&all, id, Command::Start).await;
+            // Whoever approved may still, in the transaction in which it begins.
+            let rights = approvals.get(&id).map(|one| one.rights.clone()).unwrap_or_default();
+            tell(&all, id, Command::Start, rights).await;
         }
     }
 }
 
-async fn tell(all: &BTreeMap<DeploymentId, WorkerHandle>, id: DeploymentId, command: Command) {
+async fn tell(
+    all: &BTreeMap<DeploymentId, WorkerHandle>,
+    id: DeploymentId,
+    command: Command,
+    rights: Vec<Right>,
+) {
     if let Some(handle) = all.get(&id) {
         // An error means that its worker has ended meanwhile.
-        let _ = handle.messages.send(Message::silent(command)).await;
+        let _ = handle.messages.send(Message { rights, ..Message::silent(command) }).await;
     }
 }
 
@@ -103,17 +122,19 @@ impl Line {
 struct Rules {
     now: Timestamp,
     manifest: Option<Manifest>,
+    /// The manifest's digest.
+    digest: Option<Digest>,
     restrictions: Option<Vec<Restriction>>,
 }
 
 impl Rules {
     async fn read(inner: &Inner, project: &ProjectName) -> Self {
         let now = inner.dependencies.clock.now();
-        let manifest = match inner.dependencies.store.manifest_current(project).await {
-            Ok(row) => row.map(|row| row.revision.manifest),
+        let (manifest, digest) = match inner.dependencies.store.manifest_current(project).await {
+            Ok(row) => row.map(|row| (row.revision.manifest, row.revision.digest)).unzip(),
             Err(error) => {
                 tracing::warn!(%error, "no release of {project} begins: its manifest cannot be read");
-                return Self { now, manifest: None, restrictions: None };
+                return Self { now, manifest: None, digest: None, restrictions: None };
             }
         };
         let restrictions = match inner.restrictions(Some(project), None, now).await {
@@ -123,7 +144,7 @@ impl Rules {
                 None
             }
         };
-        Self { now, manifest, restrictions }
+        Self { now, manifest, digest, restrictions }
     }
 
     fn superseded(&self, environment: &EnvironmentName, line: &Line) -> Vec<(DeploymentId, DeploymentId)> {
@@ -138,6 +159,7 @@ impl Rules {
         all: &BTreeMap<DeploymentId, WorkerHandle>,
         line: &Line,
         gone: &BTreeSet<DeploymentId>,
+        approvals: &BTreeMap<DeploymentId, Standing>,
     ) -> Option<DeploymentId> {
         if line.live.is_some() || line.set_aside.is_some() {
             return None;
@@ -145,14 +167,17 @@ impl Rules {
         order(&line.waiting)
             .into_iter()
             .filter(|id| !gone.contains(id))
-            .find(|id| all.get(id).is_some_and(|handle| self.held_up(handle).is_none()))
+            .find(|id| all.get(id).is_some_and(|handle| self.held_up(handle, approvals.get(id)).is_none()))
     }
 
     /// What stands in the way of a deployment, in words.
-    fn held_up(&self, handle: &WorkerHandle) -> Option<String> {
+    fn held_up(&self, handle: &WorkerHandle, approvals: Option<&Standing>) -> Option<String> {
         let state = handle.state.borrow();
         if state.plan.kind != DeploymentKind::Deploy {
             return None;
+        }
+        if let Some(waits) = approvals.and_then(|one| one.waits.as_ref().or(one.lapsed.as_ref())) {
+            return Some(waits.clone());
         }
         let Some(restrictions) = &self.restrictions else {
             return Some("locks, holds and freezes cannot be read now; see the server's log".to_owned());
@@ -171,13 +196,20 @@ impl Coordinator {
         }
         let all = environments(&self.0).remove(&(handle.project.clone(), handle.environment.clone()))?;
         let line = Line::of(&all, self.0.set_aside_in(&handle.project, &handle.environment));
+        let rules = Rules::read(&self.0, &handle.project).await;
+        let own = BTreeMap::from([(id, handle.clone())]);
+        let approvals = standings(&self.0, &own, rules.digest.as_ref(), rules.now).await;
+        let approvals = approvals.get(&id);
+        if let Some(waits) = approvals.and_then(|one| one.waits.clone()) {
+            return Some(waits);
+        }
         if let Some(id) = line.set_aside {
             return Some(queue_rule::set_aside(id));
         }
         if let Some((live, phase)) = line.live {
             return Some(format!("deployment {live} is live here ({phase}); `lockstep status {live}`"));
         }
-        if let Some(why) = Rules::read(&self.0, &handle.project).await.held_up(&handle) {
+        if let Some(why) = rules.held_up(&handle, approvals) {
             return Some(why);
         }
         let line = order(&line.waiting);

@@ -22,6 +22,9 @@ pub enum Refused {
     /// Whoever asks lost the right to it since it was looked at.
     #[error("{0}")]
     Withdrawn(String),
+    /// Whoever asks may not do this here.
+    #[error("{0}")]
+    Forbidden(String),
     /// Too many wait already.
     #[error("{0}")]
     Throttled(String),
@@ -85,6 +88,7 @@ impl From<Refusal> for Refused {
         let text = refusal.to_string();
         match refusal {
             Refusal::NoReason => Self::Invalid(text),
+            Refusal::OwnDeployment { .. } => Self::Forbidden(text),
             Refusal::NoSuchStep { .. } | Refusal::NoSuchService { .. } => Self::NotFound(text),
             Refusal::AlreadyFinished { .. }
             | Refusal::AlreadyStarted { .. }
@@ -103,6 +107,10 @@ impl From<Refusal> for Refused {
             | Refusal::IsRestore
             | Refusal::IsClosing
             | Refusal::MayBeClosed
+            | Refusal::NeedsNoApproval
+            | Refusal::NotApproved { .. }
+            | Refusal::ApprovedAlready { .. }
+            | Refusal::OtherPlan { .. }
             | Refusal::StillQueued => Self::Conflict(text),
         }
     }

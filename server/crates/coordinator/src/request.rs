@@ -355,6 +355,7 @@ impl Inner {
             effects: Vec::new(),
             done: Vec::new(),
             audit: vec![audit],
+            rights: Vec::new(),
             idempotency,
         };
         let committed = match self.dependencies.store.commit(&commit).await {

@@ -8,7 +8,9 @@ use lockstep_engine::{
     port::{Commit, CommitError, CommitTo, StoreError, store::AuditEntry},
     rows::rows,
 };
-use lockstep_model::{DeploymentId, Epoch, Timestamp, deployment::Deployment, event::Envelope};
+use lockstep_model::{
+    DeploymentId, Epoch, Timestamp, access::Right, deployment::Deployment, event::Envelope,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -29,6 +31,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Message {
     pub(crate) command: Command,
     pub(crate) audit: Option<AuditEntry>,
+    /// By what others have a part in it: nothing of it holds when one of them is gone.
+    pub(crate) rights: Vec<Right>,
     /// Effects whose outcome this is.
     pub(crate) done: Vec<EffectKey>,
     /// Whoever waits until it is durable.
@@ -38,7 +42,7 @@ pub(crate) struct Message {
 impl Message {
     /// What came of an effect.
     pub(crate) fn outcome(command: Command, done: Vec<EffectKey>) -> Self {
-        Self { command, audit: None, done, reply: None }
+        Self { command, audit: None, rights: Vec::new(), done, reply: None }
     }
 
     /// Something that nobody waits for.
@@ -63,6 +67,7 @@ struct Draft {
     effects: Vec<Effect>,
     done: Vec<EffectKey>,
     audit: Vec<AuditEntry>,
+    rights: Vec<Right>,
     /// What it comes from: answered when it is durable, or tried again when it cannot be stored now.
     accepted: Vec<Message>,
 }
@@ -193,6 +198,7 @@ impl Worker {
             effects: draft.effects.clone(),
             done: draft.done,
             audit: draft.audit,
+            rights: draft.rights,
             idempotency: None,
         };
         match self.inner.dependencies.store.commit(&commit).await {
@@ -221,6 +227,7 @@ impl Worker {
             effects: Vec::new(),
             done: Vec::new(),
             audit: Vec::new(),
+            rights: Vec::new(),
             accepted: Vec::new(),
         };
         for message in batch {
@@ -229,6 +236,7 @@ impl Worker {
                     draft.take(decision, now)?;
                     draft.done.extend(message.done.iter().cloned());
                     draft.audit.extend(message.audit.clone());
+                    draft.rights.extend(message.rights.iter().cloned());
                     draft.accepted.push(message);
                 }
                 Err(refusal) => {
@@ -261,8 +269,10 @@ impl Worker {
             }
             // Whose right is gone is refused; what came together with it is folded anew without it.
             CommitError::Store(StoreError::Withdrawn { right }) => {
-                let is_by_it =
-                    |one: &Message| one.audit.as_ref().and_then(|audit| audit.right.as_ref()) == Some(&right);
+                let is_by_it = |one: &Message| {
+                    let own = one.audit.as_ref().and_then(|audit| audit.right.as_ref());
+                    own == Some(&right) || one.rights.contains(&right)
+                };
                 let (refused, again): (Vec<_>, Vec<_>) = accepted.into_iter().partition(is_by_it);
                 answer(refused, || Err(Refused::Withdrawn(message.clone())));
                 Next::TryAgain(again)

@@ -1,7 +1,7 @@
 //! Commands: everything that can be asked of a deployment, and what came of its effects.
 
 use lockstep_model::{
-    Attempt, DeploymentId, ServiceName, StepId,
+    Attempt, DeploymentId, Digest, ServiceName, StepId,
     deployment::{Actor, Failure, Resolution},
     event::Finding,
     health::Evidence,
@@ -21,6 +21,27 @@ pub enum Command {
     Supersede {
         /// Which.
         by: DeploymentId,
+    },
+    /// Somebody approves that it begins.
+    Approve {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// The digest of the plan that they looked at.
+        plan: Digest,
+    },
+    /// Somebody rejects that it begins.
+    Reject {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// It cannot be approved any more.
+    Lapse {
+        /// Why.
+        reason: String,
     },
     /// What came of a step.
     FinishStep {

@@ -2,6 +2,7 @@
 //! next state from an event, live and on recovery alike. One file per transition.
 
 mod apply;
+mod approve;
 mod by_service;
 mod cancel;
 mod close;
@@ -18,7 +19,7 @@ mod unknown;
 
 use crate::{command::Command, effect::Effect};
 use lockstep_model::{
-    ServiceName, StepId, Timestamp,
+    Digest, ServiceName, StepId, Timestamp, UserName,
     deployment::{Deployment, Phase, StepState},
     event::Event,
 };
@@ -160,6 +161,35 @@ pub enum Refusal {
         /// Where it would be possible.
         what: &'static str,
     },
+    /// Nobody has to approve it.
+    #[error("the deployment needs no approval")]
+    NeedsNoApproval,
+    /// It needs more approvals before it begins.
+    #[error("the deployment has {given} of {needed} approvals")]
+    NotApproved {
+        /// It has so many.
+        given: u32,
+        /// It needs so many.
+        needed: u32,
+    },
+    /// Whoever asked for it cannot approve it.
+    #[error("{user} asked for this deployment; somebody else approves it")]
+    OwnDeployment {
+        /// Who.
+        user: UserName,
+    },
+    /// They approved it before.
+    #[error("{user} has approved this deployment already; the others needed are other people")]
+    ApprovedAlready {
+        /// Who.
+        user: UserName,
+    },
+    /// What they looked at is not what would be done.
+    #[error("the deployment's plan is {is}, not the one that was looked at; look at it again, then approve")]
+    OtherPlan {
+        /// The digest of its plan.
+        is: Digest,
+    },
     /// A restore cannot itself be taken back.
     #[error("a rollback is never rolled back; deploy the version that you want instead")]
     IsRestore,
@@ -182,6 +212,9 @@ pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<De
     match command {
         Command::Start => start::start(state),
         Command::Supersede { by } => start::supersede(state, by),
+        Command::Approve { by, reason, plan } => approve::approve(state, by, reason, plan),
+        Command::Reject { by, reason } => approve::reject(state, by, reason),
+        Command::Lapse { reason } => approve::lapse(state, reason),
         Command::FinishStep { step, attempt, outcome } => Ok(finish::step(state, step, attempt, outcome)),
         Command::FinishUndo { step, attempt, outcome } => Ok(finish::undo(state, step, attempt, outcome)),
         Command::Fail { failure } => fail::fail(state, failure),

@@ -97,6 +97,9 @@ fn of_event(state: &Deployment, after: &Deployment, event: &Event, lines: &mut V
             lines.push(format!("Nothing is changed outside; the deployment ends as {}.", after.phase));
         }
         Event::Requested { .. }
+        | Event::Approved { .. }
+        | Event::Rejected { .. }
+        | Event::ApprovalLapsed { .. }
         | Event::Started
         | Event::StepStarted { .. }
         | Event::StepSucceeded { .. }

@@ -14,6 +14,7 @@ use lockstep_model::{
     plan::{Checkpoint, DeploymentKind, Goal, Plan, PlanWarning, PlannedService, Serving},
     template::{self, Vars},
 };
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a plan is made from.
@@ -221,7 +222,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
     let strict = input.environment.as_str().eq_ignore_ascii_case(PRODUCTION);
     let on_unknown = environment.on_unknown.or(strict.then_some(OnUnknown::Ask));
     let steps = steps::steps(&services, restoring, on_unknown);
-    warnings.extend(warnings::warnings(input, &services, &steps, environment.require_rollback)?);
+    warnings.extend(warnings::warnings(input, &services, &steps, environment)?);
     Ok(Plan {
         project: input.manifest.project.clone(),
         environment: input.environment.clone(),
@@ -237,7 +238,15 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
         steps,
         outside,
         warnings,
+        approvals: if restoring { None } else { environment.approvals.clone() },
     })
+}
+
+/// What stands for a plan where somebody says yes to it: equal only for plans that do the same.
+pub fn digest(plan: &Plan) -> Digest {
+    let text = serde_json::to_vec(plan).expect("a plan has no maps with keys that are no texts");
+    let hex: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}").parse().expect("64 hexadecimal digits after the prefix are a digest")
 }
 
 fn environment<'a>(input: &PlanInput<'a>) -> Result<&'a lockstep_model::manifest::Environment, PlanRefusal> {

@@ -65,7 +65,8 @@ pub fn refusal(restriction: &Restriction, now: Timestamp) -> String {
     }
 }
 
-pub(crate) fn span(duration_ms: u64) -> String {
+/// How long something lasts, roughly: `5 min`.
+pub fn span(duration_ms: u64) -> String {
     let minutes = duration_ms.div_ceil(60_000);
     match minutes {
         0..=1 => format!("{} s", duration_ms.div_ceil(1_000)),

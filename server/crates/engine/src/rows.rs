@@ -84,6 +84,8 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
             }
             Event::FailureDetected { .. }
             | Event::CancelRequested { .. }
+            | Event::Rejected { .. }
+            | Event::ApprovalLapsed { .. }
             | Event::Cancelled
             | Event::Superseded { .. }
             | Event::Failed => steps.extend(left_out(state)),
@@ -93,6 +95,7 @@ pub fn rows(id: DeploymentId, state: &Deployment, events: &[Envelope]) -> Rows {
                     .extend(planned.filter(|(_, one)| services.contains(&one.service)).map(|(step, _)| step));
             }
             Event::Started
+            | Event::Approved { .. }
             | Event::ResolveBegun { .. }
             | Event::Closed { .. }
             | Event::CloseFailed { .. }

@@ -143,6 +143,7 @@ pub fn manifest(count: usize, edges: &[(usize, usize)], spec: &ServiceSpec) -> M
         freeze: Vec::new(),
         promotion: None,
         on_unknown: None,
+        approvals: None,
     };
     Manifest {
         project: "shop".parse().expect("valid"),

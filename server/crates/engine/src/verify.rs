@@ -3,7 +3,7 @@
 
 use crate::deployment::replay;
 use lockstep_model::{
-    Attempt, Seq,
+    Attempt, Seq, UserName,
     deployment::{RollbackPlan, StepState},
     event::{Envelope, Event, Finding},
     manifest::{OnUnknown, RollbackScope},
@@ -11,6 +11,7 @@ use lockstep_model::{
 };
 use std::{collections::BTreeSet, fmt};
 
+mod approved;
 mod stored;
 
 pub use stored::{Life, Stored, life, live_together, stored};
@@ -39,6 +40,8 @@ pub enum Promise {
     Numbering,
     /// States follow the declared machine, and what ended stays as it is.
     Machine,
+    /// It begins after all who have to approve that have done so.
+    Approved,
     /// A step begins after all that it waits for has passed.
     Order,
     /// Nothing is changed before every preflight has passed.
@@ -71,6 +74,7 @@ impl Promise {
         match self {
             Self::Numbering => "events are numbered 1 to n",
             Self::Machine => "states follow the declared machine, and what ended stays as it is",
+            Self::Approved => "it begins with the approvals that it needs, none of them its author's",
             Self::Order => "a step begins after all that it waits for",
             Self::LookFirst => "nothing is changed before every preflight has passed",
             Self::OneAttempt => "one attempt of a step at a time, and only it is answered",
@@ -103,13 +107,14 @@ pub fn verify(journal: &[Envelope]) -> Vec<Broken> {
         let found = illegal.problem.clone();
         broken.push(Broken { seq: illegal.seq, promise: Promise::Machine, found });
     }
-    let Some(Event::Requested { plan, .. }) = journal.first().map(|first| &first.event) else {
+    let Some(Event::Requested { plan, request }) = journal.first().map(|first| &first.event) else {
         return broken;
     };
     let seen = vec![Seen::default(); plan.steps.len()];
     let (back, part) = (Back::default(), Part::default());
     let closing = Closing { attempt: Attempt(0), open: BTreeSet::new() };
-    let mut reader = Reader { plan, closing, seen, back, part, has_looked: false, broken };
+    let (author, approved) = (&request.by.user, BTreeSet::new());
+    let mut reader = Reader { plan, closing, seen, back, part, has_looked: false, author, approved, broken };
     for envelope in journal {
         reader.read(envelope);
     }
@@ -166,6 +171,8 @@ struct Reader<'j> {
     part: Part,
     /// Every preflight has passed.
     has_looked: bool,
+    author: &'j UserName,
+    approved: BTreeSet<UserName>,
     broken: Vec<Broken>,
 }
 
@@ -310,8 +317,13 @@ impl Reader<'_> {
                     self.note(envelope, Promise::End, found);
                 }
             }
+            Event::Approved { by, .. } => {
+                self.approved.insert(by.user.clone());
+            }
+            Event::Started => self.begun(envelope),
             Event::Requested { .. }
-            | Event::Started
+            | Event::Rejected { .. }
+            | Event::ApprovalLapsed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::OperatorNeeded { .. }

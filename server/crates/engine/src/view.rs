@@ -4,7 +4,7 @@ mod rollback;
 
 use lockstep_model::{
     DeploymentId, ServiceName, StepId, Timestamp,
-    deployment::{Deployment, Ending, StepState, StepStatus},
+    deployment::{Deployment, Ending, Phase, StepState, StepStatus},
     plan::{DeploymentKind, Goal, Plan, PlannedService, PlannedStep, StepKind},
     view::{
         CheckpointView, DeploymentDetail, DeploymentSummary, Expected, OutsideView, PlanView, PlannedChange,
@@ -61,7 +61,15 @@ pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
         clocks: state.clocks,
         progress: (count(done), count(state.steps.len())),
         seq: state.seq,
+        approvals: approvals(state),
     }
+}
+
+/// How many approvals there are and have to be, while it waits for its turn. Whose right is gone since is
+/// not the engine's to know.
+fn approvals(state: &Deployment) -> Option<(u32, u32)> {
+    let rule = state.plan.approvals.as_ref().filter(|_| state.phase == Phase::Queued)?;
+    Some((count(state.approvals.len()), rule.count))
 }
 
 /// What an operator is asked, or what follows from what they said.
@@ -210,6 +218,7 @@ pub fn detail(id: DeploymentId, state: &Deployment) -> DeploymentDetail {
         expected: Expected::default(),
         // Nor what stands before it in the queue.
         waits_for: None,
+        approval: None,
         // How they are is not the engine's to know.
         outside: plan
             .outside

@@ -1,7 +1,7 @@
 //! The whole manifest: project, environments with what holds there, services.
 
 use crate::{
-    checks,
+    approvals, checks,
     merge::{OVERRIDABLE, merge, overridable},
     reader::{Problems, Reader, did_you_mean, entries, refuse, shown},
     service::{self, Defaults, ON_UNKNOWN},
@@ -183,12 +183,13 @@ fn read_environments(
             }
         };
         let mut own = Whole::default();
-        let mut promoted = None;
+        let (mut promoted, mut approved) = (None, None);
         let mut unused = Defaults::default();
         if !value.is_nothing()
             && let Some(mut reader) = Reader::new(value, "an environment", problems)
         {
             own = self::whole(&mut reader, &mut unused, problems);
+            approved = reader.get("approvals").and_then(|node| approvals::approvals(node, problems));
             promoted = reader.get("promotion").and_then(|node| promotion(node, &name, problems));
             reader.finish(problems);
             if unused.watch_ms.is_some()
@@ -232,6 +233,7 @@ fn read_environments(
                 sources.push((place, promotion.from.clone()));
                 promotion
             }),
+            approvals: approved,
         };
         environments.insert(name, environment);
     }

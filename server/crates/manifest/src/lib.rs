@@ -3,6 +3,7 @@
 //! environment, and nothing is evaluated.
 #![forbid(unsafe_code)]
 
+mod approvals;
 mod checks;
 mod document;
 mod merge;

@@ -17,6 +17,7 @@ pub fn schema() -> Value {
     );
     let mut environment = whole("An environment");
     environment.insert("promotion".to_owned(), promotion());
+    environment.insert("approvals".to_owned(), approvals());
     let environment = keys(environment);
     let mut root = whole("The manifest");
     root.extend([
@@ -99,6 +100,36 @@ fn promotion() -> Value {
     promotion["required"] = json!(["from", "soak"]);
     promotion["description"] = json!("What `promote` brings here: versions that have soaked elsewhere.");
     promotion
+}
+
+fn approvals() -> Value {
+    let mut approvals = keys(map([
+        (
+            "count",
+            json!({"type": "integer", "minimum": 1, "maximum": 20, "description": "So many people other than whoever asked for the release."}),
+        ),
+        ("by", trusted("Whose word counts; default role operator.")),
+        ("timeout", duration("Then a release that was not approved ends; default 6h, to 30d.")),
+    ]));
+    approvals["required"] = json!(["count"]);
+    approvals["description"] =
+        json!("Who has to say so before a release begins here; what serves can always be taken back.");
+    approvals
+}
+
+fn trusted(description: &str) -> Value {
+    let mut trusted = keys(map([
+        (
+            "role",
+            json!({"enum": ["viewer", "operator", "deployer", "admin"], "description": "Everybody who is at least this there."}),
+        ),
+        (
+            "names",
+            json!({"type": "array", "items": {"type": "string"}, "description": "These people, as they sign in."}),
+        ),
+    ]));
+    trusted["description"] = json!(description);
+    trusted
 }
 
 fn whole(of: &str) -> Map<String, Value> {

@@ -4,7 +4,7 @@
 use crate::{
     SqliteStore, abandon, audit,
     error::{failed, is_full, parsed, to_json, word},
-    restrictions, search,
+    grants, restrictions, search,
 };
 use lockstep_engine::{
     Effect, EffectKey,
@@ -62,6 +62,10 @@ impl SqliteStore {
         }
         for entry in &commit.audit {
             audit::write(connection, entry).await?;
+        }
+        let now = commit.events.first().map_or(Timestamp(0), |event| event.at);
+        for right in &commit.rights {
+            grants::check(connection, right, now).await?;
         }
         if let Some(idempotency) = &commit.idempotency {
             let at = commit.events.first().map_or(Timestamp(0), |event| event.at);

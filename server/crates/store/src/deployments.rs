@@ -5,6 +5,7 @@ use crate::{
     SqliteStore, audit,
     commit::{check_idempotency, slot},
     error::{failed, from_json, parsed},
+    grants,
 };
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -20,7 +21,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
-    access::Sight,
+    access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours, PAGE_ROWS_MAX},
     event::Envelope,
     gateway::Slot,
@@ -92,6 +93,15 @@ impl Store for SqliteStore {
             }
         }
         committed
+    }
+
+    async fn right_holds(&self, right: &Right, now: Timestamp) -> Result<bool, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("looking at a right"))?;
+        match grants::check(&mut connection, right, now).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Withdrawn { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn deployment_claim(

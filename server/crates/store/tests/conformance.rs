@@ -54,6 +54,7 @@ fn commit(to: CommitTo, journal: &[Envelope], from: usize) -> Commit {
         effects: Vec::new(),
         done: Vec::new(),
         audit: vec![entry("/deployment/start")],
+        rights: Vec::new(),
         idempotency: None,
     }
 }

@@ -15,7 +15,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
-    access::Sight,
+    access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Failure, Phase},
     event::Envelope,
@@ -275,7 +275,8 @@ impl Store for MemoryStore {
         let mut data = self.data();
         data.commits += 1;
         let number = data.commits;
-        let mut rights = commit.audit.iter().filter_map(|line| line.right.as_ref());
+        let own = commit.audit.iter().filter_map(|line| line.right.as_ref());
+        let mut rights = own.chain(&commit.rights);
         if let Some(gone) = rights.find(|right| data.withdrawn.contains(&right.user)) {
             return Err(CommitError::Store(StoreError::Withdrawn { right: Box::new(gone.clone()) }));
         }
@@ -289,6 +290,10 @@ impl Store for MemoryStore {
 
     async fn idempotency_check(&self, wanted: &Idempotency) -> Result<(), CommitError> {
         self.data().check_idempotency(wanted)
+    }
+
+    async fn right_holds(&self, right: &Right, _now: Timestamp) -> Result<bool, StoreError> {
+        Ok(!self.data().withdrawn.contains(&right.user))
     }
 
     async fn deployment_claim(

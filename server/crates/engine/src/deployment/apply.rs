@@ -1,9 +1,10 @@
 //! The next state from an event. The same function builds a state while it happens and when it is
 //! read back from the journal, so that both are equal.
 
-use super::{close, part};
+use super::{approve, close, part};
 use lockstep_model::{
     Seq, Timestamp,
+    approval::Approval,
     deployment::{
         Clocks, Deployment, Ending, Failure, InWork, Pauses, Phase, Probed, Resolution, StepState, StepStatus,
     },
@@ -55,6 +56,7 @@ fn requested(envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
         in_work: std::collections::BTreeMap::new(),
         part: None,
         closing: None,
+        approvals: Vec::new(),
     })
 }
 
@@ -87,6 +89,20 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
     state.seq = *seq;
     match event {
         Event::Requested { .. } => return Err(illegal(envelope, "it was requested already")),
+        Event::Approved { by, reason, plan } => {
+            expect(state, envelope, &[Phase::Queued])?;
+            let (by, reason, plan) = (by.clone(), reason.clone(), plan.clone());
+            state.approvals.push(Approval { by, at: *at, reason, plan });
+        }
+        Event::Rejected { by, reason } => {
+            expect(state, envelope, &[Phase::Queued])?;
+            let why = reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+            state.failure = Some(approve::ended(format!("rejected by {}{why}", by.user), Some(by.clone())));
+        }
+        Event::ApprovalLapsed { reason } => {
+            expect(state, envelope, &[Phase::Queued])?;
+            state.failure = Some(approve::ended(reason.clone(), None));
+        }
         Event::Started => {
             expect(state, envelope, &[Phase::Queued])?;
             state.phase = Phase::Running;

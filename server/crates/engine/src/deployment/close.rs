@@ -123,6 +123,9 @@ pub(super) fn refusal(state: &Deployment, command: &Command) -> Option<Refusal> 
         Command::Resolve { leave: true, .. }
         | Command::Start
         | Command::Supersede { .. }
+        | Command::Approve { .. }
+        | Command::Reject { .. }
+        | Command::Lapse { .. }
         | Command::FinishStep { .. }
         | Command::FinishUndo { .. }
         | Command::FinishProbe { .. }
@@ -163,6 +166,9 @@ pub(super) fn can_follow(state: &Deployment, event: &Event) -> bool {
         | Event::Cancelled => !closing.is_active(),
         Event::UndoRetried { .. } => !closing.is_active() && !may_go_forward(state),
         Event::Requested { .. }
+        | Event::Approved { .. }
+        | Event::Rejected { .. }
+        | Event::ApprovalLapsed { .. }
         | Event::Started
         | Event::StepStarted { .. }
         | Event::StepSucceeded { .. }

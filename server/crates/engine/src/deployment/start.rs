@@ -1,7 +1,7 @@
 //! A deployment leaves the queue: because its turn has come, or because a newer one takes its
 //! place. Possible only while it waits.
 
-use super::{Decision, Refusal};
+use super::{Decision, Refusal, approve};
 use lockstep_model::{
     DeploymentId,
     deployment::{Deployment, Phase},
@@ -9,6 +9,7 @@ use lockstep_model::{
 };
 
 pub(super) fn start(state: &Deployment) -> Result<Decision, Refusal> {
+    approve::is_enough(state)?;
     let mut decision = leave_queue(state, Event::Started)?;
     if let Some(failure) = &state.request.asks {
         let reason = format!(
@@ -24,7 +25,7 @@ pub(super) fn supersede(state: &Deployment, by: DeploymentId) -> Result<Decision
     leave_queue(state, Event::Superseded { by })
 }
 
-fn leave_queue(state: &Deployment, event: Event) -> Result<Decision, Refusal> {
+pub(super) fn leave_queue(state: &Deployment, event: Event) -> Result<Decision, Refusal> {
     match state.phase {
         Phase::Queued => Ok(Decision::event(event)),
         Phase::Running | Phase::Paused | Phase::RollingBack | Phase::NeedsOperator => {

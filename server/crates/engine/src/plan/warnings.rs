@@ -3,7 +3,7 @@
 
 use super::{PlanInput, PlanRefusal, Wish, steps};
 use lockstep_model::{
-    manifest::{Strategy, Target},
+    manifest::{Environment, Strategy, Target},
     plan::{PlanWarning, PlannedService, PlannedStep, StepKind, Undo},
 };
 
@@ -11,11 +11,21 @@ pub(super) fn warnings(
     input: &PlanInput<'_>,
     services: &[PlannedService],
     steps: &[PlannedStep],
-    require_rollback: bool,
+    declared: &Environment,
 ) -> Result<Vec<PlanWarning>, PlanRefusal> {
+    let require_rollback = declared.require_rollback;
     let mut warnings = Vec::new();
     if matches!(input.wish, Wish::Restore { .. }) {
         return Ok(warnings);
+    }
+    if let Some(rule) = declared.approvals.as_ref() {
+        let message = format!(
+            "it begins once {} have approved it, other than whoever asks for it: {}; without them it ends after {}",
+            people(rule.count),
+            rule.by,
+            crate::restriction::span(rule.timeout_ms)
+        );
+        warnings.push(PlanWarning { service: None, message });
     }
     for service in services.iter().filter(|service| service.is_changed()) {
         let notes = traffic_notes(service).into_iter();
@@ -53,6 +63,10 @@ pub(super) fn warnings(
         }
     }
     Ok(warnings)
+}
+
+fn people(count: u32) -> String {
+    if count == 1 { "one person".to_owned() } else { format!("{count} people") }
 }
 
 /// What should be known of how the traffic of a service moves.

@@ -231,6 +231,8 @@ pub struct Commit {
     pub done: Vec<EffectKey>,
     /// Who did it.
     pub audit: Vec<AuditEntry>,
+    /// By what others have a part in it, beside those who did it: nothing holds when one is gone.
+    pub rights: Vec<Right>,
     /// For a request that may be sent twice.
     pub idempotency: Option<Idempotency>,
 }
@@ -337,6 +339,9 @@ pub trait Store: Send + Sync {
 
     /// Writes events, rows, effects, audit and idempotency of a deployment, all or nothing.
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError>;
+
+    /// Whether a right holds now. Whatever is done by it is checked once more where it is written.
+    async fn right_holds(&self, right: &Right, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Whether a request was answered before: then it is refused as [`Store::commit`] would, with
     /// the deployment that it made or because the key was used for another request.

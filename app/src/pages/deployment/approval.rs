@@ -1,0 +1,112 @@
+//! What approvals a deployment waits for: who gave theirs, what is missing, until when, and the buttons of
+//! whoever may.
+
+use super::{boxed::part, controls::Doing};
+use crate::{
+    api::{deployment_approve, deployment_reject},
+    live::DeploymentStore,
+    session::{At, Session},
+    time::{As, When},
+    ui::{Ask, Glyph, Guarded, Icon, Reason, Then},
+};
+use leptos::prelude::*;
+use lockstep_model::{
+    access::Permission,
+    approval::{ApprovalGiven, ApprovalView, ApproveDeployment, RejectDeployment},
+    deployment::Phase,
+    view::{DeploymentSummary, ServiceChange},
+};
+
+fn given(reason: String) -> Option<String> {
+    Some(reason).filter(|reason| !reason.is_empty())
+}
+
+fn change(change: &ServiceChange) -> String {
+    let to = change.to.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    match &change.from {
+        Some(from) => format!("{} {from} → {to}", change.service),
+        None => format!("{} {to}", change.service),
+    }
+}
+
+fn line(one: &ApprovalGiven) -> AnyView {
+    let reason = one.reason.as_ref().map(|reason| format!(": {reason}"));
+    let gone = (!one.counts).then_some(" – may not approve any more, and does not count");
+    view! { <li><span class="font-medium">{one.user.to_string()}</span>" approved "<When at=one.at/>{reason}{gone}</li> }.into_any()
+}
+
+/// The strip; nothing while no approval is waited for.
+#[component]
+pub(super) fn Approval(row: RwSignal<DeploymentSummary>, store: DeploymentStore) -> impl IntoView {
+    let approval = RwSignal::from(store.approval.clone());
+    let shown = move || {
+        let is_queued = row.with(|row| row.phase == Phase::Queued);
+        let approval = approval.get().filter(|_| is_queued)?;
+        Some(view! { <Strip row approval/> })
+    };
+    part(shown)
+}
+
+#[component]
+fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoView {
+    let (doing, session, at) = (Doing::here(), Session::here(), use_context::<At>());
+    let id = row.with_untracked(|row| row.id);
+    let ApprovalView { plan, count, by, until, given: all } = approval.clone();
+    let counted = approval.counted();
+    let bar = Memo::new(move |_| {
+        let who = session.get()?;
+        let role = at.as_ref().and_then(|at| who.rights.role_on(&at.0));
+        row.with(|row| approval.bar(&row.by.user, &who.user, role))
+    });
+    let approve = Callback::new(move |()| {
+        let now = row.get_untracked();
+        let mut impact: Vec<String> = now.services.iter().map(change).collect();
+        impact.push(match usize::try_from(count).unwrap_or(0).saturating_sub(counted) {
+            0 | 1 => "With your approval it begins as soon as its turn has come.".to_owned(),
+            left => format!("After yours it still needs {}.", left - 1),
+        });
+        let plan = plan.clone();
+        doing.questions.ask(Ask {
+            title: format!("Approve #{id} to {}", now.environment),
+            impact,
+            must_type: None,
+            reason: Reason::Optional,
+            verb: "Approve",
+            is_risky: false,
+            then: Then::new(move |reason: String| {
+                let request = ApproveDeployment { id, plan: plan.clone(), reason: given(reason) };
+                doing.run("Approved", deployment_approve(request));
+            }),
+        });
+    });
+    let reject = Callback::new(move |()| {
+        doing.questions.ask(Ask {
+            title: format!("Reject #{id}"),
+            impact: vec!["It ends; nothing was changed.".to_owned()],
+            must_type: None,
+            reason: Reason::Optional,
+            verb: "Reject",
+            is_risky: true,
+            then: Then::new(move |reason: String| {
+                let request = RejectDeployment { id, reason: given(reason) };
+                doing.run("Rejected", deployment_reject(request));
+            }),
+        });
+    });
+    view! {
+        <section class="card approval" aria-labelledby="approval-title">
+            <div class="approval-words">
+                <h2 id="approval-title" class="font-semibold">{format!("Waits for approval: {counted} of {count}")}</h2>
+                <p class="text-muted">{format!("May approve: {by}. It ends without them ")}<When at=until shown=As::Absolute/>"."</p>
+                <ul>{all.iter().map(line).collect_view()}</ul>
+                <Suspense fallback=|| ()>
+                    {move || { session.get()?; bar.get().map(|why| view! { <p class="text-meta text-muted">{why}</p> }) }}
+                </Suspense>
+            </div>
+            <div class="approval-actions">
+                <Guarded permission=Permission::Approve class="btn btn-primary" refusal=bar on_click=approve><Icon glyph=Glyph::Ok/>"Approve…"</Guarded>
+                <Guarded permission=Permission::Approve refusal=bar on_click=reject><Icon glyph=Glyph::Close/>"Reject…"</Guarded>
+            </div>
+        </section>
+    }
+}

@@ -95,7 +95,7 @@ impl Services {
 
 /// Who does something, by the right that was found.
 pub(crate) fn by(caller: &Caller) -> By {
-    By { actor: caller.actor.clone(), right: caller.right.clone() }
+    By { actor: caller.actor.clone(), right: caller.right.clone(), rights: caller.rights.clone() }
 }
 
 /// A refusal for people.

@@ -74,6 +74,7 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
             reason: Some("first start of the demo".to_owned()),
             // The very first deployment has nothing to go back to.
             accept_no_rollback: true,
+            skip_verification: false,
             ..empty_request()
         };
         let summary = services.deployment_start(&caller, request).await?;

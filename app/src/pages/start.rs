@@ -137,6 +137,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
                 },
                 reason,
                 accept_no_rollback: accept.get_untracked(),
+                skip_verification: false,
                 idempotency_key: None,
             })
         }

@@ -21,7 +21,7 @@ pub(super) async fn approve(
     check_reason(req.reason.as_deref())?;
     let ApproveDeployment { id, plan, reason } = req;
     is_person(services, caller, id).await?;
-    let done = services.coordinator.deployment_approve(by(caller), &caller.rights, id, plan, reason).await;
+    let done = services.coordinator.deployment_approve(by(caller), id, plan, reason).await;
     done.map_err(refused)?;
     services.summary(id).await
 }
@@ -34,7 +34,7 @@ pub(super) async fn reject(
     check_reason(req.reason.as_deref())?;
     let RejectDeployment { id, reason } = req;
     is_person(services, caller, id).await?;
-    let done = services.coordinator.deployment_reject(by(caller), &caller.rights, id, reason).await;
+    let done = services.coordinator.deployment_reject(by(caller), id, reason).await;
     done.map_err(refused)?;
     services.summary(id).await
 }

@@ -97,6 +97,7 @@ impl Services {
             services: view.services.into_iter().map(|one| (one.service, one.to)).collect(),
             reason: request.reason.clone(),
             accept_no_rollback: request.accept_no_rollback,
+            skip_verification: false,
             idempotency_key: None,
         };
         Ok((caller, wish))

@@ -301,6 +301,9 @@ pub(super) struct Release {
     /// Go on although something could not be taken back.
     #[arg(long)]
     pub(super) accept_no_rollback: bool,
+    /// Leave checks and watches out; for whom `skip_verification` of the environment names. Recorded.
+    #[arg(long)]
+    pub(super) skip_verification: bool,
     /// Why; kept with the deployment.
     #[arg(long)]
     pub(super) reason: Option<String>,

@@ -76,6 +76,7 @@ async fn request(global: &Global, client: &Client, release: Release) -> Result<S
         source,
         reason,
         accept_no_rollback,
+        skip_verification: release.skip_verification,
         idempotency_key: release.idempotency_key,
     })
 }

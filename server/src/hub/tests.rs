@@ -243,6 +243,7 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
         source: Source::default(),
         reason: None,
         accept_no_rollback: true,
+        skip_verification: false,
         idempotency_key: None,
     };
     let id = coordinator.deployment_start(actor(), request).await.expect("accepted");

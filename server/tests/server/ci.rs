@@ -76,7 +76,7 @@ fn the_deploy_step_refuses_what_it_cannot_do_and_begins_nothing() {
     let server = Lockstep::start();
     server.ok(&["apply", &server.write("lockstep.yaml", &shop(free_ports(), "200ms"))]);
     let refusals = [
-        (("LOCKSTEP_SKIP_VERIFICATION", "true"), "it takes a right of its own"),
+        (("LOCKSTEP_SKIP_VERIFICATION", "true"), "nobody may skip verification in staging"),
         (("LOCKSTEP_STRATEGY", "random"), "use coordinated, parallel or sequential"),
         (("LOCKSTEP_SERVICES", "bakend"), "did you mean 'backend'?"),
         (("LOCKSTEP_SERVICES", "--help"), "is no service"),

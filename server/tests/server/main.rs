@@ -27,6 +27,7 @@ mod restrictions;
 mod roles;
 mod rollbacks;
 mod sessions;
+mod skip_verification;
 mod support;
 mod tokens;
 mod trust;

@@ -333,6 +333,9 @@ StartDeployment {
     /// Accept that something cannot be taken back.
     #[serde(default)]
     accept_no_rollback: bool,
+    /// Leave checks and watches out; for those whom the environment trusts with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skip_verification: bool,
     /// The same key with the same body starts once.
     #[serde(default)]
     idempotency_key: Option<String>,

@@ -2,7 +2,9 @@
 //! overrides applied. The crate `manifest` makes it from YAML; nothing else does.
 
 use crate::{
-    Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version, approval::Approvals, plan::StepKind,
+    Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version,
+    approval::{Approvals, Trusted},
+    plan::StepKind,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +58,9 @@ pub struct Environment {
     /// Whose word a release needs before it begins here; none = nobody's.
     #[serde(default)]
     pub approvals: Option<Approvals>,
+    /// Who may deploy here without verification; none = nobody.
+    #[serde(default)]
+    pub skip_verification: Option<Trusted>,
 }
 
 /// The environment with the stricter defaults, whatever its case.

@@ -77,6 +77,9 @@ pub struct Plan {
     /// Whose word it needs before it begins; none = nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
+    /// Checks and watches are left out; it is only waited until what is new is up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skips_verification: bool,
 }
 
 /// A service in a plan.

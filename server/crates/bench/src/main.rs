@@ -56,6 +56,7 @@ fn plan_ms(count: usize) -> f64 {
                 serving: serving.clone(),
                 artifacts: BTreeMap::new(),
                 accept_no_rollback: true,
+                skip_verification: false,
             };
             let begin = Instant::now();
             let made = plan(&input).expect("a plan");

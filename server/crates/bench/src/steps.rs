@@ -68,6 +68,7 @@ fn planned(manifest: &Manifest) -> anyhow::Result<Plan> {
         serving: serving(manifest),
         artifacts: BTreeMap::new(),
         accept_no_rollback: true,
+        skip_verification: false,
     };
     plan(&input).map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }

@@ -22,7 +22,7 @@ impl Coordinator {
         by: impl Into<By> + Send,
         wanted: AbandonDeployment,
     ) -> Result<(), Refused> {
-        let By { actor: by, right } = by.into();
+        let By { actor: by, right, .. } = by.into();
         let inner = &self.0;
         let AbandonDeployment { id, reason, confirm } = wanted;
         if reason.trim().is_empty() {

@@ -6,7 +6,7 @@ use crate::{By, Coordinator, Inner, Refused, WorkerHandle};
 use lockstep_engine::{Command, plan, port::StoreError, restriction::span};
 use lockstep_model::{
     DeploymentId, Digest, Timestamp,
-    access::{Right, Rights, Role, Scope},
+    access::{Right, Role, Scope},
     approval::{Approval, ApprovalGiven, ApprovalView, Approvals},
     deployment::{Actor, Deployment, Phase},
 };
@@ -161,19 +161,18 @@ impl Coordinator {
         }))
     }
 
-    /// Approves that a deployment begins. `rights`: what whoever does so may.
+    /// Approves that a deployment begins.
     ///
     /// # Errors
     /// [`Refused`] when it needs no approval, theirs does not count, or it is for another plan.
     pub async fn deployment_approve(
         &self,
         by: By,
-        rights: &Rights,
         id: DeploymentId,
         looked_at: Digest,
         reason: Option<String>,
     ) -> Result<(), Refused> {
-        let right = self.may_decide(&by, rights, id).await?;
+        let right = self.may_decide(&by, id).await?;
         let command = Command::Approve { by: by.actor, reason, plan: looked_at };
         self.deployment_command_by(id, command, "/deployment/approve", right).await?;
         self.0.queue_nudge.notify_one();
@@ -187,18 +186,17 @@ impl Coordinator {
     pub async fn deployment_reject(
         &self,
         by: By,
-        rights: &Rights,
         id: DeploymentId,
         reason: Option<String>,
     ) -> Result<(), Refused> {
-        let right = self.may_decide(&by, rights, id).await?;
+        let right = self.may_decide(&by, id).await?;
         let command = Command::Reject { by: by.actor, reason };
         self.deployment_command_by(id, command, "/deployment/reject", right).await
     }
 
     /// By what somebody decides about a deployment that waits for approvals; what does not wait for any
     /// is refused by the deployment itself.
-    async fn may_decide(&self, by: &By, rights: &Rights, id: DeploymentId) -> Result<Option<Right>, Refused> {
+    async fn may_decide(&self, by: &By, id: DeploymentId) -> Result<Option<Right>, Refused> {
         let state = self.deployment_load(id).await?;
         let state = state.ok_or_else(|| Refused::NotFound(format!("there is no deployment {id}")))?;
         let rule = state.plan.approvals.as_ref().filter(|_| state.phase == Phase::Queued);
@@ -211,8 +209,8 @@ impl Coordinator {
             )));
         }
         let on = scope(&state);
-        let Some(permission) = rule.by.permission(user, rights.role_on(&on)) else {
-            let role = rights.role_on(&on).map_or("nothing", Role::word);
+        let Some(permission) = rule.by.permission(user, by.rights.role_on(&on)) else {
+            let role = by.rights.role_on(&on).map_or("nothing", Role::word);
             return Err(Refused::Forbidden(format!(
                 "{user} is {role} on {on} and may not decide about deployment {id}; this is for {}",
                 rule.by

@@ -17,6 +17,7 @@ mod request;
 mod restore;
 mod restriction;
 mod retire;
+mod verification;
 pub mod verify;
 mod worker;
 

@@ -5,7 +5,10 @@ use lockstep_engine::{
     plan::PlanRefusal,
     port::{CommitError, StoreError},
 };
-use lockstep_model::{access::Right, deployment::Actor};
+use lockstep_model::{
+    access::{Right, Rights},
+    deployment::Actor,
+};
 
 /// A request was not carried out; nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +46,13 @@ pub struct By {
     pub actor: Actor,
     /// By what; none = Lockstep itself, or commands on its own machine.
     pub right: Option<Right>,
+    /// All that they may; nothing for Lockstep itself, which needs nobody's trust.
+    pub rights: Rights,
 }
 
 impl From<Actor> for By {
     fn from(actor: Actor) -> Self {
-        Self { actor, right: None }
+        Self { actor, right: None, rights: Rights::default() }
     }
 }
 

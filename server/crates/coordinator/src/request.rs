@@ -1,7 +1,7 @@
 //! A wish becomes a deployment: names are resolved, artifacts looked at, the plan made, the
 //! queue's rule applied, and the first event committed.
 
-use crate::{By, Coordinator, Inner, Refused, queue_rule, worker};
+use crate::{By, Coordinator, Inner, Refused, queue_rule, verification::may_skip, worker};
 use futures_util::{StreamExt, stream};
 use lockstep_engine::{
     plan::{PlanInput, Wish, artifacts, nearest, plan},
@@ -35,10 +35,19 @@ pub(crate) struct Wanted {
     pub(crate) plan: Plan,
 }
 
+/// What is asked for beside services and versions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wants {
+    pub(crate) accept_no_rollback: bool,
+    pub(crate) skip_verification: bool,
+}
+
 /// A deployment that is to be made.
 pub(crate) struct Making {
     pub(crate) request: Request,
     pub(crate) right: Option<Right>,
+    /// Further rights that it takes.
+    pub(crate) rights: Vec<Right>,
     pub(crate) wanted: Wanted,
     pub(crate) action: &'static str,
     pub(crate) idempotency: Option<Idempotency>,
@@ -133,7 +142,8 @@ impl Coordinator {
         idempotency: Option<Idempotency>,
     ) -> Result<DeploymentId, Refused> {
         let wanted = self.0.wanted(&request).await?;
-        let By { actor: by, right } = by;
+        let rights = if request.skip_verification { may_skip(&by, &wanted)? } else { Vec::new() };
+        let By { actor: by, right, .. } = by;
         let request = Request {
             by,
             reason: request.reason,
@@ -141,7 +151,7 @@ impl Coordinator {
             accept_no_rollback: request.accept_no_rollback,
             asks: None,
         };
-        self.0.make(Making { request, right, wanted, action, idempotency, restores: false }).await
+        self.0.make(Making { request, right, rights, wanted, action, idempotency, restores: false }).await
     }
 }
 
@@ -156,6 +166,18 @@ fn reorder(manifest: &mut Manifest, order: ReleaseOrder) {
             manifest.environments.values_mut().for_each(|environment| environment.max_parallel = 1);
         }
     }
+}
+
+/// Why, for the audit, with what was wanted that takes a right of its own.
+fn audited(request: &Request, plan: &Plan) -> Option<String> {
+    let reason = request.reason.clone();
+    if !plan.skips_verification {
+        return reason;
+    }
+    Some(reason.map_or_else(
+        || "without verification".to_owned(),
+        |reason| format!("without verification: {reason}"),
+    ))
 }
 
 /// The idempotency of a request: its body without the key.
@@ -241,7 +263,11 @@ impl Inner {
         let environment = Self::environment(&manifest, request.environment.as_ref())?;
         reorder(&mut manifest.revision.manifest, request.order);
         let wish = Wish::Release(request.services.clone());
-        self.planned(manifest, environment, wish, request.accept_no_rollback).await
+        let wants = Wants {
+            accept_no_rollback: request.accept_no_rollback,
+            skip_verification: request.skip_verification,
+        };
+        self.planned(manifest, environment, wish, wants).await
     }
 
     pub(crate) async fn planned(
@@ -249,7 +275,7 @@ impl Inner {
         manifest: ManifestRow,
         environment: EnvironmentName,
         wish: Wish,
-        accept_no_rollback: bool,
+        wants: Wants,
     ) -> Result<Wanted, Refused> {
         let project = &manifest.revision.manifest.project;
         let serving = self.dependencies.store.serving_list(Some(project), Some(&environment)).await?;
@@ -271,7 +297,8 @@ impl Inner {
             wish,
             serving,
             artifacts: BTreeMap::new(),
-            accept_no_rollback,
+            accept_no_rollback: wants.accept_no_rollback,
+            skip_verification: wants.skip_verification,
         };
         input.artifacts = self.artifact_digests(artifacts(&input)?).await?;
         let mut plan = plan(&input)?;
@@ -317,7 +344,7 @@ impl Inner {
     pub(crate) async fn make(self: &Arc<Self>, making: Making) -> Result<DeploymentId, Refused> {
         let _one_at_a_time = self.making.lock().await;
         let now = self.dependencies.clock.now();
-        let Making { request, right, wanted, action, idempotency, restores } = making;
+        let Making { request, right, rights, wanted, action, idempotency, restores } = making;
         if !self.lease.is_held() {
             return Err(Refused::Unavailable(
                 "nothing is begun: this coordinator could not renew its lease on the database; it goes on by itself when it can, try again in a few seconds".to_owned(),
@@ -330,7 +357,7 @@ impl Inner {
             waiting.allows(policy)?;
         }
         let actor = request.by.clone();
-        let reason = request.reason.clone();
+        let reason = audited(&request, &wanted.plan);
         let plan = Arc::new(wanted.plan);
         let first =
             Envelope { seq: Seq(1), at: now, event: Event::Requested { request, plan: plan.clone() } };
@@ -355,7 +382,7 @@ impl Inner {
             effects: Vec::new(),
             done: Vec::new(),
             audit: vec![audit],
-            rights: Vec::new(),
+            rights,
             idempotency,
         };
         let committed = match self.dependencies.store.commit(&commit).await {

@@ -3,7 +3,7 @@
 
 use crate::{
     By, Coordinator, Inner, Refused,
-    request::{Making, Wanted, idempotency},
+    request::{Making, Wanted, Wants, idempotency},
 };
 use lockstep_engine::{
     Command, foresee,
@@ -40,7 +40,7 @@ impl Coordinator {
         match row.phase {
             Phase::Queued | Phase::Running | Phase::Paused | Phase::RollingBack | Phase::NeedsOperator => {
                 let (services, reason) = (request.services, request.reason);
-                let By { actor: by, right } = by;
+                let By { actor: by, right, .. } = by;
                 let command = if services.is_empty() {
                     Command::TakeBack { by, reason }
                 } else {
@@ -138,10 +138,18 @@ impl Inner {
         row: &DeploymentSummary,
         services: &[ServiceName],
     ) -> Result<Making, Refused> {
-        let By { actor: by, right } = by.into();
+        let By { actor: by, right, .. } = by.into();
         let wanted = self.restored(row, services).await?;
         let request = Request { by, reason, source: Source::default(), accept_no_rollback: true, asks: None };
-        Ok(Making { request, right, wanted, action: ACTION, idempotency: None, restores: true })
+        Ok(Making {
+            request,
+            right,
+            rights: Vec::new(),
+            wanted,
+            action: ACTION,
+            idempotency: None,
+            restores: true,
+        })
     }
 
     /// What served before `row` changed `services`, to serve again; all of them when none is named.
@@ -167,6 +175,7 @@ impl Inner {
         taken.retain(|service, _| services.is_empty() || services.contains(service));
         let manifest = self.project(Some(&row.project)).await?;
         let wish = Wish::Restore { of: row.id, checkpoints: taken };
-        self.planned(manifest, row.environment.clone(), wish, true).await
+        let wants = Wants { accept_no_rollback: true, skip_verification: false };
+        self.planned(manifest, row.environment.clone(), wish, wants).await
     }
 }

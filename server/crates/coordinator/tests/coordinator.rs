@@ -123,6 +123,7 @@ fn wish(version: &str) -> StartDeployment {
         source: Source::default(),
         reason: None,
         accept_no_rollback: false,
+        skip_verification: false,
         idempotency_key: None,
     }
 }
@@ -160,7 +161,7 @@ async fn a_command_whose_right_is_gone_does_not_act_and_what_comes_with_it_does(
     assert!(audit.iter().any(|line| line.action == "/deployment/cancel"), "{audit:?}");
     assert!(!audit.iter().any(|line| line.action == "/deployment/pause"), "{audit:?}");
 
-    let wished = lockstep_coordinator::By { actor: actor(), right: Some(right("gone")) };
+    let wished = lockstep_coordinator::By { right: Some(right("gone")), ..actor().into() };
     let refused = app.coordinator.deployment_start(wished, wish("2.0.0")).await;
     assert!(matches!(refused, Err(Refused::Withdrawn(_))), "{refused:?}");
     app.keeps_every_promise().await;

@@ -57,6 +57,7 @@ fn wish(services: usize) -> StartDeployment {
         source: Source::default(),
         reason: None,
         accept_no_rollback: true,
+        skip_verification: false,
         idempotency_key: None,
     }
 }

@@ -34,6 +34,8 @@ pub struct PlanInput<'a> {
     pub artifacts: BTreeMap<ServiceName, Option<Digest>>,
     /// Somebody accepted that something cannot be taken back.
     pub accept_no_rollback: bool,
+    /// Somebody who may wants it without checks and watches; of no meaning where something is restored.
+    pub skip_verification: bool,
 }
 
 /// What is wished of a plan.
@@ -221,7 +223,8 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
     let restoring = matches!(input.wish, Wish::Restore { .. });
     let strict = input.environment.as_str().eq_ignore_ascii_case(PRODUCTION);
     let on_unknown = environment.on_unknown.or(strict.then_some(OnUnknown::Ask));
-    let steps = steps::steps(&services, restoring, on_unknown);
+    let skips_verification = input.skip_verification && !restoring;
+    let steps = steps::steps(&services, steps::Manner { restoring, skips_verification }, on_unknown);
     warnings.extend(warnings::warnings(input, &services, &steps, environment)?);
     Ok(Plan {
         project: input.manifest.project.clone(),
@@ -238,6 +241,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
         steps,
         outside,
         warnings,
+        skips_verification,
         approvals: if restoring { None } else { environment.approvals.clone() },
     })
 }

@@ -144,6 +144,7 @@ pub fn manifest(count: usize, edges: &[(usize, usize)], spec: &ServiceSpec) -> M
         promotion: None,
         on_unknown: None,
         approvals: None,
+        skip_verification: None,
     };
     Manifest {
         project: "shop".parse().expect("valid"),
@@ -203,6 +204,7 @@ impl Story {
             serving,
             artifacts: BTreeMap::new(),
             accept_no_rollback: true,
+            skip_verification: false,
         })
         .expect("a plan");
         let request = Request {

@@ -183,13 +183,16 @@ fn read_environments(
             }
         };
         let mut own = Whole::default();
-        let (mut promoted, mut approved) = (None, None);
+        let (mut promoted, mut approved, mut skipped) = (None, None, None);
         let mut unused = Defaults::default();
         if !value.is_nothing()
             && let Some(mut reader) = Reader::new(value, "an environment", problems)
         {
             own = self::whole(&mut reader, &mut unused, problems);
             approved = reader.get("approvals").and_then(|node| approvals::approvals(node, problems));
+            skipped = reader
+                .get("skip_verification")
+                .and_then(|node| approvals::trusted(node, "skip_verification", problems));
             promoted = reader.get("promotion").and_then(|node| promotion(node, &name, problems));
             reader.finish(problems);
             if unused.watch_ms.is_some()
@@ -234,6 +237,7 @@ fn read_environments(
                 promotion
             }),
             approvals: approved,
+            skip_verification: skipped,
         };
         environments.insert(name, environment);
     }

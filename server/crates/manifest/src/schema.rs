@@ -18,6 +18,8 @@ pub fn schema() -> Value {
     let mut environment = whole("An environment");
     environment.insert("promotion".to_owned(), promotion());
     environment.insert("approvals".to_owned(), approvals());
+    let skips = trusted("Who may deploy here with skip_verification; nobody by default, admins included.");
+    environment.insert("skip_verification".to_owned(), skips);
     let environment = keys(environment);
     let mut root = whole("The manifest");
     root.extend([

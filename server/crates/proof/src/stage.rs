@@ -292,6 +292,7 @@ fn release(manifest: &Manifest, version: &str) -> Wish {
         source: Source::default(),
         reason: None,
         accept_no_rollback: true,
+        skip_verification: false,
         idempotency_key: Some(format!("release of {version}")),
     })
 }

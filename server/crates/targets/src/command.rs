@@ -55,7 +55,7 @@ pub(crate) async fn run(job: &Job, command: &CommandTarget, orders: &Orders<'_>)
         (StepKind::Replace, None) => found(take_back(job, command, None, orders).await?),
         (StepKind::Verify, Some(serving)) => {
             let gate = Gate::of(job, orders, serving, true);
-            let mut seen = gate.verify().await?;
+            let mut seen = gate.verify_planned(job).await?;
             match job.plan.kind {
                 // As often as what a rollback brought back; of a release, its watch looks.
                 DeploymentKind::Restore { .. } => seen.extend(gate.settled().await?),

@@ -57,6 +57,11 @@ impl<'a> Gate<'a> {
         self.verify_if(|_| true).await
     }
 
+    /// Waits until it is well, and all checks pass that the plan wants.
+    pub(crate) async fn verify_planned(&self, job: &Job) -> Result<Vec<Evidence>, Trouble> {
+        self.verify_if(|_| !job.plan.skips_verification).await
+    }
+
     /// Waits until it is well and the checks with these names pass.
     pub(crate) async fn verify_only(&self, names: &[String]) -> Result<Vec<Evidence>, Trouble> {
         self.verify_if(|name| names.iter().any(|named| named == name)).await

@@ -45,7 +45,7 @@ pub(crate) async fn run(job: &Job, process: &ProcessTarget, orders: &Orders<'_>)
             found(match canary_step(&serving.spec, weight).filter(|_| weight.is_some()) {
                 Some(step) => gate.verify_only(&step.verify).await?,
                 None => {
-                    let mut seen = gate.verify().await?;
+                    let mut seen = gate.verify_planned(job).await?;
                     // It has the traffic already where it took the place of the other.
                     if serving.spec.strategy == Strategy::Recreate {
                         seen.extend(brought_back(job, Some(serving), orders).await?);

@@ -277,6 +277,7 @@ fn planned(spec: &ServiceSpec) -> Plan {
         serving: serving(&manifest),
         artifacts: BTreeMap::new(),
         accept_no_rollback: true,
+        skip_verification: false,
     })
     .expect("a plan")
 }

@@ -14,8 +14,34 @@ const STEP_SLACK_MS: u64 = 10_000;
 /// What a step does, and at which share of the traffic.
 type Kind = (StepKind, Option<u32>);
 
-/// The kinds of steps of a service, in order.
-fn kinds(service: &PlannedService) -> Vec<Kind> {
+/// How the steps are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// What served is made to serve again.
+    pub(super) restoring: bool,
+    /// Nothing is looked at beyond whether it is up.
+    pub(super) skips_verification: bool,
+}
+
+/// The kinds of steps of a service, in order. Without verification it is still waited until it is up:
+/// traffic for what does not answer would be no deployment.
+fn kinds(service: &PlannedService, manner: Manner) -> Vec<Kind> {
+    let all = all_kinds(service);
+    if !manner.skips_verification || !service.is_changed() {
+        return all;
+    }
+    let is_up = |kind: StepKind| kind == StepKind::Verify && is_up_asked(&service.spec);
+    let stays = |(kind, weight): &Kind| match kind {
+        StepKind::Verify => weight.is_none() && is_up(*kind),
+        // A canary keeps its pace.
+        StepKind::Watch => shares_traffic(service),
+        _ => true,
+    };
+    all.into_iter().filter(stays).collect()
+}
+
+/// All of them.
+fn all_kinds(service: &PlannedService) -> Vec<Kind> {
     let spec = &service.spec;
     let serves = match &service.goal {
         Goal::Unchanged => return vec![(StepKind::Precondition, None)],
@@ -79,9 +105,14 @@ pub fn watch_ms(service: &PlannedService, weight: Option<u32>) -> u64 {
     baked.map_or(service.spec.watch_ms, |step| step.bake_ms)
 }
 
+/// Whether it can be told that it is up.
+fn is_up_asked(spec: &ServiceSpec) -> bool {
+    matches!(spec.target, Target::Process(_)) || spec.healthcheck.is_some()
+}
+
 /// Whether there is something to verify: a process can always be looked at.
 fn is_verified(spec: &ServiceSpec) -> bool {
-    matches!(spec.target, Target::Process(_)) || spec.healthcheck.is_some() || !spec.verify.is_empty()
+    is_up_asked(spec) || !spec.verify.is_empty()
 }
 
 fn is_watched(spec: &ServiceSpec) -> bool {
@@ -157,15 +188,16 @@ fn on_unknown(spec: &ServiceSpec, kind: StepKind, environment: Option<OnUnknown>
 /// depend on; otherwise dependencies do.
 pub(super) fn steps(
     services: &[PlannedService],
-    restoring: bool,
+    manner: Manner,
     environment: Option<OnUnknown>,
 ) -> Vec<PlannedStep> {
+    let restoring = manner.restoring;
     let mut steps = Vec::with_capacity(services.len() * 5);
     let mut first_change = vec![None; services.len()];
     let mut ranges = Vec::with_capacity(services.len());
     for (place, service) in (0u32..).zip(services) {
         let begin = steps.len();
-        for (kind, weight) in kinds(service) {
+        for (kind, weight) in kinds(service, manner) {
             let number = number(steps.len());
             if kind.is_change() && first_change[place as usize].is_none() {
                 first_change[place as usize] = Some(number);

@@ -32,6 +32,7 @@ fn input<'a>(
         serving,
         artifacts: BTreeMap::new(),
         accept_no_rollback: false,
+        skip_verification: false,
     }
 }
 
@@ -275,4 +276,40 @@ fn a_restore_of_one_service_says_what_those_beside_it_will_meet() {
     );
     assert_eq!(plan.outside, [service_name(2)]);
     assert_eq!(plan.services.len(), 1);
+}
+
+#[test]
+fn without_verification_it_is_only_waited_until_what_is_new_is_up() {
+    let kinds = |spec: &lockstep_model::manifest::ServiceSpec, skip: bool| {
+        let manifest = manifest(1, &[], spec);
+        let (digest, staging) = (digest(), staging());
+        let input = input(&manifest, &digest, &staging, &[], serving(&manifest));
+        let plan = plan(&PlanInput { skip_verification: skip, ..input }).expect("a plan");
+        assert_eq!(plan.skips_verification, skip);
+        assert_eq!(plan.warnings.iter().any(|w| w.message.contains("verification is left out")), skip);
+        plan.steps.iter().map(|step| step.word()).collect::<Vec<_>>().join(" ")
+    };
+    let process = process_spec();
+    assert_eq!(kinds(&process, false), "preflight prepare verify shift watch");
+    assert_eq!(kinds(&process, true), "preflight prepare verify shift");
+    let canary = canary_spec(&[10, 50, 100]);
+    assert!(kinds(&canary, false).contains("verify 50 %"));
+    assert_eq!(
+        kinds(&canary, true),
+        "preflight prepare verify shift 10 % watch 10 % shift 50 % watch 50 % shift watch"
+    );
+    // Nothing tells whether it is up.
+    assert_eq!(kinds(&command_spec(), true), "preflight replace");
+}
+
+#[test]
+fn a_rollback_is_always_verified() {
+    let manifest = manifest(1, &[], &process_spec());
+    let (digest, staging) = (digest(), staging());
+    let checkpoints =
+        serving(&manifest).into_iter().map(|(name, one)| (name, Checkpoint { serving: Some(one) })).collect();
+    let wish = Wish::Restore { of: DeploymentId(2), checkpoints };
+    let input = input(&manifest, &digest, &staging, &[], serving(&manifest));
+    let plan = plan(&PlanInput { skip_verification: true, wish, ..input }).expect("a plan");
+    assert!(!plan.skips_verification && plan.steps.iter().any(|step| step.kind == StepKind::Watch));
 }

@@ -27,6 +27,10 @@ pub(super) fn warnings(
         );
         warnings.push(PlanWarning { service: None, message });
     }
+    if input.skip_verification {
+        let message = "verification is left out: no check of `verify` runs and nothing is watched afterwards; it is only waited until what is new is up".to_owned();
+        warnings.push(PlanWarning { service: None, message });
+    }
     for service in services.iter().filter(|service| service.is_changed()) {
         let notes = traffic_notes(service).into_iter();
         warnings.extend(notes.map(|message| PlanWarning { service: Some(service.service.clone()), message }));

@@ -124,6 +124,7 @@ impl World {
             serving: serving(project),
             artifacts: BTreeMap::new(),
             accept_no_rollback: true,
+            skip_verification: false,
         })
         .expect("a plan");
         let request = Request {

@@ -51,6 +51,7 @@ async fn what_a_restore_brings_back_is_looked_at_as_often() {
         serving: serving(&manifest),
         artifacts: BTreeMap::new(),
         accept_no_rollback: true,
+        skip_verification: false,
     })
     .expect("a plan");
     let step = restored.steps.iter().position(|step| step.kind == StepKind::Shift).expect("a shift");

@@ -190,6 +190,7 @@ fn production_asks_unless_it_says_otherwise_and_single_steps_may_differ() {
             serving: std::collections::BTreeMap::new(),
             artifacts: std::collections::BTreeMap::new(),
             accept_no_rollback: true,
+            skip_verification: false,
         })
         .expect("a plan");
         let of = |kind| plan.steps.iter().find(|step| step.kind == kind).map(|step| step.on_unknown);

@@ -23,7 +23,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, RejectDeployment},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
-    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -448,6 +448,13 @@ pub async fn session_end(req: EndSession) -> Result<SessionItem, AppError> {
 pub async fn session_end_all(req: EndSessions) -> Result<SessionsEnded, AppError> {
     let (backend, caller, req) = authorised::<endpoint::SessionEndAll>(req).await?;
     backend.people.session_end_all(&caller, req).await
+}
+
+/// Takes the password again.
+#[server(name = SessionConfirmCall, prefix = "/api/v1", endpoint = "/session/confirm", input = ApiJson, output = ApiAnswer)]
+pub async fn session_confirm(req: ConfirmSession) -> Result<SessionView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SessionConfirm>(req).await?;
+    backend.people.session_confirm(&caller, req).await
 }
 
 /// Who one is.

@@ -15,15 +15,15 @@ use lockstep_model::{
         ListRestrictions, ListServices, LockdownState, LogPage, MonitorRequest, MonitorView, NameUser,
         Neighbours, NeighboursRequest, OneTimeLink, PauseDeployment, ProjectRequest, PromoteDeployment,
         ReadLogs, ResolveDeployment, RestrictionPage, RetryService, RetryStep, RevokeRole, RevokeToken,
-        RollbackDeployment, ServicePage, ServiceRequest, SkipStep, StartDeployment, TokenCreated, TokenPage,
-        UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
+        RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
+        TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     approval::{ApproveDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
-    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     tokens::{Action, words},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
@@ -348,6 +348,8 @@ pub trait People: Send + Sync {
     async fn token_add(&self, caller: &Caller, req: AddToken) -> Result<TokenCreated, AppError>;
     /// Ends one.
     async fn token_revoke(&self, caller: &Caller, req: RevokeToken) -> Result<TokenView, AppError>;
+    /// Takes the password again.
+    async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError>;
     /// Sessions.
     async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError>;
     /// Ends one.

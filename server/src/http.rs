@@ -46,6 +46,7 @@ use lockstep_model::{
 use std::{any::Any, net::SocketAddr, sync::Arc};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use api::Renewed;
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
 

@@ -1,6 +1,7 @@
 //! Who somebody is: passwords, sessions of browsers, tokens of programs, one-time links. What they
 //! may do is decided elsewhere, by their roles alone.
 
+mod confirm;
 mod exchange;
 mod links;
 mod password;
@@ -17,7 +18,11 @@ use lockstep_model::{
     deployment::Actor,
 };
 use password::Passwords;
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 use throttle::Addresses;
 use tokio::sync::watch;
 
@@ -29,6 +34,10 @@ pub use token::Wanted;
 /// The admin that is there from the first start; commands on the server's own machine act as it.
 pub const FIRST_ADMIN: &str = "admin";
 
+/// A password that was given within this time counts as given now. Source: the project's design, section on
+/// sessions (ASVS 7.5).
+const CONFIRM_MS: u64 = 600_000;
+
 /// Who sends a request.
 #[derive(Debug, Clone, Default)]
 pub struct Sender {
@@ -37,6 +46,8 @@ pub struct Sender {
     /// Their session, when they came in by its cookie: then a request that changes something must
     /// come from our own pages.
     pub session: Option<Digest>,
+    /// Whether their password was given a moment ago.
+    pub is_confirmed: bool,
 }
 
 /// What a request shows of its sender.
@@ -50,6 +61,8 @@ pub struct Shown<'a> {
     pub address: Option<IpAddr>,
     /// Whether a person did something, which keeps their session alive.
     pub is_person: bool,
+    /// Whether it is a connection that is open since before: it goes on when its session is renewed.
+    pub is_open: bool,
 }
 
 /// From where somebody signs in.
@@ -72,6 +85,10 @@ pub struct Identities {
     local: String,
     withdrawals: watch::Sender<()>,
     lockdown: Lockdown,
+    /// How long a password counts as given a moment ago.
+    confirm_ms: u64,
+    /// Ids of sessions that were renewed, and what they became.
+    renewed: Mutex<BTreeMap<Digest, Digest>>,
 }
 
 impl Identities {
@@ -83,6 +100,7 @@ impl Identities {
         store: Arc<dyn IdentityStore>,
         clock: Arc<dyn Clock>,
         lockdown: Lockdown,
+        confirm_ms: Option<u64>,
     ) -> Result<Self, StoreError> {
         let identities = Self {
             store,
@@ -92,6 +110,8 @@ impl Identities {
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
             lockdown,
+            confirm_ms: confirm_ms.unwrap_or(CONFIRM_MS),
+            renewed: Mutex::default(),
         };
         let admin = first_admin();
         let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
@@ -135,7 +155,11 @@ impl Identities {
             [] if self.lockdown.now().is_some() => Ok(Sender::default()),
             [] => self.by_cookie(&shown).await,
             // A bearer token makes the cookie ignored, also one that is not valid.
-            [only] => Ok(Sender { caller: self.by_bearer(only, shown.address).await?, session: None }),
+            [only] => Ok(Sender {
+                caller: self.by_bearer(only, shown.address).await?,
+                session: None,
+                is_confirmed: false,
+            }),
             _ => Ok(Sender::default()),
         }
     }

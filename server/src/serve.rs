@@ -60,6 +60,8 @@ pub struct ServeOptions {
     pub plain_issuers: bool,
     /// How long the coordinator's lease is; none = as the coordinator has it.
     pub lease_ttl: Option<Duration>,
+    /// How long a password counts as given a moment ago; none = ten minutes.
+    pub confirm_ms: Option<u64>,
 }
 
 /// How a server is reached from other machines.
@@ -141,8 +143,15 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity_store: Arc<dyn IdentityStore> = Arc::new(store.clone());
         let installation = identity_store.installation_id().await?;
-        let identities =
-            Arc::new(Identities::open(identity_store, clock.clone(), Lockdown::open(data.lockdown())).await?);
+        let identities = Arc::new(
+            Identities::open(
+                identity_store,
+                clock.clone(),
+                Lockdown::open(data.lockdown()),
+                options.confirm_ms,
+            )
+            .await?,
+        );
         let hub = Hub::new(installation.clone(), logs.clone(), clock.clone());
         let program = std::env::current_exe().context("the path of this program")?;
         let own = match &near {

@@ -13,10 +13,10 @@ use lockstep_model::{
     access::{Grant, Permission, Rights, Role, Scope},
     api::{
         AddToken, AddUser, AskEffective, ChangeUser, EffectiveView, GrantRole, NameUser, OneTimeLink,
-        RevokeRole, RevokeToken, TokenCreated, TokenPage, UserPage,
+        RevokeRole, RevokeToken, SessionView, TokenCreated, TokenPage, UserPage,
     },
     error::ErrorKind,
-    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     tokens::Action,
     view::{TokenView, UserView},
 };
@@ -77,6 +77,10 @@ impl People for Services {
         let (path, expires_at) =
             self.identities.link_make(&req.name, LinkKind::SetPassword, Some(audit)).await.map_err(store)?;
         Ok(OneTimeLink { user: req.name, path, expires_at })
+    }
+
+    async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError> {
+        sessions::confirm(self, caller, req).await
     }
 
     async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError> {

@@ -5,15 +5,18 @@ use super::{
     people::{owner_filter, unknown},
     store,
 };
+use crate::{http::Renewed, identity::SignInError};
 use app::{
     AppError,
     backend::{Caller, Credential},
 };
+use leptos::prelude::use_context;
 use lockstep_engine::port::identity::SessionRow;
 use lockstep_model::{
     Digest,
+    api::SessionView,
     error::ErrorKind,
-    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
 };
 
 /// So much of the digest of a session's id names it to people.
@@ -22,6 +25,32 @@ const ID_CHARS: usize = 16;
 pub(super) async fn list(services: &Services, caller: &Caller) -> Result<SessionPage, AppError> {
     let rows = seen(services, caller).await?;
     Ok(SessionPage { sessions: rows.iter().map(|row| item(row, caller)).collect() })
+}
+
+pub(super) async fn confirm(
+    services: &Services,
+    caller: &Caller,
+    req: ConfirmSession,
+) -> Result<SessionView, AppError> {
+    let gone =
+        || AppError::new(ErrorKind::Conflict, "only who is signed in in a browser gives the password again");
+    let session = this(caller).ok_or_else(gone)?;
+    let confirmed = services.identities.session_confirm(&caller.actor, session, req.password).await;
+    let id = match confirmed {
+        Ok(id) => id.ok_or_else(gone)?,
+        Err(SignInError::Credentials) => {
+            return Err(AppError::new(ErrorKind::Invalid, "that is not your password"));
+        }
+        Err(throttled @ SignInError::Throttled { .. }) => {
+            return Err(AppError::new(ErrorKind::Throttled, throttled.to_string()));
+        }
+        Err(SignInError::Store(error)) => return Err(store(error)),
+    };
+    if let Some(renewed) = use_context::<Renewed>() {
+        renewed.set(id);
+    }
+    let Caller { user, rights, actor, .. } = caller.clone();
+    Ok(SessionView { user, rights, via: actor.via })
 }
 
 pub(super) async fn end(

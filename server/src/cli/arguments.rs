@@ -265,6 +265,9 @@ pub(super) struct Serve {
     /// How long the coordinator's lease is; for tests, which cannot wait for the usual one.
     #[arg(long, env = "LOCKSTEP_LEASE_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub(super) lease_ms: Option<u64>,
+    /// How long a password counts as given a moment ago; for tests, which cannot wait for the usual ten minutes.
+    #[arg(long, env = "LOCKSTEP_CONFIRM_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub(super) confirm_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -73,6 +73,7 @@ impl From<ErrorBody> for Failure {
             ErrorKind::Malformed
             | ErrorKind::Unauthenticated
             | ErrorKind::Forbidden
+            | ErrorKind::StepUpRequired
             | ErrorKind::NotFound
             | ErrorKind::MethodNotAllowed
             | ErrorKind::Conflict

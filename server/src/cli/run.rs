@@ -41,6 +41,7 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
         data_dir: global.data_dir.clone(),
         plain_issuers: options.plain_issuers,
         lease_ttl: options.lease_ms.map(Duration::from_millis),
+        confirm_ms: options.confirm_ms,
     })
     .await?;
     if options.demo {

@@ -1,9 +1,9 @@
 //! The way to the server functions: one place for 404, 405, 413, 415 and for the status of every
 //! error, which follows from its kind.
 
-use super::{Web, repeated};
+use super::{Web, cookie, repeated};
 use crate::identity::Sender;
-use app::backend::Identity;
+use app::backend::{Credential, Identity};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
@@ -13,10 +13,11 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use leptos::prelude::provide_context;
 use lockstep_model::{
-    api::{BODY_BYTES_MAX, Declared, ENDPOINTS, PREFIX},
+    api::{BODY_BYTES_MAX, Declared, ENDPOINTS, PREFIX, STEP_UP},
     error::{ErrorBody, ErrorKind},
 };
 use server_fn::error::SERVER_FN_ERROR_HEADER;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An error's body is a few sentences.
 const ERROR_BYTES_MAX: usize = 1 << 20;
@@ -24,7 +25,8 @@ const ERROR_BYTES_MAX: usize = 1 << 20;
 pub(super) async fn handle(State(web): State<Web>, request: Request) -> Response {
     let sender = request.extensions().get::<Sender>();
     let identity = Identity(sender.and_then(|sender| sender.caller.clone()));
-    answer(&web, identity, request).await.unwrap_or_else(error)
+    let is_confirmed = sender.is_some_and(|sender| sender.is_confirmed);
+    answer(&web, identity, is_confirmed, request).await.unwrap_or_else(error)
 }
 
 /// `/deployment/monitor` without the prefix, as it is named to those who only watch.
@@ -37,9 +39,19 @@ pub(super) async fn monitor(web: State<Web>, mut request: Request) -> Response {
     handle(web, request).await
 }
 
-async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Response, ErrorBody> {
+async fn answer(
+    web: &Web,
+    identity: Identity,
+    is_confirmed: bool,
+    request: Request,
+) -> Result<Response, ErrorBody> {
     let principal = identity.0.as_ref().map_or_else(String::new, |caller| caller.user.to_string());
     let (endpoint, mut parts, mut body) = admit(web, &identity, request).await?;
+    if let (Some(refusal), Some(caller)) = (step_up(&identity, endpoint, is_confirmed), &identity.0) {
+        web.backend.access.denied(caller, endpoint.path).await;
+        return Err(refusal);
+    }
+    let renewed = Renewed::default();
     let mut key = repeated::key(&parts.headers, endpoint)?;
     if let Some(given) = &key
         && let Some(carrying) = repeated::into_body(given, endpoint, &body)?
@@ -53,14 +65,19 @@ async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Respo
     let request = Request::from_parts(parts, Body::from(body));
     let backend = web.backend.clone();
     let (path, caller) = (endpoint.path, identity.0.clone());
+    let (id, origin) = (renewed.clone(), web.origin.clone());
     let act = async move {
         let access = backend.access.clone();
         let context = move || {
             provide_context(identity.clone());
             provide_context(backend.clone());
+            provide_context(renewed.clone());
         };
         let response = leptos_axum::handle_server_fns_with_context(context, request).await;
-        let response = with_status(response.into_response()).await;
+        let mut response = with_status(response.into_response()).await;
+        if let Some(id) = id.take() {
+            response.headers_mut().insert(header::SET_COOKIE, cookie::set(&origin, &id));
+        }
         // Every denial is noted, wherever it was found out.
         if let (StatusCode::FORBIDDEN, Some(caller)) = (response.status(), &caller) {
             access.denied(caller, path).await;
@@ -70,6 +87,40 @@ async fn answer(web: &Web, identity: Identity, request: Request) -> Result<Respo
     match known {
         Some(known) => repeated::once(web, known, act).await,
         None => Ok(act.await),
+    }
+}
+
+/// What only a person does, and soon after they gave their password; none = it may be done now.
+fn step_up(identity: &Identity, endpoint: &Declared, is_confirmed: bool) -> Option<ErrorBody> {
+    if !STEP_UP.contains(&endpoint.path) {
+        return None;
+    }
+    match identity.0.as_ref()?.credential {
+        Credential::Local => None,
+        Credential::Token(_) => Some(ErrorBody::new(
+            ErrorKind::Forbidden,
+            "this is for people, not for tokens: sign in in a browser, or use the command on the server's own machine",
+        )),
+        Credential::Session(_) if is_confirmed => None,
+        Credential::Session(_) => Some(ErrorBody::new(
+            ErrorKind::StepUpRequired,
+            "give your password again: it was last given more than 10 minutes ago; confirm it with /session/confirm, or sign in anew at /login, then do it once more",
+        )),
+    }
+}
+
+/// The id under which a session goes on after this request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Renewed(Arc<Mutex<Option<String>>>);
+
+impl Renewed {
+    /// It goes on under this one.
+    pub(crate) fn set(&self, id: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -156,6 +207,7 @@ pub(super) fn error(body: ErrorBody) -> Response {
         }
         ErrorKind::Malformed
         | ErrorKind::Forbidden
+        | ErrorKind::StepUpRequired
         | ErrorKind::NotFound
         | ErrorKind::Conflict
         | ErrorKind::TooLarge

@@ -83,6 +83,7 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
             address,
             // A page that asks by itself what is new is nobody at work.
             is_person: !request.uri().path().ends_with(MONITOR),
+            is_open: false,
         };
         web.identities.sender(shown).await.map_err(|error| {
             tracing::error!("nobody can be identified: {error}");

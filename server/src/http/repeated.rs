@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Their bodies carry the key; a header goes there.
 const IN_THE_BODY: [&str; 3] = ["/deployment/start", "/deployment/rollback", "/deployment/promote"];
 /// Their answers hold what is shown once and not kept.
-const SECRET: [&str; 4] = ["/user/add", "/user/link", "/token/add", "/script/report"];
+const SECRET: [&str; 5] = ["/session/confirm", "/user/add", "/user/link", "/token/add", "/script/report"];
 
 fn refused(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(kind, message)

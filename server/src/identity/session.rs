@@ -74,17 +74,30 @@ impl Identities {
             self.count_address(address, now).await?;
         }
         let name: Option<UserName> = name.trim().parse().ok();
+        let user = self.known_by(name.as_ref(), whence.known.as_deref(), password).await?;
+        Ok(self.session_start(&user, "browser", whence).await?)
+    }
+
+    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted and slow further
+    /// ones down.
+    pub(super) async fn known_by(
+        &self,
+        name: Option<&UserName>,
+        known: Option<&str>,
+        password: String,
+    ) -> Result<UserView, SignInError> {
+        let now = self.clock.now();
         // Names that cannot be are counted together, so that they leave no rows behind.
-        let key = match &name {
+        let key = match name {
             None => "account -".to_owned(),
-            Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
+            Some(name) => self.throttle_key(name, known).await?,
         };
         let before = self.store.throttle_fetch(&key).await?;
         let wait_ms = throttle::wait_ms(before, now);
         if wait_ms > 0 {
             return Err(SignInError::Throttled { wait_ms });
         }
-        let row = match &name {
+        let row = match name {
             Some(name) => self.store.user_fetch(name).await?,
             None => None,
         };
@@ -101,7 +114,7 @@ impl Identities {
                 if before.failures > 0 {
                     self.store.throttle_set(&key, None).await?;
                 }
-                Ok(self.session_start(&row.view, "browser", whence).await?)
+                Ok(row.view)
             }
             Some(_) | None => {
                 // From now on: looking at the password takes a while on a busy machine.
@@ -157,6 +170,7 @@ impl Identities {
             expires_at: now.plus_ms(ABSOLUTE_MS),
             address: whence.address.map(|address| address.to_string()),
             device: whence.device.map(|device| shortened(&device)),
+            confirmed_at: now,
         };
         let known = match whence.known {
             Some(known) if self.store.device_is_known(&secret::digest(&known), &user.name).await? => None,
@@ -188,7 +202,7 @@ impl Identities {
 
     pub(super) async fn by_cookie(&self, shown: &Shown<'_>) -> Result<Sender, StoreError> {
         let Some(id) = session_id(&shown.cookies) else { return Ok(Sender::default()) };
-        let digest = secret::digest(id);
+        let digest = self.id_now(secret::digest(id), shown.is_open);
         let Some((row, user)) = self.store.session_fetch(&digest).await? else {
             return Ok(Sender::default());
         };
@@ -206,7 +220,8 @@ impl Identities {
             "browser".to_owned(),
             shown.address,
         );
-        Ok(Sender { caller: Some(caller), session: Some(digest) })
+        let is_confirmed = now.since_ms(row.confirmed_at) < self.confirm_ms;
+        Ok(Sender { caller: Some(caller), session: Some(digest), is_confirmed })
     }
 }
 

@@ -317,6 +317,7 @@ impl Connection {
             cookies: cookies.iter().map(Vec::as_slice).collect(),
             address: *address,
             is_person,
+            is_open: true,
         };
         match self.inner().identities.sender(shown).await {
             Ok(sender) => match sender.caller {

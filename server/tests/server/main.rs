@@ -28,6 +28,7 @@ mod roles;
 mod rollbacks;
 mod sessions;
 mod skip_verification;
+mod step_up;
 mod support;
 mod tokens;
 mod trust;

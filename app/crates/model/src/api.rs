@@ -10,7 +10,7 @@ use crate::{
     live::{Place, ServerFrame, Topic},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
-    session::{EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     tokens::Action,
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
@@ -272,9 +272,24 @@ endpoints! {
     TrustAdd "/trust/add" ManageUsers Installation true AddTrust => TrustView, [Conflict];
     /// Ends such a rule, and the tokens that were given by it.
     TrustRemove "/trust/remove" ManageUsers Installation true NamedTrust => TrustView, [NotFound];
+    /// Takes the password again, for what asks for it; the session goes on under another id.
+    SessionConfirm "/session/confirm" SignedIn Oneself true ConfirmSession => SessionView, [Conflict, Throttled];
     /// Who one is.
     SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }
+
+/// What only people do, and only soon after they gave their password: roles, tokens, approvals. Commands on
+/// the server's own machine do it, too.
+pub const STEP_UP: &[&str] = &[
+    "/user/add",
+    "/user/change",
+    "/user/grant",
+    "/user/revoke",
+    "/user/link",
+    "/token/add",
+    "/trust/add",
+    "/deployment/approve",
+];
 
 macro_rules! body {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? }) => {

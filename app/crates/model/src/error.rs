@@ -13,6 +13,8 @@ pub enum ErrorKind {
     Unauthenticated,
     /// Signed in, but may not do this.
     Forbidden,
+    /// May do this, but has to give the password again before.
+    StepUpRequired,
     /// There is no such thing, or it may not be seen.
     NotFound,
     /// The method is not possible here.
@@ -41,7 +43,7 @@ impl ErrorKind {
         match self {
             Self::Malformed => 400,
             Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::StepUpRequired => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,

@@ -45,6 +45,21 @@ pub struct EndSession {
     pub id: String,
 }
 
+/// A password that is given again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmSession {
+    /// One's own.
+    pub password: String,
+}
+
+impl std::fmt::Debug for ConfirmSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConfirmSession")
+    }
+}
+
 /// Sessions to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -247,8 +247,8 @@ impl IdentityStore for SqliteStore {
         const OPERATION: &str = "a session";
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query(
-            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(row.id.as_str())
         .bind(row.user.as_str())
@@ -257,6 +257,7 @@ impl IdentityStore for SqliteStore {
         .bind(row.expires_at.0)
         .bind(row.address.as_deref())
         .bind(row.device.as_deref())
+        .bind(row.confirmed_at.0)
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
@@ -278,7 +279,7 @@ impl IdentityStore for SqliteStore {
         let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
-             session.created_at, session.used_at, session.expires_at, session.address, session.device \
+             session.created_at, session.used_at, session.expires_at, session.address, session.device, session.confirmed_at \
              FROM session JOIN account ON account.name = session.account WHERE session.id = $1",
         )
         .bind(id.as_str())
@@ -296,6 +297,7 @@ impl IdentityStore for SqliteStore {
             expires_at: Timestamp(row.get(6)),
             address: row.get(7),
             device: row.get(8),
+            confirmed_at: Timestamp(row.get(9)),
         };
         Ok(Some((session, user)))
     }
@@ -308,6 +310,30 @@ impl IdentityStore for SqliteStore {
             .await
             .map_err(failed("noting that a session is used"))?;
         Ok(())
+    }
+
+    async fn session_confirm(
+        &self,
+        id: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "confirming a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        let done = sqlx::query("UPDATE session SET id = $1, used_at = $2, confirmed_at = $2 WHERE id = $3")
+            .bind(renewed.as_str())
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(true)
     }
 
     async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError> {

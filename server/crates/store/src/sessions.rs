@@ -20,7 +20,7 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, account, created_at, used_at, expires_at, address, device FROM session \
+            "SELECT id, account, created_at, used_at, expires_at, address, device, confirmed_at FROM session \
              WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
         )
         .bind(user.map(UserName::as_str))
@@ -39,6 +39,7 @@ impl SqliteStore {
                     expires_at: Timestamp(row.get(4)),
                     address: row.get(5),
                     device: row.get(6),
+                    confirmed_at: Timestamp(row.get(7)),
                 })
             })
             .collect()

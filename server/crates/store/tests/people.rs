@@ -235,6 +235,7 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
             expires_at: Timestamp(1_000),
             address: Some("10.0.0.7".to_owned()),
             device: None,
+            confirmed_at: Timestamp(i64::from(number)),
         };
         store.session_add(&row, 3, entry()).await.expect("stored");
     }

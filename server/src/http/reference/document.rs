@@ -144,7 +144,9 @@ pub(super) const fn words(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Malformed => "The request cannot be read.",
         ErrorKind::Unauthenticated => "No token, or one that is not valid.",
-        ErrorKind::Forbidden => "May be seen, but not done with this token.",
+        ErrorKind::Forbidden | ErrorKind::StepUpRequired => {
+            "May be seen, but not done with this token, or not before the password is given again (`step_up_required`)."
+        }
         ErrorKind::NotFound => "There is no such thing, or it may not be seen.",
         ErrorKind::MethodNotAllowed => "Only POST.",
         ErrorKind::Conflict => "The state does not allow it now.",

@@ -39,6 +39,8 @@ pub struct SessionRow {
     pub address: Option<String>,
     /// What the program that began it calls itself.
     pub device: Option<String>,
+    /// When the password was given last.
+    pub confirmed_at: Timestamp,
 }
 
 /// What a one-time link does.
@@ -149,6 +151,15 @@ pub trait IdentityStore: Send + Sync {
 
     /// Notes that a session was used.
     async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError>;
+
+    /// The password was given again: the session goes on under another id. False when it has ended.
+    async fn session_confirm(
+        &self,
+        id: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError>;
 
     /// Ends a session.
     async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError>;

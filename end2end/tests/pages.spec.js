@@ -30,7 +30,7 @@ const pages = () => [
   ["restrictions", "/restrictions"],
   ["settings", "/settings"],
   ["people", "/admin/users"],
-  ["person", "/admin/users?user=viewer"],
+  ["person", "/admin/users?user=e2e-viewer"],
   ["tokens", "/admin/tokens"],
   ["sessions", "/admin/sessions"],
   ["audit", "/audit"],

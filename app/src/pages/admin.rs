@@ -36,7 +36,7 @@ pub(crate) fn AdminPage() -> impl IntoView {
     let tabs = move || {
         let tab = |(path, name): (&'static str, &'static str)| {
             view! {
-                <a class="chip" href=format!("/admin/{path}") aria-current=(part.get() == path).then_some("page")>{name}</a>
+                <a class="tab" href=format!("/admin/{path}") aria-current=(part.get() == path).then_some("page")>{name}</a>
             }
         };
         PARTS.map(tab)
@@ -52,9 +52,9 @@ pub(crate) fn AdminPage() -> impl IntoView {
     view! {
         <PageTitle text=title/>
         <div class="head"><h1 class="text-h1 font-semibold">{move || title.get()}</h1></div>
-        <nav class="chips mb-4" aria-label="Administration">
+        <nav class="tabs" aria-label="Administration">
             {tabs}
-            <a class="chip" href="/audit">"Audit"</a>
+            <a class="tab" href="/audit">"Audit"</a>
         </nav>
         <FirstFrames topics=vec![Topic::Overview] shown/>
     }
@@ -78,7 +78,7 @@ fn act<T: 'static>(
 #[component]
 fn Search(query: Query, label: &'static str) -> impl IntoView {
     view! {
-        <input class="input input-small ml-auto max-w-64" type="search" name="q" aria-label=label placeholder=label data-key="/" autocomplete="off"
+        <input class="input input-small sm:ml-auto sm:max-w-64" type="search" name="q" aria-label=label placeholder=label data-key="/" autocomplete="off"
             prop:value=move || query.get("q") on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
     }
 }

@@ -187,7 +187,7 @@ fn Row(line: AuditView, is_one: bool) -> impl IntoView {
             <td data-label="When"><When at=at/></td>
             <td data-label="Who"><a class="link" href=format!("/audit?user={}", line.user)>{line.user.to_string()}</a><span class="block text-meta text-muted">{line.via.clone()}{from}</span></td>
             <td data-label="What" class="mono">{line.action.clone()}{refused}</td>
-            <td data-label="To what">{target}</td>
+            <td data-label="To what" class="break-all">{target}</td>
             <td data-label="Why" class="break-words">{line.reason.clone()}</td>
         </tr>
     }

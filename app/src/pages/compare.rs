@@ -93,6 +93,7 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
             </tr>
         }
     }).collect_view();
+    let none = || "–".to_owned();
     let times = times
         .into_iter()
         .filter(|(_, (a, b))| !only_changed || a != b)
@@ -107,9 +108,9 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
             view! {
                 <tr>
                     <th scope="row" class="mono">{step}</th>
-                    <td data-label="A" class="mono">{a.map(duration)}</td>
-                    <td data-label="B" class="mono">{b.map(duration)}</td>
-                    <td data-label="Difference" class="mono">{difference}</td>
+                    <td data-label="A" class="mono">{a.map_or_else(none, duration)}</td>
+                    <td data-label="B" class="mono">{b.map_or_else(none, duration)}</td>
+                    <td data-label="Difference" class="mono">{difference.unwrap_or_else(none)}</td>
                 </tr>
             }
         })

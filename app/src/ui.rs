@@ -10,6 +10,7 @@ mod layout;
 mod palette;
 mod shell;
 mod state;
+mod step_up;
 mod toast;
 
 pub use copy::{CopyButton, copy_text, page_address};
@@ -20,4 +21,5 @@ pub use layout::{AsOf, Failure, Narrow, Nothing, PageTitle};
 pub use palette::service_path;
 pub use shell::{Guarded, Later, Mark, Shell, title_mark};
 pub use state::{Look, Pill, State, Tone, health_look, phase_look, progress_look, step_look};
+pub use step_up::{PasswordAgain, StepUp};
 pub use toast::Toasts;

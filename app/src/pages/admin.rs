@@ -2,13 +2,12 @@
 
 use super::overview::FirstFrames;
 use crate::{
-    AppError,
     live::Live,
     query::Query,
     session::Session,
-    ui::{Nothing, PageTitle, Toasts},
+    ui::{Nothing, PageTitle, PasswordAgain, StepUp},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use lockstep_model::{
     access::{Permission, Role, Scope},
@@ -16,17 +15,26 @@ use lockstep_model::{
 };
 
 mod people;
+mod programs;
+mod secrets;
 mod sessions;
 mod tokens;
 
 pub(super) use sessions::Sessions;
 
 /// The parts: last part of the address, name.
-const PARTS: [(&str, &str); 3] = [("users", "People"), ("tokens", "Tokens"), ("sessions", "Sessions")];
+const PARTS: [(&str, &str); 5] = [
+    ("users", "People"),
+    ("tokens", "Tokens"),
+    ("programs", "Programs"),
+    ("secrets", "Secrets"),
+    ("sessions", "Sessions"),
+];
 
 /// The page.
 #[component]
 pub(crate) fn AdminPage() -> impl IntoView {
+    StepUp::provide();
     let params = use_params_map();
     let part = Memo::new(move |_| params.with(|params| params.get("part")).unwrap_or_default());
     let title = Signal::derive(move || {
@@ -44,6 +52,8 @@ pub(crate) fn AdminPage() -> impl IntoView {
     let shown = move || match part.get().as_str() {
         "users" => view! { <people::People/> }.into_any(),
         "tokens" => view! { <tokens::Tokens/> }.into_any(),
+        "programs" => view! { <programs::Programs/> }.into_any(),
+        "secrets" => view! { <secrets::Secrets/> }.into_any(),
         "sessions" => view! { <Sessions own=false/> }.into_any(),
         _ => {
             view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
@@ -57,21 +67,8 @@ pub(crate) fn AdminPage() -> impl IntoView {
             <a class="tab" href="/audit">"Audit"</a>
         </nav>
         <FirstFrames topics=vec![Topic::Overview] shown/>
+        <PasswordAgain/>
     }
-}
-
-/// Does something, says what came of it, and goes on with it.
-fn act<T: 'static>(
-    toasts: Toasts,
-    work: impl Future<Output = Result<T, AppError>> + 'static,
-    then: impl FnOnce(T) -> String + 'static,
-) {
-    spawn_local(async move {
-        match work.await {
-            Ok(done) => toasts.done(then(done)),
-            Err(error) => toasts.failed(error.to_string()),
-        }
-    });
 }
 
 /// A field that narrows a list down; what is typed stands in the address.
@@ -120,6 +117,22 @@ fn Where(name: &'static str, value: RwSignal<String>) -> impl IntoView {
             <select class="input" name=name prop:value=move || value.get() on:change=move |event| value.set(event_target_value(&event))>{options}</select>
         </label>
     }
+}
+
+/// The environments, to choose one of them.
+fn places() -> impl Fn() -> AnyView + Clone {
+    let live = Live::here();
+    move || {
+        let all = live.overview.environments.get().into_iter();
+        let keys = all.map(|one| format!("{}/{}", one.project, one.name));
+        keys.map(|key| view! { <option value=key.clone()>{key.clone()}</option> }).collect_view().into_any()
+    }
+}
+
+/// The environment that is chosen until somebody chooses; empty = there is none.
+fn first_place(live: Live) -> String {
+    let first = |all: &Vec<_>| all.first().map(|one: &EnvironmentView| format!("{}/{}", one.project, one.name));
+    live.overview.environments.with_untracked(first).unwrap_or_default()
 }
 
 /// The roles that can be given there; an admin is one of everything.

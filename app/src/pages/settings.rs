@@ -6,7 +6,7 @@ use crate::{
     prefs::{Preferences, Theme, Zone, is_zone},
     session::Session,
     time::is_known_zone,
-    ui::PageTitle,
+    ui::{PageTitle, PasswordAgain, StepUp},
 };
 use leptos::prelude::*;
 use lockstep_model::{access::Permission, live::Topic};
@@ -14,6 +14,7 @@ use lockstep_model::{access::Permission, live::Topic};
 /// The settings.
 #[component]
 pub(crate) fn SettingsPage() -> impl IntoView {
+    StepUp::provide();
     let prefs = Preferences::here();
     let session = Session::here();
     let live = Live::here();
@@ -119,5 +120,6 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             </section>
         </div>
         <div class="mt-4"><Sessions own=true/></div>
+        <PasswordAgain/>
     }
 }

@@ -1,6 +1,6 @@
 //! People and their roles: invited, given more or less, switched off.
 
-use super::{Roles, Search, Where, act, has, scope_of};
+use super::{Roles, Search, Where, has, scope_of};
 use crate::{
     api::{
         session_end_all, user_add, user_change, user_effective, user_grant, user_link, user_list, user_revoke,
@@ -8,9 +8,9 @@ use crate::{
     codec::load,
     query::Query,
     time::When,
-    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, Then, Toasts},
+    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then},
 };
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos::{ev::SubmitEvent, prelude::*};
 use lockstep_model::{
     UserName,
     access::{Grant, Role},
@@ -110,7 +110,7 @@ fn Link(shown: OneTimeLink, link: RwSignal<Option<OneTimeLink>>) -> impl IntoVie
 /// One of them: what was given, what follows from it, and what can be done.
 #[component]
 fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink>>) -> impl IntoView {
-    let (toasts, questions, query) = (Toasts::here(), Questions::here(), Query::here());
+    let (step_up, questions, query) = (StepUp::here(), Questions::here(), Query::here());
     let name = user.name.clone();
     let is_enabled = user.enabled;
     let grants = user.grants.0.clone();
@@ -138,7 +138,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
                 is_risky: is_enabled,
                 then: Then::new(move |_| {
                     let request = ChangeUser { name: name.clone(), role: None, enabled: Some(!is_enabled) };
-                    act(toasts, user_change(request), move |user| {
+                    step_up.act(move || user_change(request.clone()), move |user| {
                         again.run(());
                         format!(
                             "{} is {}",
@@ -153,7 +153,8 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
     let reset = {
         let name = name.clone();
         move |_| {
-            act(toasts, user_link(NameUser { name: name.clone() }), move |made| {
+            let name = name.clone();
+            step_up.act(move || user_link(NameUser { name: name.clone() }), move |made| {
                 let said = format!("A link for {} is made", made.user);
                 link.set(Some(made));
                 said
@@ -173,7 +174,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
                 is_risky: false,
                 then: Then::new(move |_| {
                     let user = Some(name.clone());
-                    act(toasts, session_end_all(EndSessions { user }), |done| {
+                    step_up.act(move || session_end_all(EndSessions { user: user.clone() }), |done| {
                         format!("{} sessions have ended", done.ended)
                     });
                 }),
@@ -205,7 +206,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
 /// A role that was given, and its end.
 #[component]
 fn Given(name: UserName, grant: Grant, is_last: bool, again: Callback<()>) -> impl IntoView {
-    let (toasts, questions) = (Toasts::here(), Questions::here());
+    let (step_up, questions) = (StepUp::here(), Questions::here());
     let words = grant.to_string();
     let label = format!("Take {words} away from {name}");
     let take = move |_| {
@@ -228,7 +229,7 @@ fn Given(name: UserName, grant: Grant, is_last: bool, again: Callback<()>) -> im
                     project: on.project.clone(),
                     environment: on.environment.clone(),
                 };
-                act(toasts, user_revoke(request), move |user| {
+                step_up.act(move || user_revoke(request.clone()), move |user| {
                     again.run(());
                     format!("{} is {}", user.name, user.grants)
                 });
@@ -246,7 +247,7 @@ fn Given(name: UserName, grant: Grant, is_last: bool, again: Callback<()>) -> im
 /// Gives a role, after showing what follows from it.
 #[component]
 fn Give(name: UserName, again: Callback<()>) -> impl IntoView {
-    let toasts = Toasts::here();
+    let step_up = StepUp::here();
     let (role, at) = (RwSignal::new("viewer".to_owned()), RwSignal::new(String::new()));
     let wanted = Memo::new(move |_| {
         let role: Role = role.get().parse().unwrap_or(Role::Viewer);
@@ -274,7 +275,7 @@ fn Give(name: UserName, again: Callback<()>) -> impl IntoView {
         let Grant { on, role } = wanted.get_untracked();
         let request =
             GrantRole { name: name.clone(), role, project: on.project, environment: on.environment };
-        act(toasts, user_grant(request), move |user| {
+        step_up.act(move || user_grant(request.clone()), move |user| {
             shown.set(false);
             again.run(());
             format!("{} is {}", user.name, user.grants)
@@ -332,7 +333,7 @@ fn Effective(view: EffectiveView) -> impl IntoView {
 fn Invite(again: Callback<()>, link: RwSignal<Option<OneTimeLink>>) -> impl IntoView {
     let (name, role, at) =
         (RwSignal::new(String::new()), RwSignal::new("viewer".to_owned()), RwSignal::new(String::new()));
-    let complaint = RwSignal::new(String::new());
+    let (step_up, complaint) = (StepUp::here(), RwSignal::new(String::new()));
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let typed = name.get_untracked();
@@ -343,17 +344,16 @@ fn Invite(again: Callback<()>, link: RwSignal<Option<OneTimeLink>>) -> impl Into
         let on = scope_of(&at.get_untracked());
         let role = role.get_untracked().parse().unwrap_or(Role::Viewer);
         let request = AddUser { name: parsed, role, project: on.project, environment: on.environment };
-        spawn_local(async move {
-            match user_add(request).await {
-                Ok(made) => {
-                    complaint.set(String::new());
-                    name.set(String::new());
-                    link.set(Some(made));
-                    again.run(());
-                }
-                Err(error) => complaint.set(error.to_string()),
-            }
-        });
+        step_up.run(
+            move || user_add(request.clone()),
+            move |made| {
+                complaint.set(String::new());
+                name.set(String::new());
+                link.set(Some(made));
+                again.run(());
+            },
+            move |error| complaint.set(error),
+        );
     };
     view! {
         <section class="card" aria-labelledby="invite">

@@ -1,13 +1,13 @@
 //! Sessions of browsers: seen and ended.
 
-use super::{Search, act, has, is_admin};
+use super::{Search, has, is_admin};
 use crate::{
     api::{session_end, session_end_all, session_list},
     codec::load,
     query::Query,
     session::Session,
     time::When,
-    ui::{Ask, Failure, Glyph, Icon, Nothing, Questions, Reason, Then, Toasts},
+    ui::{Ask, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then},
 };
 use leptos::prelude::*;
 use lockstep_model::{
@@ -18,8 +18,8 @@ use lockstep_model::{
 /// The list: everybody's for admins, or one's own alone.
 #[component]
 pub(crate) fn Sessions(own: bool) -> impl IntoView {
-    let (session, toasts, questions, query) =
-        (Session::here(), Toasts::here(), Questions::here(), Query::here());
+    let (session, step_up, questions, query) =
+        (Session::here(), StepUp::here(), Questions::here(), Query::here());
     let page = load(|| (), |()| session_list(Empty {}));
     let again = move || page.refetch();
     let end = Callback::new(move |one: SessionItem| {
@@ -42,7 +42,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             is_risky: one.is_this,
             then: Then::new(move |_| {
                 let id = one.id.clone();
-                act(toasts, session_end(EndSession { id }), move |ended| {
+                step_up.act(move || session_end(EndSession { id: id.clone() }), move |ended| {
                     again();
                     format!("A session of {} has ended", ended.user)
                 });
@@ -60,7 +60,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             verb: "End them",
             is_risky: false,
             then: Then::new(move |_| {
-                act(toasts, session_end_all(EndSessions { user: None }), move |done| {
+                step_up.act(|| session_end_all(EndSessions { user: None }), move |done| {
                     again();
                     format!("{} sessions have ended", done.ended)
                 });

@@ -1,14 +1,14 @@
 //! Tokens for programs: made, seen, revoked.
 
-use super::{Roles, Search, Where, act, has, scope_of};
+use super::{Roles, Search, Where, has, scope_of};
 use crate::{
     api::{token_add, token_list, token_revoke},
     codec::load,
     query::Query,
     time::When,
-    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, Then, Toasts},
+    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then},
 };
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos::{ev::SubmitEvent, prelude::*};
 use lockstep_model::{
     api::{AddToken, Empty, RevokeToken, TokenCreated},
     view::TokenView,
@@ -21,7 +21,7 @@ const DAYS: [(u32, &str); 5] =
 /// The list, and a form for another one.
 #[component]
 pub(super) fn Tokens() -> impl IntoView {
-    let (toasts, questions, query) = (Toasts::here(), Questions::here(), Query::here());
+    let (step_up, questions, query) = (StepUp::here(), Questions::here(), Query::here());
     let page = load(|| (), |()| token_list(Empty {}));
     let revoke = Callback::new(move |one: TokenView| {
         questions.ask(Ask {
@@ -35,7 +35,8 @@ pub(super) fn Tokens() -> impl IntoView {
             verb: "Revoke it",
             is_risky: true,
             then: Then::new(move |_| {
-                act(toasts, token_revoke(RevokeToken { id: one.id.clone() }), move |token| {
+                let id = one.id.clone();
+                step_up.act(move || token_revoke(RevokeToken { id: id.clone() }), move |token| {
                     page.refetch();
                     format!("{} is revoked", token.name)
                 });
@@ -103,6 +104,7 @@ fn Row(one: TokenView, revoke: Callback<TokenView>) -> impl IntoView {
 fn Add(made: Callback<()>) -> impl IntoView {
     let (name, role, at) =
         (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let step_up = StepUp::here();
     let days = RwSignal::new(90u32);
     let complaint = RwSignal::new(String::new());
     let created = RwSignal::new(None::<TokenCreated>);
@@ -122,17 +124,16 @@ fn Add(made: Callback<()>) -> impl IntoView {
                 .set("Say what it is for: you will know it by its name when it is to be revoked.".to_owned());
             return;
         }
-        spawn_local(async move {
-            match token_add(request).await {
-                Ok(token) => {
-                    complaint.set(String::new());
-                    name.set(String::new());
-                    created.set(Some(token));
-                    made.run(());
-                }
-                Err(error) => complaint.set(error.to_string()),
-            }
-        });
+        step_up.run(
+            move || token_add(request.clone()),
+            move |token| {
+                complaint.set(String::new());
+                name.set(String::new());
+                created.set(Some(token));
+                made.run(());
+            },
+            move |error| complaint.set(error),
+        );
     };
     let shown = move || {
         created.get().map(|one| view! {

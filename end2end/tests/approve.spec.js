@@ -92,7 +92,7 @@ test.describe.serial("approvals", () => {
     await dialog.getByRole("button", { name: "Approve" }).tap();
     const again = page.getByRole("dialog", { name: "Your password again" });
     await again.getByLabel("Password").fill("wrong-wrong-wrong");
-    await again.getByRole("button", { name: "Approve" }).tap();
+    await again.getByRole("button", { name: "Go on" }).tap();
     await expect(again.getByRole("alert")).toContainText("that is not your password");
     await again.getByLabel("Password").fill(server.PASSWORD);
     await page.keyboard.press("Enter");

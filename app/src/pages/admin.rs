@@ -12,6 +12,7 @@ use leptos_router::hooks::use_params_map;
 use lockstep_model::{
     access::{Permission, Role, Scope},
     live::Topic,
+    view::EnvironmentView,
 };
 
 mod people;

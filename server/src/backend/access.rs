@@ -41,9 +41,7 @@ impl Access for Services {
     }
 
     async fn denied(&self, caller: &Caller, path: &str) {
-        let entry = self.entry(caller, path, "denied".to_owned());
-        // It is noted of those, too, who have just lost every right.
-        let entry = AuditEntry { allowed: false, right: None, ..entry };
+        let entry = self.denial(caller, path, "denied".to_owned());
         if let Err(error) = self.store.audit_append(entry).await {
             tracing::error!("a denial of {path} to {} was not recorded: {error}", caller.user);
         }
@@ -63,6 +61,23 @@ fn not_found(message: String) -> AppError {
 }
 
 impl Services {
+    /// What is written down of a refusal.
+    fn denial(&self, caller: &Caller, action: &str, target: String) -> AuditEntry {
+        // It is noted of those, too, who have just lost every right.
+        AuditEntry { allowed: false, right: None, ..self.entry(caller, action, target) }
+    }
+
+    /// Notes that somebody asked for what is there and is hidden from them. They hear that it is not there,
+    /// and no later than of what is not: nobody waits for the note.
+    fn note_hidden(&self, caller: &Caller, what: String) {
+        let (store, entry) = (self.store.clone(), self.denial(caller, "hidden", what));
+        tokio::spawn(async move {
+            if let Err(error) = store.audit_append(entry).await {
+                tracing::error!("a look at what is hidden was not recorded: {error}");
+            }
+        });
+    }
+
     /// The part that a request is about, as far as whoever asks sees it.
     async fn scope_of(&self, caller: &Caller, object: Object<'_>) -> Result<Scope, AppError> {
         match object {
@@ -80,8 +95,11 @@ impl Services {
             }
             Object::Deployment(id) => {
                 let row = self.store.deployment_fetch(id).await.map_err(store)?;
-                let row = row.filter(|row| caller.rights.sight().sees(&row.project, &row.environment));
                 let row = row.ok_or_else(|| deployments::not_found(id))?;
+                if !caller.rights.sight().sees(&row.project, &row.environment) {
+                    self.note_hidden(caller, format!("deployment {id}"));
+                    return Err(deployments::not_found(id));
+                }
                 Ok(Scope::of(row.project, row.environment))
             }
             Object::Restriction(id) => self.restriction_seen(caller, id).await,
@@ -102,9 +120,14 @@ impl Services {
         }
         if let Some(named) = named {
             let row = self.store.manifest_current(named).await.map_err(store)?;
-            return row
-                .and_then(|row| seen_of(caller, row))
-                .ok_or_else(|| not_found(format!("there is no project '{named}'")));
+            let is_there = row.is_some();
+            if let Some(seen) = row.and_then(|row| seen_of(caller, row)) {
+                return Ok(seen);
+            }
+            if is_there {
+                self.note_hidden(caller, format!("project {named}"));
+            }
+            return Err(not_found(format!("there is no project '{named}'")));
         }
         let mut seen = Vec::new();
         for project in self.store.project_list().await.map_err(store)? {
@@ -129,7 +152,7 @@ impl Services {
         project: Option<&ProjectName>,
         environment: Option<&EnvironmentName>,
     ) -> Result<(ProjectName, EnvironmentName), AppError> {
-        let (_, manifest) = self.project_seen(caller, project).await?;
+        let (row, manifest) = self.project_seen(caller, project).await?;
         let known = || {
             let names: Vec<&str> = manifest.environments.keys().map(EnvironmentName::as_str).collect();
             names.join(", ")
@@ -143,20 +166,25 @@ impl Services {
         match manifest.environments.get_key_value(named) {
             Some((name, _)) => Ok((manifest.project.clone(), name.clone())),
             None if is_seen => Ok((manifest.project.clone(), named.clone())),
-            None => Err(not_found(format!("there is no environment '{named}'; there are {}", known()))),
+            None => {
+                if row.revision.manifest.environments.contains_key(named) {
+                    self.note_hidden(caller, format!("{}/{named}", manifest.project));
+                }
+                Err(not_found(format!("there is no environment '{named}'; there are {}", known())))
+            }
         }
     }
 
     async fn restriction_seen(&self, caller: &Caller, id: RestrictionId) -> Result<Scope, AppError> {
         let now = self.clock.now();
         let all = self.store.restriction_list(None, None, now).await.map_err(store)?;
-        let sight = caller.rights.sight();
-        all.into_iter()
-            .find(|one| one.id == Some(id) && sight.sees(&one.project, &one.environment))
-            .map(|one| Scope::of(one.project, one.environment))
-            .ok_or_else(|| {
-                not_found(format!("there is no lock, hold or freeze {id}, or it has ended already"))
-            })
+        let unknown = || not_found(format!("there is no lock, hold or freeze {id}, or it has ended already"));
+        let one = all.into_iter().find(|one| one.id == Some(id)).ok_or_else(unknown)?;
+        if !caller.rights.sight().sees(&one.project, &one.environment) {
+            self.note_hidden(caller, format!("restriction {id}"));
+            return Err(unknown());
+        }
+        Ok(Scope::of(one.project, one.environment))
     }
 }
 

@@ -264,6 +264,11 @@ async fn what_is_hidden_answers_word_for_word_like_what_is_not_there() {
         let id = if path == "/restriction/end" { stage.locks[1].to_string() } else { "2".to_owned() };
         assert_eq!(plain(&told, &id, HIDDEN), plain(&of_nothing, "999", "nowhere"), "{path}");
     }
+    for what in ["deployment 2", "restriction "] {
+        server.wait("who looked for it is noted", |server| {
+            server.ok(&["audit", "list", "--action", "hidden"]).contains(what)
+        });
+    }
     // Nor does a project that is hidden show in advice about names.
     let (status, told) = server
         .call("/manifest/show", Some(&self::token(server, "other", Role::Viewer)), r#"{"project":"shp"}"#)

@@ -1,24 +1,19 @@
 //! What approvals a deployment waits for: who gave theirs, what is missing, until when, and the buttons of
 //! whoever may.
 
-use super::{
-    boxed::{click, part, text},
-    controls::Doing,
-};
+use super::{boxed::part, controls::Doing};
 use crate::{
-    api::{deployment_approve, deployment_reject, session_confirm},
+    api::{deployment_approve, deployment_reject},
     live::DeploymentStore,
     session::{At, Session},
     time::{As, When},
-    ui::{Ask, Dialog, Glyph, Guarded, Icon, Reason, Then},
+    ui::{Ask, Glyph, Guarded, Icon, PasswordAgain, Reason, StepUp, Then},
 };
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use lockstep_model::{
     access::Permission,
     approval::{ApprovalGiven, ApprovalView, ApproveDeployment, RejectDeployment},
     deployment::Phase,
-    error::ErrorKind,
-    session::ConfirmSession,
     view::{DeploymentSummary, ServiceChange},
 };
 
@@ -63,8 +58,7 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
         let role = at.as_ref().and_then(|at| who.rights.role_on(&at.0));
         row.with(|row| approval.bar(&row.by.user, &who.user, role))
     });
-    // What is approved as soon as the password was given again.
-    let asked = RwSignal::new(None::<ApproveDeployment>);
+    let step_up = StepUp::provide();
     let approve = Callback::new(move |()| {
         let now = row.get_untracked();
         let mut impact: Vec<String> = now.services.iter().map(change).collect();
@@ -82,7 +76,10 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
             is_risky: false,
             then: Then::new(move |reason: String| {
                 let request = ApproveDeployment { id, plan: plan.clone(), reason: given(reason) };
-                approve_or_ask(doing, asked, request);
+                step_up.act(
+                    move || deployment_approve(request.clone()),
+                    |row| format!("Approved: #{} is {}", row.id, row.phase),
+                );
             }),
         });
     });
@@ -114,68 +111,7 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
                 <Guarded permission=Permission::Approve class="btn btn-primary" refusal=bar on_click=approve><Icon glyph=Glyph::Ok/>"Approve…"</Guarded>
                 <Guarded permission=Permission::Approve refusal=bar on_click=reject><Icon glyph=Glyph::Close/>"Reject…"</Guarded>
             </div>
-            <Confirm asked/>
+            <PasswordAgain/>
         </section>
-    }
-}
-
-/// Approves; where the password has to be given again before, asks for it.
-fn approve_or_ask(doing: Doing, asked: RwSignal<Option<ApproveDeployment>>, request: ApproveDeployment) {
-    spawn_local(async move {
-        match deployment_approve(request.clone()).await {
-            Err(error) if error.0.kind == ErrorKind::StepUpRequired => asked.set(Some(request)),
-            done => doing.said("Approved", "", done, None),
-        }
-    });
-}
-
-/// Asks for the password, then approves.
-#[component]
-fn Confirm(asked: RwSignal<Option<ApproveDeployment>>) -> impl IntoView {
-    let doing = Doing::here();
-    let open = RwSignal::new(false);
-    let (password, complaint) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-    Effect::new(move |_| {
-        if asked.with(Option::is_some) {
-            password.set(String::new());
-            complaint.set(String::new());
-            open.set(true);
-        }
-    });
-    Effect::new(move |_| {
-        if !open.get() {
-            asked.set(None);
-        }
-    });
-    let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(request) = asked.get_untracked() else { return };
-        let given = ConfirmSession { password: password.get_untracked() };
-        spawn_local(async move {
-            match session_confirm(given).await {
-                Ok(_) => {
-                    open.set(false);
-                    approve_or_ask(doing, asked, request);
-                }
-                Err(error) => complaint.set(error.to_string()),
-            }
-        });
-    };
-    view! {
-        <Dialog open title="Your password again">
-            <form method="dialog" on:submit=submit class="stack">
-                <p class="text-muted">"It was last given more than 10 minutes ago, and whoever approves has to be you."</p>
-                <label class="field">
-                    <span>"Password"</span>
-                    <input class="input" type="password" name="password" autocomplete="current-password" required=true maxlength="1024"
-                        prop:value=move || password.get() on:input=move |event| password.set(event_target_value(&event))/>
-                </label>
-                <p class="complaint" role="alert">{text(move || complaint.get())}</p>
-                <div class="dialog-foot">
-                    <button type="button" class="btn" on:click=click(move || open.set(false))>"Do nothing"</button>
-                    <button type="submit" class="btn btn-primary">"Approve"</button>
-                </div>
-            </form>
-        </Dialog>
     }
 }

@@ -69,29 +69,18 @@ impl Doing {
     /// One piece of code for all of them.
     fn run_boxed(self, what: &'static str, sorry: &'static str, work: Work, undo: Option<Undo>) {
         spawn_local(async move {
-            self.said(what, sorry, work.await, undo);
-        });
-    }
-
-    /// Says what came of it.
-    pub(super) fn said(
-        self,
-        what: &'static str,
-        sorry: &'static str,
-        done: Result<DeploymentSummary, AppError>,
-        undo: Option<Undo>,
-    ) {
-        match done {
-            Ok(row) => {
-                let text = format!("{what}: #{} is {}", row.id, row.phase);
-                // What has ended meanwhile cannot be taken back.
-                match undo.filter(|_| !row.phase.is_final()) {
-                    Some(undo) => self.toasts.undoable(text, undo),
-                    None => self.toasts.done(text),
+            match work.await {
+                Ok(row) => {
+                    let text = format!("{what}: #{} is {}", row.id, row.phase);
+                    // What has ended meanwhile cannot be taken back.
+                    match undo.filter(|_| !row.phase.is_final()) {
+                        Some(undo) => self.toasts.undoable(text, undo),
+                        None => self.toasts.done(text),
+                    }
                 }
+                Err(error) => self.toasts.failed(format!("{sorry}{error}")),
             }
-            Err(error) => self.toasts.failed(format!("{sorry}{error}")),
-        }
+        });
     }
 }
 

@@ -21,6 +21,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
+    hooks::{HookPage, HookRule, HookView, NamedHook},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
@@ -59,6 +60,8 @@ pub enum Credential {
     Session(Digest),
     /// A token, by its id.
     Token(String),
+    /// A rule that somebody made: what comes in by it is done in their name.
+    Rule,
 }
 
 impl Caller {
@@ -67,7 +70,7 @@ impl Caller {
     pub fn by(&self, permission: Permission, scope: Scope) -> Self {
         let token = match &self.credential {
             Credential::Local => return Self { right: None, ..self.clone() },
-            Credential::Session(_) => None,
+            Credential::Session(_) | Credential::Rule => None,
             Credential::Token(id) => Some(id.clone()),
         };
         let right = Right { user: self.user.clone(), token, permission, on: scope };
@@ -375,6 +378,17 @@ pub trait Trust: Send + Sync {
     async fn trust_remove(&self, caller: &Caller, req: NamedTrust) -> Result<TrustView, AppError>;
 }
 
+/// Rules of webhooks.
+#[async_trait]
+pub trait Hooks: Send + Sync {
+    /// All.
+    async fn hook_list(&self) -> Result<HookPage, AppError>;
+    /// A new one.
+    async fn hook_add(&self, caller: &Caller, req: HookRule) -> Result<HookView, AppError>;
+    /// Ends one.
+    async fn hook_remove(&self, caller: &Caller, req: NamedHook) -> Result<HookView, AppError>;
+}
+
 /// Everything behind the server functions; in the context of every request.
 #[derive(Clone)]
 pub struct Backend {
@@ -398,6 +412,8 @@ pub struct Backend {
     pub closing: Arc<dyn Closing>,
     /// Rules by which jobs elsewhere get tokens.
     pub trust: Arc<dyn Trust>,
+    /// Rules of webhooks.
+    pub hooks: Arc<dyn Hooks>,
 }
 
 impl Identity {

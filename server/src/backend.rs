@@ -8,6 +8,7 @@ mod deployments;
 mod effective;
 mod foreseen;
 mod history;
+mod hooks;
 mod lockdown;
 mod manifests;
 mod people;
@@ -24,7 +25,9 @@ use crate::{
 use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
 use lockstep_coordinator::{By, Coordinator, Refused};
-use lockstep_engine::port::{Clock, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry};
+use lockstep_engine::port::{
+    Clock, HookStore, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry,
+};
 use lockstep_model::{error::ErrorBody, error::ErrorKind};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -48,6 +51,8 @@ pub struct Services {
     pub identities: Arc<Identities>,
     /// Rules by which jobs elsewhere get tokens.
     pub trust: Arc<dyn TrustStore>,
+    /// Rules of webhooks.
+    pub hooks: Arc<dyn HookStore>,
     /// Whose identity tokens are believed.
     pub issuers: Arc<Issuers>,
     /// Health of services.
@@ -75,7 +80,8 @@ impl Services {
             people: all.clone(),
             audit: all.clone(),
             closing: all.clone(),
-            trust: all,
+            trust: all.clone(),
+            hooks: all,
             live,
         }
     }

@@ -15,6 +15,7 @@ mod gateway;
 mod generate;
 mod health;
 mod history;
+mod hooks;
 mod lockdown;
 mod look;
 mod manifest;
@@ -116,6 +117,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::User(command) => people::user(global, &client()?, command).await,
         Command::Session(command) => people::session(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
+        Command::Hook(command) => hooks::hook(global, &client()?, *command).await,
         Command::Trust(command) => trust::trust(global, &client()?, *command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,
         Command::Exec(options) => exec::exec(global, *options).await,

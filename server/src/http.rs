@@ -7,6 +7,7 @@ mod cookie;
 mod export;
 mod guard;
 mod health;
+mod hooks;
 pub mod listen;
 mod metrics;
 mod oauth;
@@ -38,7 +39,7 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{AnswerStore, Clock, LogStore, Store, TrustStore};
+use lockstep_engine::port::{AnswerStore, Clock, HookStore, LogStore, Store, TrustStore};
 use lockstep_model::{
     access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
@@ -72,6 +73,8 @@ pub struct Parts {
     pub answers: Arc<dyn AnswerStore>,
     /// Rules by which jobs elsewhere get tokens.
     pub trust: Arc<dyn TrustStore>,
+    /// Rules of webhooks.
+    pub hooks: Arc<dyn HookStore>,
     /// Whose identity tokens are believed.
     pub issuers: Arc<Issuers>,
     /// The store, for the server's own health.
@@ -123,6 +126,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
     route("/oauth/token", "POST", Permission::Public, ObjectKind::Oneself),
+    // Its signature says who sends.
+    route("/hooks/{name}", "POST", Permission::Public, ObjectKind::Oneself),
     route("/enter/{code}", "GET", Permission::Public, ObjectKind::Oneself),
     // The door asks for the agent's own token.
     route("/agent", "GET", Permission::Public, ObjectKind::Oneself),
@@ -187,6 +192,7 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/session/set_password" => post(session::set_password),
         "/session/sign_out" => post(session::sign_out),
         "/oauth/token" => post(oauth::token).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
+        "/hooks/{name}" => post(hooks::receive),
         "/enter/{code}" => get(session::enter),
         "/agent" => get(agent),
         "/live" => get(live),
@@ -206,6 +212,14 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/docs/api" => get(reference::page),
         _ => return None,
     })
+}
+
+/// Where the environment has secrets of webhooks.
+pub(crate) const HOOK_VARIABLES: &str = hooks::VARIABLES;
+
+/// Whether the secret that a rule of webhooks names is set.
+pub(crate) fn hook_has_secret(place: &str) -> bool {
+    hooks::has_secret(place)
 }
 
 /// The paths of all pages, as the application knows them.

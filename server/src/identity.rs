@@ -189,6 +189,24 @@ impl Identities {
         self.by_token(bearer, address).await
     }
 
+    /// Somebody in whose name a rule of theirs acts, as far as it reaches; none = they may not sign in.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn on_behalf(
+        &self,
+        user: &UserName,
+        bound: &Grant,
+        via: String,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Caller>, StoreError> {
+        let row = self.store.user_fetch(user).await?.filter(|row| row.view.enabled);
+        Ok(row.map(|row| {
+            let rights = row.view.grants.within(bound);
+            caller(row.view.name, rights, Credential::Rule, via, address)
+        }))
+    }
+
     pub(crate) fn entry(&self, actor: &Actor, action: &str, target: &str) -> AuditEntry {
         AuditEntry {
             at: self.clock.now(),

@@ -19,7 +19,12 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 
 /// The digest under which a secret is kept.
 pub fn digest(secret: &str) -> Digest {
-    let hex: String = Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    digest_of(secret.as_bytes())
+}
+
+/// The digest of bytes.
+pub fn digest_of(bytes: &[u8]) -> Digest {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}").parse().expect("64 hexadecimal digits after the prefix are a digest")
 }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use lockstep_coordinator::{Coordinator, Dependencies, Lease};
-use lockstep_engine::port::{Clock, Host, IdentityStore, LogStore, Store, Target, TrustStore};
+use lockstep_engine::port::{Clock, HookStore, Host, IdentityStore, LogStore, Store, Target, TrustStore};
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use lockstep_targets::Targets;
 use std::{
@@ -179,6 +179,7 @@ impl Server {
         let monitor = Monitor::default();
         let trust: Arc<dyn TrustStore> = Arc::new(store.clone());
         let issuers = Arc::new(Issuers::new(options.plain_issuers));
+        let hooks: Arc<dyn HookStore> = Arc::new(store.clone());
         let services = Services {
             coordinator: coordinator.clone(),
             store: deployments.clone(),
@@ -189,6 +190,7 @@ impl Server {
             identities: identities.clone(),
             trust: trust.clone(),
             issuers: issuers.clone(),
+            hooks: hooks.clone(),
             monitor: monitor.clone(),
             hub: hub.clone(),
             agent: agent.clone(),
@@ -204,6 +206,7 @@ impl Server {
             identities: identities.clone(),
             trust,
             issuers,
+            hooks,
             hub: hub.clone(),
             coordinator: coordinator.clone(),
             store: deployments.clone(),

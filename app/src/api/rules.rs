@@ -1,4 +1,4 @@
-//! Server functions of what admins declare for programs elsewhere: whom to trust.
+//! Server functions of what admins declare for programs elsewhere: whom to trust, what webhooks start.
 
 #![allow(missing_docs, reason = "the macro makes a struct of the arguments, whose one field is the request")]
 
@@ -9,6 +9,7 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::Empty,
+    hooks::{HookPage, HookRule, HookView, NamedHook},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
 };
 
@@ -36,4 +37,25 @@ pub async fn trust_add(req: AddTrust) -> Result<TrustView, AppError> {
 pub async fn trust_remove(req: NamedTrust) -> Result<TrustView, AppError> {
     let (backend, caller, req) = authorised::<endpoint::TrustRemove>(req).await?;
     backend.trust.trust_remove(&caller, req).await
+}
+
+/// Rules of webhooks.
+#[server(name = HookListCall, prefix = "/api/v1", endpoint = "/hook/list", input = ApiJson, output = ApiAnswer)]
+pub async fn hook_list(req: Empty) -> Result<HookPage, AppError> {
+    let (backend, _, Empty {}) = authorised::<endpoint::HookList>(req).await?;
+    backend.hooks.hook_list().await
+}
+
+/// Makes such a rule.
+#[server(name = HookAddCall, prefix = "/api/v1", endpoint = "/hook/add", input = ApiJson, output = ApiAnswer)]
+pub async fn hook_add(req: HookRule) -> Result<HookView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::HookAdd>(req).await?;
+    backend.hooks.hook_add(&caller, req).await
+}
+
+/// Ends such a rule.
+#[server(name = HookRemoveCall, prefix = "/api/v1", endpoint = "/hook/remove", input = ApiJson, output = ApiAnswer)]
+pub async fn hook_remove(req: NamedHook) -> Result<HookView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::HookRemove>(req).await?;
+    backend.hooks.hook_remove(&caller, req).await
 }

@@ -97,7 +97,7 @@ async fn seen(services: &Services, caller: &Caller) -> Result<Vec<SessionRow>, A
 const fn this(caller: &Caller) -> Option<&Digest> {
     match &caller.credential {
         Credential::Session(digest) => Some(digest),
-        Credential::Local | Credential::Token(_) => None,
+        Credential::Local | Credential::Token(_) | Credential::Rule => None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     gateway::GatewayCommand,
     health::HealthOptions,
     history::{HistoryCommand, HistoryOptions},
+    hooks::HookCommand,
     people::{SessionCommand, TokenCommand, UserCommand},
     restrictions::{FreezeCommand, HoldCommand, LockCommand},
     scripts::ScriptCommand,
@@ -199,6 +200,9 @@ pub(super) enum Command {
     /// Manage which jobs elsewhere get tokens without a stored secret.
     #[command(subcommand)]
     Trust(Box<TrustCommand>),
+    /// Manage webhooks that come in and deploy or take back.
+    #[command(subcommand)]
+    Hook(Box<HookCommand>),
     /// Look at the gateway, the switch before the services.
     #[command(subcommand)]
     Gateway(GatewayCommand),

@@ -14,6 +14,7 @@ mod exec;
 mod fencing;
 mod full_disk;
 mod guard;
+mod hooks;
 mod issuer;
 mod live;
 mod lockdown;

@@ -7,6 +7,7 @@ use crate::{
     approval::{ApproveDeployment, RejectDeployment},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
+    hooks::{HookPage, HookRule, HookView, NamedHook},
     live::{Place, ServerFrame, Topic},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
@@ -274,6 +275,12 @@ endpoints! {
     TrustRemove "/trust/remove" ManageUsers Installation true NamedTrust => TrustView, [NotFound];
     /// Takes the password again, for what asks for it; the session goes on under another id.
     SessionConfirm "/session/confirm" SignedIn Oneself true ConfirmSession => SessionView, [Conflict, Throttled];
+    /// Webhooks that come in: who may send what, and what it starts.
+    HookList "/hook/list" ManageUsers Installation false Empty => HookPage, [];
+    /// Makes a rule for webhooks; its address is `/hooks/NAME`.
+    HookAdd "/hook/add" ManageUsers Installation true HookRule => HookView, [NotFound, Conflict];
+    /// Ends such a rule.
+    HookRemove "/hook/remove" ManageUsers Installation true NamedHook => HookView, [NotFound];
     /// Who one is.
     SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }

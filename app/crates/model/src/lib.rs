@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod gateway;
 pub mod health;
+pub mod hooks;
 pub mod live;
 pub mod manifest;
 pub mod part;

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod clock;
+pub mod hooks;
 pub mod host;
 pub mod identity;
 pub mod logs;
@@ -13,6 +14,7 @@ pub mod trust;
 
 pub use answer::{AnswerStore, Asked};
 pub use clock::Clock;
+pub use hooks::HookStore;
 pub use host::{Host, HostCancel, HostError, HostOrder, Stopped};
 pub use identity::IdentityStore;
 pub use logs::{CheckRow, LogPart, LogRow, LogStore};

@@ -10,6 +10,7 @@ mod commit;
 mod deployments;
 mod error;
 mod grants;
+mod hooks;
 mod identity;
 mod lease;
 mod logs;

@@ -5,6 +5,7 @@ mod approvals;
 mod arguments;
 mod audit;
 mod client;
+mod config;
 mod deploy;
 mod error;
 mod exchange;
@@ -17,6 +18,7 @@ mod health;
 mod history;
 mod hooks;
 mod lockdown;
+mod login;
 mod look;
 mod manifest;
 mod operate;
@@ -117,6 +119,9 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::User(command) => people::user(global, &client()?, command).await,
         Command::Session(command) => people::session(global, &client()?, command).await,
         Command::Token(command) => people::token(global, &client()?, command).await,
+        Command::Login { url } => login::login(global, url).await,
+        Command::Logout => login::logout(global).await,
+        Command::Whoami => login::whoami(global, &client()?).await,
         Command::Hook(command) => hooks::hook(global, &client()?, *command).await,
         Command::Trust(command) => trust::trust(global, &client()?, *command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,

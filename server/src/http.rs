@@ -4,6 +4,7 @@
 mod api;
 mod audit;
 mod cookie;
+mod device;
 mod export;
 mod guard;
 mod health;
@@ -39,7 +40,7 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{AnswerStore, Clock, HookStore, LogStore, Store, TrustStore};
+use lockstep_engine::port::{AnswerStore, Clock, DeviceStore, HookStore, LogStore, Store, TrustStore};
 use lockstep_model::{
     access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
@@ -75,6 +76,8 @@ pub struct Parts {
     pub trust: Arc<dyn TrustStore>,
     /// Rules of webhooks.
     pub hooks: Arc<dyn HookStore>,
+    /// Commands that want to sign in.
+    pub devices: Arc<dyn DeviceStore>,
     /// Whose identity tokens are believed.
     pub issuers: Arc<Issuers>,
     /// The store, for the server's own health.
@@ -126,6 +129,10 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
     route("/oauth/token", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/oauth/device", "POST", Permission::Public, ObjectKind::Oneself),
+    // For people in browsers alone.
+    route("/device", "GET", Permission::SignedIn, ObjectKind::Oneself),
+    route("/session/device", "POST", Permission::SignedIn, ObjectKind::Oneself),
     // Its signature says who sends.
     route("/hooks/{name}", "POST", Permission::Public, ObjectKind::Oneself),
     route("/enter/{code}", "GET", Permission::Public, ObjectKind::Oneself),
@@ -191,6 +198,9 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/session/sign_in" => post(session::sign_in),
         "/session/set_password" => post(session::set_password),
         "/session/sign_out" => post(session::sign_out),
+        "/session/device" => post(device::decide),
+        "/device" => get(device::page),
+        "/oauth/device" => post(oauth::device).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/oauth/token" => post(oauth::token).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/hooks/{name}" => post(hooks::receive),
         "/enter/{code}" => get(session::enter),

@@ -2,6 +2,7 @@
 //! may do is decided elsewhere, by their roles alone.
 
 mod confirm;
+mod device;
 mod exchange;
 mod links;
 mod password;
@@ -26,6 +27,7 @@ use std::{
 use throttle::Addresses;
 use tokio::sync::watch;
 
+pub use device::{CONFIRM_MS, LASTS_MS as LOGIN_LASTS_MS, Polled, Waiting};
 pub use exchange::ExchangeError;
 pub use links::LinkError;
 pub use session::{COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_over, known_device};
@@ -82,6 +84,8 @@ pub struct Identities {
     clock: Arc<dyn Clock>,
     passwords: Passwords,
     addresses: Addresses,
+    /// Commands that want to sign in, by address.
+    commands: Addresses,
     local: String,
     withdrawals: watch::Sender<()>,
     lockdown: Lockdown,
@@ -107,6 +111,7 @@ impl Identities {
             clock,
             passwords: Passwords::new(),
             addresses: Addresses::default(),
+            commands: Addresses::default(),
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
             lockdown,

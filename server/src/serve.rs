@@ -207,6 +207,7 @@ impl Server {
             trust,
             issuers,
             hooks,
+            devices: Arc::new(store.clone()),
             hub: hub.clone(),
             coordinator: coordinator.clone(),
             store: deployments.clone(),

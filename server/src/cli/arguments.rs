@@ -42,6 +42,14 @@ Examples:
 When one service fails, everything that the release changed is taken back and the exit code is 1.
 In between: lockstep watch N, lockstep logs N, lockstep cancel N, lockstep rollback N.";
 
+const LOGIN_HELP: &str = "\
+Which server, and as whom, each from the first that says it:
+  1. --url and --token
+  2. LOCKSTEP_URL and LOCKSTEP_TOKEN
+  3. the data folder, on the machine of a server that runs (--data-dir, else ./data)
+  4. ~/.config/lockstep/config.toml, which `login` writes (XDG_CONFIG_HOME is respected)
+A kept token is sent to the server that it is of, and to no other.";
+
 const PROMOTE_HELP: &str = "\
 Examples:
   lockstep promote --plan                                   what would pass on, and how long is left
@@ -66,7 +74,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Which server and project")]
 pub(super) struct Global {
-    /// The server's address; without it, the one that was started with the data folder.
+    /// The server's address; without it, the one that was started with the data folder, or that `login` names.
     #[arg(long, env = "LOCKSTEP_URL", global = true, value_name = "URL")]
     pub(super) url: Option<String>,
     /// A token; on the server's own machine none is needed.
@@ -197,6 +205,16 @@ pub(super) enum Command {
     /// Manage tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Sign in to a server: prints a code, which somebody confirms on a page, and keeps a token for 30 days.
+    #[command(after_help = LOGIN_HELP)]
+    Login {
+        /// The server's address; without it, the one that commands use.
+        url: Option<String>,
+    },
+    /// End the token that `login` keeps, and forget it.
+    Logout,
+    /// Say who commands act as, where, and how that was found out.
+    Whoami,
     /// Manage which jobs elsewhere get tokens without a stored secret.
     #[command(subcommand)]
     Trust(Box<TrustCommand>),

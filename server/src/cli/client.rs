@@ -1,11 +1,12 @@
 //! The typed client of the API: an endpoint's request goes out, its response or its error comes
 //! back.
 
-use super::{arguments::Global, error::Failure};
+use super::{arguments::Global, config, error::Failure};
 use crate::data_dir::DataDir;
 use lockstep_model::{
     api::{Endpoint, PREFIX},
     error::{ErrorBody, ErrorKind},
+    trust::TokenIssued,
 };
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -20,16 +21,35 @@ pub(super) struct Client {
     http: reqwest::Client,
     url: String,
     token: Option<String>,
+    source: Source,
+}
+
+/// From where the token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// `--token` or `LOCKSTEP_TOKEN`.
+    Given,
+    /// The data folder of a server that runs.
+    DataFolder,
+    /// `lockstep login`.
+    Login,
+    /// There is none.
+    Nothing,
 }
 
 impl Client {
     /// The server that is named, or the one of the data folder. Its local token is sent to it alone.
     pub(super) fn new(global: &Global) -> Result<Self, Failure> {
         let local = DataDir::at(&global.data_dir).local_read();
+        // What `login` keeps is for one server, and asked for last.
+        let (local, source) = match local {
+            Some(local) => (Some((local.url, local.token)), Source::DataFolder),
+            None => (config::read()?.map(|kept| (kept.url, kept.token)), Source::Login),
+        };
         let (url, token) = match (&global.url, local) {
-            (Some(url), Some(local)) if trimmed(url) == local.url => (local.url, Some(local.token)),
+            (Some(url), Some((kept, token))) if trimmed(url) == kept => (kept, Some(token)),
             (Some(url), _) => (trimmed(url).to_owned(), None),
-            (None, Some(local)) => (local.url, Some(local.token)),
+            (None, Some((kept, token))) => (kept, Some(token)),
             (None, None) => (DEFAULT_URL.to_owned(), None),
         };
         if !(url.starts_with("http://") || url.starts_with("https://")) {
@@ -44,7 +64,17 @@ impl Client {
             .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::local(format!("the HTTP client cannot be made: {error}")))?;
-        Ok(Self { http, url, token: global.token.clone().or(token) })
+        let source = match (&global.token, &token) {
+            (Some(_), _) => Source::Given,
+            (None, Some(_)) => source,
+            (None, None) => Source::Nothing,
+        };
+        Ok(Self { http, url, token: global.token.clone().or(token), source })
+    }
+
+    /// From where the token is.
+    pub(super) fn source(&self) -> Source {
+        self.source
     }
 
     /// The server's address.
@@ -75,6 +105,28 @@ impl Client {
         self.answer(builder.header(reqwest::header::CONTENT_TYPE, kind).body(pairs.join("&"))).await
     }
 
+    /// Asks whether a sign-in was confirmed; the error is the word of RFC 8628.
+    pub(super) async fn poll(&self, device: &str) -> Result<Result<TokenIssued, String>, Failure> {
+        let kind = encoded("urn:ietf:params:oauth:grant-type:device_code");
+        let body = format!("grant_type={kind}&device_code={}", encoded(device));
+        let builder = self.http.post(format!("{}/oauth/token", self.url)).body(body);
+        let builder = builder.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
+        let is_given = response.status().is_success();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let unknown = || {
+            Failure::unreachable(format!("{} answered something else; is it a Lockstep server?", self.url))
+        };
+        if is_given {
+            return serde_json::from_slice(&body).map(Ok).map_err(|_| unknown());
+        }
+        let told: serde_json::Value = serde_json::from_slice(&body).map_err(|_| unknown())?;
+        match told["error"].as_str() {
+            Some(word) => Ok(Err(word.to_owned())),
+            None => Err(serde_json::from_value::<ErrorBody>(told).map_or_else(|_| unknown(), Failure::from)),
+        }
+    }
+
     async fn answer<T: DeserializeOwned>(&self, builder: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
@@ -98,7 +150,7 @@ impl Client {
             body.message = match self.token {
                 Some(_) => format!("{} does not accept this token; it may be revoked or too old", self.url),
                 None => format!(
-                    "{} wants to know who asks: set LOCKSTEP_TOKEN, or run this on the server's machine with --data-dir; `lockstep token add NAME` makes a token",
+                    "{0} wants to know who asks: set LOCKSTEP_TOKEN, or sign in with `lockstep login {0}`, or run this on the server's machine with --data-dir; `lockstep token add NAME` makes a token",
                     self.url
                 ),
             };

@@ -1,15 +1,20 @@
-//! Where programs elsewhere get tokens, in the shape of OAuth: a job exchanges its identity token (RFC 8693).
+//! Where programs elsewhere get tokens, in the shape of OAuth: a job exchanges its identity token (RFC 8693),
+//! a command has somebody confirm it on a page (RFC 8628).
 
 use super::{Web, api::error};
-use crate::{identity::ExchangeError, oidc::Untrusted};
+use crate::{
+    identity::{CONFIRM_MS, ExchangeError, Polled},
+    oidc::Untrusted,
+};
 use axum::{
     Form, Json,
     extract::{ConnectInfo, State, rejection::FormRejection},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use lockstep_model::{
     error::{ErrorBody, ErrorKind},
-    trust::TokenIssued,
+    trust::{DeviceStarted, TokenIssued},
 };
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -17,6 +22,9 @@ use std::net::SocketAddr;
 /// An identity token has some thousand bytes.
 pub(super) const BODY_BYTES_MAX: usize = 32 << 10;
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// How often a command asks, in seconds.
+const ASKS_EVERY_S: u64 = 2;
 const ISSUED: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
@@ -27,6 +35,15 @@ pub(super) struct Asked {
     grant_type: String,
     #[serde(default)]
     subject_token: String,
+    #[serde(default)]
+    device_code: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Device {
+    /// What the command calls its machine.
+    #[serde(default)]
+    name: String,
 }
 
 fn refused(kind: ErrorKind, message: impl Into<String>) -> Response {
@@ -45,8 +62,64 @@ pub(super) async fn token(
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
     match asked.grant_type.as_str() {
         EXCHANGE => exchange(&web, &asked.subject_token, address).await,
-        other => refused(ErrorKind::Invalid, format!("'grant_type' is '{other}'; use {EXCHANGE}")),
+        DEVICE => poll(&web, &asked.device_code, address).await,
+        other => {
+            refused(ErrorKind::Invalid, format!("'grant_type' is '{other}'; use {EXCHANGE} or {DEVICE}"))
+        }
     }
+}
+
+pub(super) async fn device(
+    State(web): State<Web>,
+    peer: Peer,
+    form: Result<Form<Device>, FormRejection>,
+) -> Response {
+    let asked = match form {
+        Ok(Form(asked)) => asked,
+        Err(rejection) => return unread(&rejection),
+    };
+    let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
+    let waiting = match web.identities.device_begin(&*web.devices, &asked.name, address).await {
+        Ok(Some(waiting)) => waiting,
+        Ok(None) => return refused(ErrorKind::Throttled, "too many commands want to sign in; wait a minute"),
+        Err(error) => return unavailable(&error),
+    };
+    let page = format!("{}/device", web.origin.url());
+    Json(DeviceStarted {
+        verification_uri_complete: format!("{page}?code={}", waiting.code),
+        verification_uri: page,
+        device_code: waiting.device,
+        user_code: waiting.code,
+        expires_in: CONFIRM_MS / 1_000,
+        interval: ASKS_EVERY_S,
+    })
+    .into_response()
+}
+
+/// The words of RFC 8628, since its clients know them.
+async fn poll(web: &Web, device: &str, address: Option<std::net::IpAddr>) -> Response {
+    let told = |error: &str, description: &str| {
+        let body = serde_json::json!({ "error": error, "error_description": description });
+        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    };
+    match web.identities.device_poll(&*web.devices, device, address).await {
+        Ok(Polled::Waits) => told("authorization_pending", "nobody has confirmed it yet"),
+        Ok(Polled::Denied) => told("access_denied", "somebody said that it was not them"),
+        Ok(Polled::Gone) => told("expired_token", "nobody confirmed it in time, or it was fetched before"),
+        Ok(Polled::Token(view, access_token)) => Json(TokenIssued {
+            access_token,
+            issued_token_type: ISSUED.to_owned(),
+            token_type: "Bearer".to_owned(),
+            expires_in: view.expires_at.since_ms(view.created_at) / 1_000,
+        })
+        .into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!("a sign-in failed: {error}");
+    refused(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
 }
 
 /// Why a form cannot be read, as JSON.

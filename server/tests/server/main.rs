@@ -18,6 +18,7 @@ mod hooks;
 mod issuer;
 mod live;
 mod lockdown;
+mod login;
 mod network;
 mod operator;
 mod own_programs;

@@ -115,6 +115,23 @@ pub struct TokenIssued {
     pub expires_in: u64,
 }
 
+/// A sign-in that waits for somebody to confirm it, as RFC 8628 has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStarted {
+    /// What the command asks with; it keeps this to itself.
+    pub device_code: String,
+    /// What it shows.
+    pub user_code: String,
+    /// Where somebody confirms it.
+    pub verification_uri: String,
+    /// The same, with the code.
+    pub verification_uri_complete: String,
+    /// Seconds until it is too late.
+    pub expires_in: u64,
+    /// Seconds between questions.
+    pub interval: u64,
+}
+
 /// Minutes of an exchanged token when nobody says how many.
 pub fn minutes_default() -> u32 {
     MINUTES_MAX

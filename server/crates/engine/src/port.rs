@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod clock;
+pub mod device;
 pub mod hooks;
 pub mod host;
 pub mod identity;
@@ -14,6 +15,7 @@ pub mod trust;
 
 pub use answer::{AnswerStore, Asked};
 pub use clock::Clock;
+pub use device::DeviceStore;
 pub use hooks::HookStore;
 pub use host::{Host, HostCancel, HostError, HostOrder, Stopped};
 pub use identity::IdentityStore;

@@ -418,16 +418,24 @@ impl IdentityStore for SqliteStore {
     async fn token_revoke(&self, id: &str, audit: AuditEntry) -> Result<Option<TokenView>, StoreError> {
         const OPERATION: &str = "revoking a token";
         let mut transaction = self.begin(OPERATION).await?;
+        let is_there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM token WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        if is_there.is_none() {
+            return Ok(None);
+        }
+        // First: a token that ends itself does it by a right that ends with it.
+        audit::write(&mut transaction, &audit).await?;
         let row = sqlx::query(
             "UPDATE token SET revoked = 1 WHERE id = $1 \
              RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions",
         )
         .bind(id)
-        .fetch_optional(&mut *transaction)
+        .fetch_one(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        let Some(row) = row else { return Ok(None) };
-        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         token(&row, 0).map(Some)
     }

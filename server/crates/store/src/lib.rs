@@ -8,6 +8,7 @@ mod answers;
 mod audit;
 mod commit;
 mod deployments;
+mod devices;
 mod error;
 mod grants;
 mod hooks;

@@ -1,0 +1,136 @@
+//! Commands that want to sign in. That one was confirmed is used up in the transaction that keeps its token.
+
+use crate::{
+    SqliteStore, audit,
+    error::{failed, parsed},
+    identity::token_put,
+};
+use async_trait::async_trait;
+use lockstep_engine::port::{
+    DeviceStore, StoreError,
+    device::{DEVICES_MAX, Decision, DeviceRow},
+    store::AuditEntry,
+};
+use lockstep_model::{Digest, Timestamp, UserName, view::TokenView};
+use sqlx::{Row, sqlite::SqliteRow};
+
+fn device(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
+    let account: Option<String> = row.get(6);
+    let decision = match (row.get::<i64, _>(5), account) {
+        (0, None) => Decision::Waits,
+        (0, Some(user)) => Decision::Confirmed(parsed(&user, "user")?),
+        _ => Decision::Denied,
+    };
+    Ok(DeviceRow {
+        device: parsed(row.get(0), "digest")?,
+        code: parsed(row.get(1), "digest")?,
+        name: row.get(2),
+        address: row.get(3),
+        expires_at: Timestamp(row.get(4)),
+        decision,
+    })
+}
+
+#[async_trait]
+impl DeviceStore for SqliteStore {
+    async fn device_add(&self, row: &DeviceRow, now: Timestamp) -> Result<bool, StoreError> {
+        const OPERATION: &str = "a command that wants to sign in";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query("DELETE FROM device WHERE expires_at <= $1")
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        let added = sqlx::query(
+            "INSERT INTO device (device, code, name, address, expires_at) SELECT $1, $2, $3, $4, $5 \
+             WHERE (SELECT count(*) FROM device) < $6 ON CONFLICT DO NOTHING",
+        )
+        .bind(row.device.as_str())
+        .bind(row.code.as_str())
+        .bind(&row.name)
+        .bind(&row.address)
+        .bind(row.expires_at.0)
+        .bind(i64::try_from(DEVICES_MAX).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(added.rows_affected() == 1)
+    }
+
+    async fn device_by_code(&self, code: &Digest) -> Result<Option<DeviceRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT device, code, name, address, expires_at, is_denied, account FROM device WHERE code = $1",
+        )
+        .bind(code.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("reading a command that wants to sign in"))?;
+        row.as_ref().map(device).transpose()
+    }
+
+    async fn device_fetch(&self, id: &Digest) -> Result<Option<DeviceRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT device, code, name, address, expires_at, is_denied, account FROM device WHERE device = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("reading a command that wants to sign in"))?;
+        row.as_ref().map(device).transpose()
+    }
+
+    async fn device_decide(
+        &self,
+        code: &Digest,
+        user: Option<&UserName>,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "confirming a sign-in";
+        let mut transaction = self.begin(OPERATION).await?;
+        let decided = sqlx::query(
+            "UPDATE device SET account = $1, is_denied = $2 \
+             WHERE code = $3 AND account IS NULL AND is_denied = 0 AND expires_at > $4",
+        )
+        .bind(user.map(UserName::as_str))
+        .bind(i64::from(user.is_none()))
+        .bind(code.as_str())
+        .bind(audit.at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if decided.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(true)
+    }
+
+    async fn device_take(
+        &self,
+        device: &Digest,
+        token: &TokenView,
+        secret: &Digest,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "the token of a sign-in";
+        let mut transaction = self.begin(OPERATION).await?;
+        let taken = sqlx::query(
+            "DELETE FROM device WHERE device = $1 AND account = $2 AND is_denied = 0 AND expires_at > $3",
+        )
+        .bind(device.as_str())
+        .bind(token.user.as_str())
+        .bind(audit.at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if taken.rows_affected() == 0 {
+            return Ok(false);
+        }
+        token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(true)
+    }
+}

@@ -17,6 +17,7 @@ mod pages;
 mod reference;
 mod repeated;
 mod session;
+mod sign_on;
 pub mod site;
 pub mod tls;
 
@@ -25,7 +26,7 @@ use crate::{
     identity::{Identities, Sender},
     live::Live,
     monitor::Monitor,
-    oidc::Issuers,
+    oidc::{Issuers, Settings},
 };
 use app::backend::Backend;
 use axum::{
@@ -40,7 +41,9 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use lockstep_coordinator::Coordinator;
-use lockstep_engine::port::{AnswerStore, Clock, DeviceStore, HookStore, LogStore, Store, TrustStore};
+use lockstep_engine::port::{
+    AnswerStore, Clock, DeviceStore, HookStore, LogStore, OidcStore, Store, TrustStore,
+};
 use lockstep_model::{
     access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
@@ -76,6 +79,10 @@ pub struct Parts {
     pub trust: Arc<dyn TrustStore>,
     /// Rules of webhooks.
     pub hooks: Arc<dyn HookStore>,
+    /// The identity provider at which people sign in, when there is one.
+    pub oidc: Option<Settings>,
+    /// People who come from there.
+    pub people: Arc<dyn OidcStore>,
     /// Commands that want to sign in.
     pub devices: Arc<dyn DeviceStore>,
     /// Whose identity tokens are believed.
@@ -128,6 +135,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/sign_in", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
+    route("/session/oidc", "GET", Permission::Public, ObjectKind::Oneself),
+    route(sign_on::BACK, "GET", Permission::Public, ObjectKind::Oneself),
     route("/oauth/token", "POST", Permission::Public, ObjectKind::Oneself),
     route("/oauth/device", "POST", Permission::Public, ObjectKind::Oneself),
     // For people in browsers alone.
@@ -198,6 +207,8 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/session/sign_in" => post(session::sign_in),
         "/session/set_password" => post(session::set_password),
         "/session/sign_out" => post(session::sign_out),
+        "/session/oidc" => get(sign_on::begin),
+        sign_on::BACK => get(sign_on::back),
         "/session/device" => post(device::decide),
         "/device" => get(device::page),
         "/oauth/device" => post(oauth::device).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
@@ -222,6 +233,11 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/docs/api" => get(reference::page),
         _ => return None,
     })
+}
+
+/// Text as a value in a query of somebody else's.
+pub(crate) fn query_component(text: &str) -> String {
+    session::query_value(text).replace('/', "%2F")
 }
 
 /// Where the environment has secrets of webhooks.

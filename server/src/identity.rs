@@ -5,6 +5,7 @@ mod confirm;
 mod device;
 mod exchange;
 mod links;
+mod oidc;
 mod password;
 mod session;
 mod throttle;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 pub use device::{CONFIRM_MS, LASTS_MS as LOGIN_LASTS_MS, Polled, Waiting};
 pub use exchange::ExchangeError;
 pub use links::LinkError;
+pub use oidc::{Going, OidcError, Provided};
 pub use session::{COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_over, known_device};
 pub use token::Wanted;
 

@@ -3,11 +3,14 @@
 //! elsewhere. Only issuers that an admin named are ever asked.
 
 mod keys;
+mod settings;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::de::DeserializeOwned;
 
 pub use keys::{IssuerError, Issuers, Provider};
+pub(crate) use keys::{bounded, client};
+pub use settings::Settings;
 
 /// Much larger than any that is known.
 pub const TOKEN_BYTES_MAX: usize = 16 << 10;

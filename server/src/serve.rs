@@ -19,7 +19,7 @@ use crate::{
     local_agent::LocalAgent,
     lockdown::{self, Lockdown},
     monitor::{Eyes, Monitor},
-    oidc::Issuers,
+    oidc::{Issuers, Settings},
     port_holder::port_holder,
     telling::Telling,
 };
@@ -56,6 +56,8 @@ pub struct ServeOptions {
     pub network: Network,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// The identity provider at which people sign in.
+    pub oidc: Option<PathBuf>,
     /// Whether issuers of identity tokens on this machine may be asked by plain HTTP.
     pub plain_issuers: bool,
     /// How long the coordinator's lease is; none = as the coordinator has it.
@@ -179,6 +181,13 @@ impl Server {
         let monitor = Monitor::default();
         let trust: Arc<dyn TrustStore> = Arc::new(store.clone());
         let issuers = Arc::new(Issuers::new(options.plain_issuers));
+        let oidc = match &options.oidc {
+            Some(path) => {
+                let read = Settings::read(path, &issuers);
+                Some(read.map_err(|error| anyhow::anyhow!("--oidc {}: {error}", path.display()))?)
+            }
+            None => None,
+        };
         let hooks: Arc<dyn HookStore> = Arc::new(store.clone());
         let services = Services {
             coordinator: coordinator.clone(),
@@ -207,6 +216,8 @@ impl Server {
             trust,
             issuers,
             hooks,
+            oidc,
+            people: Arc::new(store.clone()),
             devices: Arc::new(store.clone()),
             hub: hub.clone(),
             coordinator: coordinator.clone(),

@@ -281,6 +281,9 @@ pub(super) struct Serve {
     /// How log lines are written, to standard error.
     #[arg(long, default_value = "text")]
     pub(super) log_format: LogFormat,
+    /// The identity provider at which people sign in, as a file; server/docs/operations.md says what is in it.
+    #[arg(long, env = "LOCKSTEP_OIDC", value_name = "FILE")]
+    pub(super) oidc: Option<PathBuf>,
     /// Believe issuers of identity tokens at a loopback address that speak plain HTTP; for tests.
     #[arg(long, hide = true)]
     pub(super) plain_issuers: bool,

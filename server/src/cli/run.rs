@@ -39,6 +39,7 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
             insecure_http: options.insecure_http,
         },
         data_dir: global.data_dir.clone(),
+        oidc: options.oidc,
         plain_issuers: options.plain_issuers,
         lease_ttl: options.lease_ms.map(Duration::from_millis),
         confirm_ms: options.confirm_ms,

@@ -20,6 +20,9 @@ use leptos_axum::{
 };
 use lockstep_model::api::{ENDPOINTS, PREFIX};
 
+/// Tells the sign-in page that there is an identity provider.
+const SINGLE_SIGN_ON: &str = "sso=1";
+
 pub(super) fn router(web: &Web) -> Router {
     let options = web.options.clone();
     let routes = routes();
@@ -67,12 +70,20 @@ fn context(web: &Web) -> impl Fn() + Clone + Send + Sync + 'static {
     }
 }
 
-async fn signed_in(State(_): State<Web>, request: Request, next: Next) -> Response {
+async fn signed_in(State(web): State<Web>, request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = HeaderValue::from_static("GET, HEAD");
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response();
     }
     let path = request.uri().path();
+    // The page itself knows nothing of how the server was started.
+    let query = request.uri().query().unwrap_or("");
+    if path == "/login" && web.oidc.is_some() && !query.split('&').any(|pair| pair == SINGLE_SIGN_ON) {
+        let join = if query.is_empty() { "" } else { "&" };
+        let location = HeaderValue::from_str(&format!("/login?{query}{join}{SINGLE_SIGN_ON}"));
+        let location = location.unwrap_or(HeaderValue::from_static("/login?sso=1"));
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+    }
     let is_public = path == "/login" || path.starts_with("/link/");
     let is_signed_in = request.extensions().get::<Sender>().is_some_and(|sender| sender.caller.is_some());
     if is_public || is_signed_in {

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 /// 1,024 characters, whatever they are; what is longer is not even looked at.
 const PASSWORD_BYTES_MAX: usize = 4 * 1_024;
 
-type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+pub(super) type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 
 #[derive(Deserialize)]
 pub(super) struct SignIn {
@@ -114,7 +114,7 @@ pub(super) async fn sign_out(State(web): State<Web>, Extension(sender): Extensio
     response
 }
 
-fn enter_as(web: &Web, started: &Started, next: &str) -> Response {
+pub(super) fn enter_as(web: &Web, started: &Started, next: &str) -> Response {
     tracing::info!(user.name = %started.user, "{} signed in", started.user);
     let mut response = see(next);
     response.headers_mut().insert(header::SET_COOKIE, cookie::set(&web.origin, &started.id));
@@ -134,7 +134,7 @@ fn unavailable(error: &dyn std::error::Error) -> Response {
     plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
 }
 
-fn whence(peer: Peer, headers: &HeaderMap) -> Whence {
+pub(super) fn whence(peer: Peer, headers: &HeaderMap) -> Whence {
     let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Whence {
         address: peer.map(|Extension(ConnectInfo(address))| address.ip()),

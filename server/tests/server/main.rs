@@ -31,6 +31,7 @@ mod rollbacks;
 mod sessions;
 mod skip_verification;
 mod step_up;
+mod sign_on;
 mod support;
 mod tokens;
 mod trust;

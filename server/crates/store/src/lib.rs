@@ -16,6 +16,7 @@ mod identity;
 mod lease;
 mod logs;
 mod manifests;
+mod oidc;
 mod open;
 mod restrictions;
 mod scripts;

@@ -1,0 +1,122 @@
+//! The way to the identity provider and back. What comes back must have begun in the same browser: a cookie
+//! of its own holds the state.
+
+use super::{
+    Web,
+    session::{self, Peer},
+};
+use crate::identity::{OidcError, Provided};
+use axum::{
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+/// Where the provider sends people back to.
+pub(super) const BACK: &str = "/session/oidc/back";
+const COOKIE: &str = "lockstep_oidc";
+const COOKIE_SECURE: &str = "__Host-lockstep_oidc";
+const COOKIE_SECONDS: u32 = 600;
+const CODE_BYTES_MAX: usize = 4_096;
+
+#[derive(Deserialize)]
+pub(super) struct Begin {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Back {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    iss: Option<String>,
+}
+
+fn cookie(web: &Web, state: &str, seconds: u32) -> HeaderValue {
+    // Whole path: a name that begins with __Host- needs it.
+    let (name, secure) = if web.origin.is_https { (COOKIE_SECURE, "; Secure") } else { (COOKIE, "") };
+    let text = format!("{name}={state}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("lockstep_oidc=; Path=/; Max-Age=0"))
+}
+
+/// The state that this browser began with.
+fn begun(web: &Web, headers: &HeaderMap) -> Option<String> {
+    let name = if web.origin.is_https { COOKIE_SECURE } else { COOKIE };
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut found = pairs.filter(|(known, _)| *known == name).map(|(_, state)| state.to_owned());
+    let only = found.next()?;
+    (found.next().is_none() && !only.is_empty()).then_some(only)
+}
+
+fn provided(web: &Web) -> Option<Provided<'_>> {
+    let settings = web.oidc.as_ref()?;
+    let back = format!("{}{BACK}", web.origin.url());
+    Some(Provided { settings, issuers: &web.issuers, store: &*web.people, back })
+}
+
+fn off() -> Response {
+    see("/login?error=off")
+}
+
+fn see(address: &str) -> Response {
+    let location = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/login"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+pub(super) async fn begin(State(web): State<Web>, Query(asked): Query<Begin>) -> Response {
+    let Some(at) = provided(&web) else { return off() };
+    let next = session::local_path(&asked.next);
+    match web.identities.oidc_begin(&at, &next).await {
+        Ok(going) => {
+            let mut response = see(&going.address);
+            response.headers_mut().insert(header::SET_COOKIE, cookie(&web, &going.state, COOKIE_SECONDS));
+            response
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn back(
+    State(web): State<Web>,
+    peer: Peer,
+    Query(told): Query<Back>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(at) = provided(&web) else { return off() };
+    // RFC 9207: another provider's answer is not taken for this one's.
+    let is_of_it = told.iss.as_ref().is_none_or(|issuer| *issuer == at.settings.issuer);
+    let is_ours = begun(&web, &headers).is_some_and(|state| crate::secret::same(&state, &told.state));
+    let mut response = if !is_of_it || !is_ours || told.code.len() > CODE_BYTES_MAX {
+        failed(&OidcError::Foreign)
+    } else if told.code.is_empty() {
+        let word: String = told.error.chars().filter(char::is_ascii_graphic).take(100).collect();
+        failed(&OidcError::Provider(word))
+    } else {
+        match web.identities.oidc_finish(&at, &told.state, &told.code, session::whence(peer, &headers)).await
+        {
+            Ok((started, next)) => session::enter_as(&web, &started, &session::local_path(&next)),
+            Err(error) => failed(&error),
+        }
+    };
+    response.headers_mut().append(header::SET_COOKIE, cookie(&web, "", 0));
+    response
+}
+
+fn failed(error: &OidcError) -> Response {
+    tracing::warn!("nobody was signed in through the identity provider: {error}");
+    let word = match error {
+        OidcError::NoRole(_) => "no_role",
+        OidcError::Foreign => "foreign",
+        OidcError::Account(_) => "account",
+        OidcError::Untrusted(_) | OidcError::Provider(_) => "provider",
+        OidcError::Store(_) => "database",
+    };
+    see(&format!("/login?error={word}"))
+}

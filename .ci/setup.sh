@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what building needs, once, into the user's cache. Nothing of the user's is overwritten.
-# The first run compiles two programs and takes about ten minutes on two cores.
+# The first run compiles three programs and takes about eleven minutes on two cores.
 source "$(dirname "$0")/env.sh"
 
 CARGO_LEPTOS=0.3.10
 WASM_BINDGEN=0.2.130
+CARGO_DENY=0.20.2
 NODE_LEAST=20
 
 [ "$(uname -s)" = Linux ] || die "Lockstep is built on Linux; this is $(uname -s)"
@@ -46,6 +47,12 @@ if ! has wasm-bindgen "$WASM_BINDGEN"; then
     # Its lock file names a crate that is not to be had any more.
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR="$TOOLS/build" \
         cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root "$TOOLS"
+fi
+if ! has cargo-deny "$CARGO_DENY"; then
+    say "compiling cargo-deny $CARGO_DENY, once (about 1 minute on 2 cores)"
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+        CARGO_TARGET_DIR="$TOOLS/build" \
+        cargo install cargo-deny --version "$CARGO_DENY" --locked --no-default-features --root "$TOOLS"
 fi
 rm -rf "$TOOLS/build"
 if ! cmp -s .ci/tools/package.json "$TOOLS/npm/installed.json"; then

@@ -23,6 +23,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, RejectDeployment},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
@@ -477,4 +478,32 @@ mod tests {
             ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path)).collect();
         assert_eq!(registered, declared);
     }
+}
+
+/// Sets a secret.
+#[server(name = SecretSetCall, prefix = "/api/v1", endpoint = "/secret/set", input = ApiJson, output = ApiAnswer)]
+pub async fn secret_set(req: SetSecret) -> Result<SecretView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SecretSet>(req).await?;
+    backend.secrets.secret_set(&caller, req).await
+}
+
+/// Removes a secret.
+#[server(name = SecretRemoveCall, prefix = "/api/v1", endpoint = "/secret/remove", input = ApiJson, output = ApiAnswer)]
+pub async fn secret_remove(req: RemoveSecret) -> Result<SecretView, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SecretRemove>(req).await?;
+    backend.secrets.secret_remove(&caller, req).await
+}
+
+/// Names of secrets, who set them and when.
+#[server(name = SecretListCall, prefix = "/api/v1", endpoint = "/secret/list", input = ApiJson, output = ApiAnswer)]
+pub async fn secret_list(req: ListSecrets) -> Result<SecretPage, AppError> {
+    let (backend, _, req) = authorised::<endpoint::SecretList>(req).await?;
+    backend.secrets.secret_list(req).await
+}
+
+/// Seals every secret with a new key.
+#[server(name = SecretRekeyCall, prefix = "/api/v1", endpoint = "/secret/rekey", input = ApiJson, output = ApiAnswer)]
+pub async fn secret_rekey(req: Empty) -> Result<RekeyReport, AppError> {
+    let (backend, caller, Empty {}) = authorised::<endpoint::SecretRekey>(req).await?;
+    backend.secrets.secret_rekey(&caller).await
 }

@@ -24,6 +24,7 @@ use lockstep_model::{
     hooks::{HookPage, HookRule, HookView, NamedHook},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     tokens::{Action, words},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
@@ -319,6 +320,19 @@ pub trait Scripts: Send + Sync {
     async fn script_logs(&self, caller: &Caller, req: ReadScript) -> Result<LogPage, AppError>;
 }
 
+/// Secrets.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// Sets one.
+    async fn secret_set(&self, caller: &Caller, req: SetSecret) -> Result<SecretView, AppError>;
+    /// Removes one.
+    async fn secret_remove(&self, caller: &Caller, req: RemoveSecret) -> Result<SecretView, AppError>;
+    /// Their names, who set them and when.
+    async fn secret_list(&self, req: ListSecrets) -> Result<SecretPage, AppError>;
+    /// Seals all with a new key.
+    async fn secret_rekey(&self, caller: &Caller) -> Result<RekeyReport, AppError>;
+}
+
 /// Who may what.
 #[async_trait]
 pub trait Access: Send + Sync {
@@ -408,6 +422,8 @@ pub struct Backend {
     pub people: Arc<dyn People>,
     /// The audit.
     pub audit: Arc<dyn Audit>,
+    /// Secrets.
+    pub secrets: Arc<dyn Secrets>,
     /// Closing the server.
     pub closing: Arc<dyn Closing>,
     /// Rules by which jobs elsewhere get tokens.

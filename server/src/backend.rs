@@ -14,13 +14,14 @@ mod manifests;
 mod people;
 mod promotion;
 mod scripts;
+mod secrets;
 mod services;
 mod sessions;
 mod trust;
 
 use crate::{
     anchor::Anchor, expectations::Expectations, hub::Hub, identity::Identities, local_agent::LocalAgent,
-    monitor::Monitor, oidc::Issuers, secret,
+    monitor::Monitor, oidc::Issuers, secret, vault::Vault,
 };
 use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
@@ -63,6 +64,8 @@ pub struct Services {
     pub agent: LocalAgent,
     /// The head of the audit, as it was noted down.
     pub anchor: Anchor,
+    /// Secrets.
+    pub vault: Vault,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +82,7 @@ impl Services {
             scripts: all.clone(),
             people: all.clone(),
             audit: all.clone(),
+            secrets: all.clone(),
             closing: all.clone(),
             trust: all.clone(),
             hooks: all,

@@ -29,6 +29,7 @@ mod restrictions;
 mod roles;
 mod run;
 mod scripts;
+mod secrets;
 mod steer;
 mod trust;
 mod verify;
@@ -123,6 +124,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::Logout => login::logout(global).await,
         Command::Whoami => login::whoami(global, &client()?).await,
         Command::Hook(command) => hooks::hook(global, &client()?, *command).await,
+        Command::Secret(command) => secrets::secret(global, &client()?, command).await,
         Command::Trust(command) => trust::trust(global, &client()?, *command).await,
         Command::Health(options) => health::health(global, &client()?, options).await,
         Command::Exec(options) => exec::exec(global, *options).await,

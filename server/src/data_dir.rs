@@ -118,6 +118,11 @@ impl DataDir {
         self.0.join("audit.head")
     }
 
+    /// The key under which secrets are sealed, where nobody names another file.
+    pub fn secrets_key(&self) -> PathBuf {
+        self.0.join("secrets.key")
+    }
+
     /// What closes the server.
     pub fn lockdown(&self) -> PathBuf {
         self.0.join("lockdown.json")

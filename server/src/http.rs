@@ -19,6 +19,7 @@ mod repeated;
 mod session;
 mod sign_on;
 pub mod site;
+pub mod slow;
 pub mod tls;
 
 use crate::{
@@ -48,7 +49,7 @@ use lockstep_model::{
     access::{ObjectKind, Permission},
     error::{ErrorBody, ErrorKind},
 };
-use std::{any::Any, net::SocketAddr, sync::Arc};
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use api::Renewed;
@@ -99,6 +100,8 @@ pub struct Parts {
     pub origin: Origin,
     /// What was counted since the start.
     pub counters: Counters,
+    /// How long a body may take to come.
+    pub body_limit: Duration,
 }
 
 impl std::ops::Deref for Web {
@@ -197,6 +200,7 @@ impl Web {
             .merge(pages)
             .merge(site::router(&self.options))
             .layer(CatchPanicLayer::custom(faulty))
+            .layer(middleware::from_fn_with_state(self.clone(), slow::limit))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
     }
 }

@@ -168,6 +168,15 @@ impl Host for Hub {
         let answered = answer.wait_for(Option::is_some).await.map(|answer| *answer);
         answered.ok().flatten().unwrap_or(Stopped::Unconfirmed)
     }
+
+    /// What it carries has its values already.
+    async fn secrets_try(
+        &self,
+        _: &lockstep_model::gateway::Slot,
+        _: &lockstep_model::secrets::SecretSources,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Inner {

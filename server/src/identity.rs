@@ -40,7 +40,7 @@ pub const FIRST_ADMIN: &str = "admin";
 
 /// A password that was given within this time counts as given now. Source: the project's design, section on
 /// sessions (ASVS 7.5).
-const CONFIRM_MS: u64 = 600_000;
+const GIVEN_NOW_MS: u64 = 600_000;
 
 /// Who sends a request.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +117,7 @@ impl Identities {
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
             lockdown,
-            confirm_ms: confirm_ms.unwrap_or(CONFIRM_MS),
+            confirm_ms: confirm_ms.unwrap_or(GIVEN_NOW_MS),
             renewed: Mutex::default(),
         };
         let admin = first_admin();

@@ -24,6 +24,7 @@ mod progress;
 mod secret;
 pub mod serve;
 mod telling;
+pub mod vault;
 
 use std::process::ExitCode;
 

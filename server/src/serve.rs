@@ -10,7 +10,7 @@ use crate::{
     http::{
         Origin, Parts, Web,
         listen::{self, Door},
-        site,
+        site, slow,
         tls::{Tls, TlsFiles},
     },
     hub::Hub,
@@ -22,6 +22,7 @@ use crate::{
     oidc::{Issuers, Settings},
     port_holder::port_holder,
     telling::Telling,
+    vault::{Handing, Vault},
 };
 use anyhow::{Context, bail};
 use lockstep_coordinator::{Coordinator, Dependencies, Lease};
@@ -58,6 +59,10 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// The identity provider at which people sign in.
     pub oidc: Option<PathBuf>,
+    /// The key under which secrets are sealed; none = in the data folder.
+    pub secrets_key: Option<PathBuf>,
+    /// How long a body of a request may take to come; none = 30 s.
+    pub body_limit: Option<Duration>,
     /// Whether issuers of identity tokens on this machine may be asked by plain HTTP.
     pub plain_issuers: bool,
     /// How long the coordinator's lease is; none = as the coordinator has it.
@@ -154,6 +159,8 @@ impl Server {
             )
             .await?,
         );
+        let key = options.secrets_key.unwrap_or_else(|| data.secrets_key());
+        let vault = Vault::open(Arc::new(store.clone()), clock.clone(), key).await?;
         let hub = Hub::new(installation.clone(), logs.clone(), clock.clone());
         let program = std::env::current_exe().context("the path of this program")?;
         let own = match &near {
@@ -163,7 +170,7 @@ impl Server {
         let agent = LocalAgent::new(hub.clone(), data.clone(), program, &own)?;
         let deployments: Arc<dyn Store> = Arc::new(store.clone());
         let target: Arc<dyn Target> = Arc::new(Targets);
-        let host: Arc<dyn Host> = Arc::new(hub.clone());
+        let host: Arc<dyn Host> = Arc::new(Handing { host: Arc::new(hub.clone()), vault: vault.clone() });
         let lease = Lease { ttl: options.lease_ttl.unwrap_or(Lease::TTL), alone: true };
         let coordinator = Coordinator::start(Dependencies {
             lease,
@@ -204,6 +211,7 @@ impl Server {
             hub: hub.clone(),
             agent: agent.clone(),
             anchor: anchor.clone(),
+            vault,
             clock: clock.clone(),
         };
         let live = Live::new(services.clone(), identities.clone(), site::build_id());
@@ -227,6 +235,7 @@ impl Server {
             options: site::options()?,
             origin,
             counters: Default::default(),
+            body_limit: options.body_limit.unwrap_or(slow::BODY_LIMIT),
         });
         let (ending, is_ending) = watch::channel(false);
         let http = tokio::spawn(async move {

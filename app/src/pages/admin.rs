@@ -132,7 +132,8 @@ fn places() -> impl Fn() -> AnyView + Clone {
 
 /// The environment that is chosen until somebody chooses; empty = there is none.
 fn first_place(live: Live) -> String {
-    let first = |all: &Vec<_>| all.first().map(|one: &EnvironmentView| format!("{}/{}", one.project, one.name));
+    let first =
+        |all: &Vec<_>| all.first().map(|one: &EnvironmentView| format!("{}/{}", one.project, one.name));
     live.overview.environments.with_untracked(first).unwrap_or_default()
 }
 

@@ -44,12 +44,12 @@ async fn is_person(services: &Services, caller: &Caller, id: DeploymentId) -> Re
     let row = services.store.deployment_fetch(id).await.map_err(store)?;
     let waits = row.is_some_and(|row| row.phase == Phase::Queued && row.approvals.is_some());
     match caller.credential {
-        Credential::Token(_) if waits => {
+        Credential::Token(_) | Credential::Rule if waits => {
             let message = format!(
                 "a token decides about no deployment: sign in and do it on the page of deployment {id}, or use `lockstep approve {id}` on the server's own machine"
             );
             Err(AppError::new(ErrorKind::Forbidden, message))
         }
-        Credential::Token(_) | Credential::Session(_) | Credential::Local => Ok(()),
+        Credential::Token(_) | Credential::Rule | Credential::Session(_) | Credential::Local => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use super::{
     people::{SessionCommand, TokenCommand, UserCommand},
     restrictions::{FreezeCommand, HoldCommand, LockCommand},
     scripts::ScriptCommand,
+    secrets::SecretCommand,
     steer::SteerCommand,
     trust::TrustCommand,
 };
@@ -215,6 +216,9 @@ pub(super) enum Command {
     Logout,
     /// Say who commands act as, where, and how that was found out.
     Whoami,
+    /// Set secrets of an environment; nobody can read them, what is deployed gets them as variables.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Manage which jobs elsewhere get tokens without a stored secret.
     #[command(subcommand)]
     Trust(Box<TrustCommand>),
@@ -275,6 +279,10 @@ pub(super) struct Serve {
     /// Serve plain HTTP to other machines: whoever is on the way reads passwords and tokens.
     #[arg(long, conflicts_with = "tls_cert")]
     pub(super) insecure_http: bool,
+    /// The key file under which secrets are sealed, mode 0600; without it, secrets.key in the data folder. It
+    /// is made with the first secret. Keep a copy apart from backups: without it no secret opens.
+    #[arg(long, env = "LOCKSTEP_SECRETS_KEY", value_name = "FILE")]
+    pub(super) secrets_key: Option<PathBuf>,
     /// Deploy the demo; ^C ends everything that it started.
     #[arg(long)]
     pub(super) demo: bool,
@@ -284,6 +292,9 @@ pub(super) struct Serve {
     /// The identity provider at which people sign in, as a file; server/docs/operations.md says what is in it.
     #[arg(long, env = "LOCKSTEP_OIDC", value_name = "FILE")]
     pub(super) oidc: Option<PathBuf>,
+    /// How long the body of a request may take to come; for tests, which cannot wait for the usual 30 s.
+    #[arg(long, env = "LOCKSTEP_BODY_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub(super) body_ms: Option<u64>,
     /// Believe issuers of identity tokens at a loopback address that speak plain HTTP; for tests.
     #[arg(long, hide = true)]
     pub(super) plain_issuers: bool,

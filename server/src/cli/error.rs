@@ -77,6 +77,7 @@ impl From<ErrorBody> for Failure {
             | ErrorKind::NotFound
             | ErrorKind::MethodNotAllowed
             | ErrorKind::Conflict
+            | ErrorKind::TooSlow
             | ErrorKind::TooLarge
             | ErrorKind::UnsupportedMediaType
             | ErrorKind::Invalid

@@ -22,7 +22,6 @@ use lockstep_model::{
     RunId, ScriptName, ServiceName,
     script::{ReportScript, ScriptState},
 };
-use mask::Mask;
 use monitor::Monitor;
 use report::Reporter;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -106,7 +105,7 @@ pub(super) async fn exec(global: &Global, mut options: Exec) -> Result<u8, Failu
             "without --health-monitor nobody can see whether the script deployed; name one, or accept its exit code with --accept-unproven",
         ));
     }
-    let mask = Arc::new(Mask::new(&options.mask_env)?);
+    let mask = Arc::new(mask::of_environment(&options.mask_env)?);
     let monitor = plan.health_monitor.as_deref().map(Monitor::new).transpose()?;
     let mut reporter = match plan.orchestrated {
         true => Some(begin(global, &options).await?),

@@ -40,6 +40,8 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
         },
         data_dir: global.data_dir.clone(),
         oidc: options.oidc,
+        secrets_key: options.secrets_key,
+        body_limit: options.body_ms.map(Duration::from_millis),
         plain_issuers: options.plain_issuers,
         lease_ttl: options.lease_ms.map(Duration::from_millis),
         confirm_ms: options.confirm_ms,

@@ -61,7 +61,9 @@ async fn answer(
     // Answers are JSON, whatever a browser would rather have: no redirects.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let rights = identity.0.as_ref().map_or_else(String::new, |caller| caller.rights.to_string());
-    let known = key.map(|key| repeated::request(principal, &rights, endpoint, key, &body));
+    let known = key.map(|key| {
+        repeated::request(principal, &rights, endpoint, key, (&body, web.identities.local_token()))
+    });
     let request = Request::from_parts(parts, Body::from(body));
     let backend = web.backend.clone();
     let (path, caller) = (endpoint.path, identity.0.clone());
@@ -97,7 +99,7 @@ fn step_up(identity: &Identity, endpoint: &Declared, is_confirmed: bool) -> Opti
     }
     match identity.0.as_ref()?.credential {
         Credential::Local => None,
-        Credential::Token(_) => Some(ErrorBody::new(
+        Credential::Token(_) | Credential::Rule => Some(ErrorBody::new(
             ErrorKind::Forbidden,
             "this is for people, not for tokens: sign in in a browser, or use the command on the server's own machine",
         )),
@@ -210,6 +212,7 @@ pub(super) fn error(body: ErrorBody) -> Response {
         | ErrorKind::StepUpRequired
         | ErrorKind::NotFound
         | ErrorKind::Conflict
+        | ErrorKind::TooSlow
         | ErrorKind::TooLarge
         | ErrorKind::UnsupportedMediaType
         | ErrorKind::Invalid

@@ -66,8 +66,10 @@ pub(super) fn order(key: &str) -> HostOrder {
         version: "1.0.0".parse().expect("valid"),
         port_of: None,
         timeout_ms: 1_000,
+        secrets: BTreeMap::new(),
+        slot: None,
     };
-    let order = Order::Exec { spec };
+    let order = Order::Exec { spec, secrets: Default::default() };
     HostOrder { key: OrderKey(key.to_owned()), deployment: Some(DeploymentId(1)), epoch: Epoch(1), order }
 }
 

@@ -298,6 +298,7 @@ mod tests {
             used_at: begun,
             expires_at: begun.plus_ms(super::ABSOLUTE_MS),
             address: None,
+            confirmed_at: begun,
             device: None,
         };
         assert!(!is_over(&row, begun.plus_ms(IDLE_MS - 1)));

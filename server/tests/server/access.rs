@@ -42,6 +42,8 @@ fn harmless(path: &str) -> &'static str {
         "/restriction/end" => r#"{"id":999,"reason":"x"}"#,
         "/deployment/abandon" => r#"{"id":999,"reason":"x","confirm":"staging"}"#,
         "/deployment/resolve" => r#"{"id":999,"outcome":"failed","reason":"x"}"#,
+        "/secret/set" => r#"{"project":"nowhere","name":"a","value":"a value"}"#,
+        "/secret/remove" => r#"{"project":"nowhere","name":"a"}"#,
         "/user/add" => r#"{"name":"same","role":"viewer"}"#,
         "/user/grant" => r#"{"name":"nobody","role":"viewer"}"#,
         "/user/revoke" => r#"{"name":"nobody"}"#,

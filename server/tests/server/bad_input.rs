@@ -137,3 +137,27 @@ async fn a_second_deployment_waits_its_turn_or_is_refused_as_the_manifest_says()
     assert_eq!(server.ok(&again).lines().nth(1), first.lines().nth(1), "the same key starts once");
     server.ok(&["cancel", "4"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f3_a_body_that_does_not_come_is_answered_with_408_and_its_connection_is_closed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Lockstep::start_with(&["--body-ms", "300"]);
+    let address = server.url().trim_start_matches("http://").to_owned();
+    for (path, kind) in [
+        ("/api/v1/session/show", "application/json"),
+        ("/session/sign_in", "application/x-www-form-urlencoded"),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.expect("connected");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\norigin: {}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\ncontent-length: 100\r\n\r\n{{",
+            server.url(),
+            server.token()
+        );
+        socket.write_all(head.as_bytes()).await.expect("written");
+        let mut answer = String::new();
+        let read =
+            tokio::time::timeout(std::time::Duration::from_secs(20), socket.read_to_string(&mut answer));
+        read.await.expect("the connection is closed").expect("text");
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("too_slow"), "{path}: {answer}");
+    }
+}

@@ -20,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
 /// Generous: these tests wait for conditions, and never judge by time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A lease that a busy machine does not take: for tests that are about something else.

@@ -47,6 +47,8 @@ pub enum Permission {
     ReadAudit,
     /// Give up a deployment that cannot be read: its environment may be half done.
     Abandon,
+    /// Set, list and remove secrets; nobody reads them.
+    ManageSecrets,
 }
 
 impl Role {
@@ -59,7 +61,8 @@ impl Role {
             Permission::ApplyManifest
             | Permission::ManageUsers
             | Permission::ReadAudit
-            | Permission::Abandon => matches!(self, Self::Admin),
+            | Permission::Abandon
+            | Permission::ManageSecrets => matches!(self, Self::Admin),
         }
     }
 
@@ -86,7 +89,8 @@ impl Permission {
             | Self::ApplyManifest
             | Self::ManageUsers
             | Self::ReadAudit
-            | Self::Abandon => ROLES.into_iter().find(|role| role.allows(self)),
+            | Self::Abandon
+            | Self::ManageSecrets => ROLES.into_iter().find(|role| role.allows(self)),
         }
     }
 }
@@ -358,6 +362,7 @@ mod tests {
             Permission::ManageUsers,
             Permission::ReadAudit,
             Permission::Abandon,
+            Permission::ManageSecrets,
         ];
         for pair in ROLES.windows(2) {
             for permission in permissions {

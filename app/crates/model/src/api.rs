@@ -11,6 +11,7 @@ use crate::{
     live::{Place, ServerFrame, Topic},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
+    secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
     tokens::Action,
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
@@ -61,7 +62,7 @@ pub struct Declared {
     pub object: ObjectKind,
     /// Whether it changes something, and so is audited.
     pub mutates: bool,
-    /// What it may answer beside success, 401, 403 and what holds for all (400, 413, 415, 422, 503).
+    /// What it may answer beside success, 401, 403 and what holds for all (400, 408, 413, 415, 422, 503).
     pub refusals: &'static [ErrorKind],
     /// What its documentation is made from.
     #[cfg(feature = "schema")]
@@ -239,6 +240,14 @@ endpoints! {
     ScriptList "/script/list" View Seen false ListScripts => ScriptPage, [];
     /// Output of a script.
     ScriptLogs "/script/logs" View Inside false ReadScript => LogPage, [NotFound];
+    /// Sets a secret of an environment; no answer ever holds its value.
+    SecretSet "/secret/set" ManageSecrets Environment true SetSecret => SecretView, [NotFound, Conflict];
+    /// Removes a secret; what runs keeps the value that it was started with.
+    SecretRemove "/secret/remove" ManageSecrets Environment true RemoveSecret => SecretView, [NotFound];
+    /// Names of secrets, who set them and when; never values.
+    SecretList "/secret/list" ManageSecrets Installation false ListSecrets => SecretPage, [];
+    /// Makes a new key and seals every secret anew with it.
+    SecretRekey "/secret/rekey" ManageSecrets Installation true Empty => RekeyReport, [];
     /// What the gateway does.
     GatewayShow "/gateway/show" View Seen false Empty => GatewayPage, [];
     /// Users.
@@ -295,6 +304,10 @@ pub const STEP_UP: &[&str] = &[
     "/user/link",
     "/token/add",
     "/trust/add",
+    "/hook/add",
+    "/secret/set",
+    "/secret/remove",
+    "/secret/rekey",
     "/deployment/approve",
 ];
 

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NotFound,
     /// The method is not possible here.
     MethodNotAllowed,
+    /// The body did not come in time.
+    TooSlow,
     /// The state does not allow it now.
     Conflict,
     /// The body is too large.
@@ -46,6 +48,7 @@ impl ErrorKind {
             Self::Forbidden | Self::StepUpRequired => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooSlow => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,

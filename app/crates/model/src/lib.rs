@@ -20,6 +20,7 @@ pub mod plan;
 pub mod restriction;
 pub mod scalar;
 pub mod script;
+pub mod secrets;
 pub mod session;
 pub mod template;
 pub mod tokens;
@@ -29,5 +30,5 @@ pub mod wire;
 
 pub use scalar::{
     AgentName, Attempt, DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, RevisionId, RunId,
-    ScriptName, Seq, ServiceName, StepId, TeamName, Timestamp, UserName, Version,
+    ScriptName, SecretName, Seq, ServiceName, StepId, TeamName, Timestamp, UserName, Version,
 };

@@ -5,6 +5,7 @@ use crate::{
     Digest, EnvironmentName, ProjectName, ServiceName, TeamName, Version,
     approval::{Approvals, Trusted},
     plan::StepKind,
+    secrets::SecretSources,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -263,6 +264,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// Variables whose values are secret.
+    pub const fn secrets(&self) -> &SecretSources {
+        match self {
+            Self::Process(process) => &process.secrets,
+            Self::Command(command) => &command.secrets,
+        }
+    }
+
     /// The word in the manifest.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -288,6 +297,9 @@ pub struct ProcessTarget {
     pub command: Vec<String>,
     /// Environment variables beside the short list that every process gets.
     pub env: BTreeMap<String, String>,
+    /// Further ones whose values are secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: SecretSources,
     /// Where it runs; absolute. None = the artifact's folder, or a folder of its own.
     pub workdir: Option<String>,
     /// Where users reach it: the gateway listens here and passes on. None = nobody calls it
@@ -342,6 +354,9 @@ pub struct CommandTarget {
     pub undo: Option<Vec<String>>,
     /// Environment variables beside the short list that every command gets.
     pub env: BTreeMap<String, String>,
+    /// Further ones whose values are secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: SecretSources,
     /// Where the commands run; absolute.
     pub workdir: Option<String>,
     /// A command may take this long; then its whole tree is ended.

@@ -171,6 +171,8 @@ name_type!(/// The team that answers for a service.
     TeamName, "team name");
 name_type!(/// An agent: the process that carries out orders on a host.
     AgentName, "agent name");
+name_type!(/// A secret of an environment.
+    SecretName, "secret name");
 name_type!(/// A person or a program that signs in.
     UserName, "user name");
 

@@ -7,13 +7,14 @@ use crate::{
     gateway::{GatewayState, Route, Slot},
     health::Evidence,
     manifest::{CheckKind, HealthCheck, ProcessTarget, Sticky},
+    secrets::{Handed, SecretSources},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 /// Version of this protocol. A coordinator replaces an agent of the one before without touching what
 /// it keeps, and refuses others.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// The largest frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// What is kept of the output of one step, in bytes; the middle is dropped beyond it.
@@ -158,6 +159,9 @@ pub enum Order {
     Start {
         /// What.
         revision: RevisionSpec,
+        /// The values of its secrets.
+        #[serde(default, skip_serializing_if = "Handed::is_empty")]
+        secrets: Handed,
     },
     /// Ends a process: the stop signal, the grace time, then the end of its whole tree. It is no
     /// longer wanted afterwards. One that does not run is a success.
@@ -171,6 +175,9 @@ pub enum Order {
     Exec {
         /// What.
         spec: ExecSpec,
+        /// The values of its secrets.
+        #[serde(default, skip_serializing_if = "Handed::is_empty")]
+        secrets: Handed,
     },
     /// Asks a revision or an address once. Changes nothing.
     Probe {
@@ -264,6 +271,12 @@ pub struct ExecSpec {
     pub port_of: Option<RevisionId>,
     /// Then its whole tree is ended.
     pub timeout_ms: u64,
+    /// Variables whose values are secret, and where these come from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: SecretSources,
+    /// On whose behalf, when there are any: they are of its environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
 }
 
 /// One question to a running thing.

@@ -138,14 +138,17 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
                 is_risky: is_enabled,
                 then: Then::new(move |_| {
                     let request = ChangeUser { name: name.clone(), role: None, enabled: Some(!is_enabled) };
-                    step_up.act(move || user_change(request.clone()), move |user| {
-                        again.run(());
-                        format!(
-                            "{} is {}",
-                            user.name,
-                            if user.enabled { "switched on" } else { "switched off" }
-                        )
-                    });
+                    step_up.act(
+                        move || user_change(request.clone()),
+                        move |user| {
+                            again.run(());
+                            format!(
+                                "{} is {}",
+                                user.name,
+                                if user.enabled { "switched on" } else { "switched off" }
+                            )
+                        },
+                    );
                 }),
             });
         }
@@ -154,11 +157,14 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
         let name = name.clone();
         move |_| {
             let name = name.clone();
-            step_up.act(move || user_link(NameUser { name: name.clone() }), move |made| {
-                let said = format!("A link for {} is made", made.user);
-                link.set(Some(made));
-                said
-            });
+            step_up.act(
+                move || user_link(NameUser { name: name.clone() }),
+                move |made| {
+                    let said = format!("A link for {} is made", made.user);
+                    link.set(Some(made));
+                    said
+                },
+            );
         }
     };
     let end = {
@@ -174,9 +180,10 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
                 is_risky: false,
                 then: Then::new(move |_| {
                     let user = Some(name.clone());
-                    step_up.act(move || session_end_all(EndSessions { user: user.clone() }), |done| {
-                        format!("{} sessions have ended", done.ended)
-                    });
+                    step_up.act(
+                        move || session_end_all(EndSessions { user: user.clone() }),
+                        |done| format!("{} sessions have ended", done.ended),
+                    );
                 }),
             });
         }
@@ -229,10 +236,13 @@ fn Given(name: UserName, grant: Grant, is_last: bool, again: Callback<()>) -> im
                     project: on.project.clone(),
                     environment: on.environment.clone(),
                 };
-                step_up.act(move || user_revoke(request.clone()), move |user| {
-                    again.run(());
-                    format!("{} is {}", user.name, user.grants)
-                });
+                step_up.act(
+                    move || user_revoke(request.clone()),
+                    move |user| {
+                        again.run(());
+                        format!("{} is {}", user.name, user.grants)
+                    },
+                );
             }),
         });
     };
@@ -275,11 +285,14 @@ fn Give(name: UserName, again: Callback<()>) -> impl IntoView {
         let Grant { on, role } = wanted.get_untracked();
         let request =
             GrantRole { name: name.clone(), role, project: on.project, environment: on.environment };
-        step_up.act(move || user_grant(request.clone()), move |user| {
-            shown.set(false);
-            again.run(());
-            format!("{} is {}", user.name, user.grants)
-        });
+        step_up.act(
+            move || user_grant(request.clone()),
+            move |user| {
+                shown.set(false);
+                again.run(());
+                format!("{} is {}", user.name, user.grants)
+            },
+        );
     };
     view! {
         <form class="stack p-4" on:submit=submit>

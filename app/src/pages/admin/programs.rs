@@ -3,7 +3,7 @@
 use super::{Roles, Where, first_place, places, scope_of};
 use crate::{
     AppError,
-    api::{hook_add, hook_list, hook_remove, trust_add, trust_list, trust_remove},
+    api::rules::{hook_add, hook_list, hook_remove, trust_add, trust_list, trust_remove},
     codec::{Loaded, load},
     live::Live,
     time::When,
@@ -89,16 +89,31 @@ fn Trusts(page: Loaded<TrustPage>) -> impl IntoView {
     let (questions, step_up) = (Questions::here(), StepUp::here());
     let row = move |one: TrustView| {
         let name = one.name.clone();
-        let gone = remove(questions, &one.name, "Its jobs get no token from now on; one that they have ends within 15 minutes.", move || {
-            let name = name.clone();
-            step_up.act(move || trust_remove(NamedTrust { name: name.clone() }), move |one| {
-                page.refetch();
-                format!("{} is removed", one.name)
-            });
-        });
-        let who = format!("repository {}, {}, {}, environment {}", one.job.repository_id, one.job.workflow, one.job.git_ref, one.job.environment);
+        let gone = remove(
+            questions,
+            &one.name,
+            "Its jobs get no token from now on; one that they have ends within 15 minutes.",
+            move || {
+                let name = name.clone();
+                step_up.act(
+                    move || trust_remove(NamedTrust { name: name.clone() }),
+                    move |one| {
+                        page.refetch();
+                        format!("{} is removed", one.name)
+                    },
+                );
+            },
+        );
+        let who = format!(
+            "repository {}, {}, {}, environment {}",
+            one.job.repository_id, one.job.workflow, one.job.git_ref, one.job.environment
+        );
         let actions: Vec<&str> = one.actions.iter().map(|action| action.word()).collect();
-        let may = if actions.is_empty() { one.bound.to_string() } else { format!("{}: {}", one.bound, actions.join(", ")) };
+        let may = if actions.is_empty() {
+            one.bound.to_string()
+        } else {
+            format!("{}: {}", one.bound, actions.join(", "))
+        };
         view! {
             <tr>
                 <th scope="row">{one.name.clone()}<span class="block text-meta text-muted">{one.job.issuer}</span></th>
@@ -236,22 +251,31 @@ fn Hooks(page: Loaded<HookPage>) -> impl IntoView {
     let row = move |one: HookView| {
         let rule = one.rule;
         let name = rule.name.clone();
-        let gone = remove(questions, &rule.name, "What is sent to it is answered 404 from now on.", move || {
-            let name = name.clone();
-            step_up.act(move || hook_remove(NamedHook { name: name.clone() }), move |one| {
-                page.refetch();
-                format!("{} is removed", one.rule.name)
+        let gone =
+            remove(questions, &rule.name, "What is sent to it is answered 404 from now on.", move || {
+                let name = name.clone();
+                step_up.act(
+                    move || hook_remove(NamedHook { name: name.clone() }),
+                    move |one| {
+                        page.refetch();
+                        format!("{} is removed", one.rule.name)
+                    },
+                );
             });
-        });
         let events: Vec<&str> = rule.events.iter().map(|event| event_word(*event)).collect();
         let from = match rule.sender {
-            HookSender::Github => format!("GitHub, repository {}: {}", rule.repository_id.clone().unwrap_or_default(), events.join(", ")),
+            HookSender::Github => format!(
+                "GitHub, repository {}: {}",
+                rule.repository_id.clone().unwrap_or_default(),
+                events.join(", ")
+            ),
             HookSender::Generic => "any program that has the secret".to_owned(),
         };
         let secret = if one.has_secret { "" } else { ", which is not there: the address answers 404" };
         let address = format!("/hooks/{}", rule.name);
         let to_copy = address.clone();
-        let copied = Signal::derive(move || format!("{}{to_copy}", window().location().origin().unwrap_or_default()));
+        let copied =
+            Signal::derive(move || format!("{}{to_copy}", window().location().origin().unwrap_or_default()));
         view! {
             <tr>
                 <th scope="row"><span class="mono">{address}</span><CopyButton text=copied label="Copy the address"/></th>
@@ -288,7 +312,9 @@ fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
     let complaint = empty();
     let places = places();
     let submit = on_submit(move || {
-        let on = scope_of(&Some(at.get_untracked()).filter(|at| !at.is_empty()).unwrap_or_else(|| first_place(live)));
+        let on = scope_of(
+            &Some(at.get_untracked()).filter(|at| !at.is_empty()).unwrap_or_else(|| first_place(live)),
+        );
         let (Some(project), Some(environment)) = (on.project, on.environment) else {
             return complaint.set("There is no environment yet: apply a manifest first.".to_owned());
         };

@@ -12,7 +12,7 @@ use crate::{
 use leptos::{ev::SubmitEvent, prelude::*};
 use lockstep_model::{
     SecretName,
-    secret::{ListSecrets, RemoveSecret, SecretView, SetSecret},
+    secrets::{ListSecrets, RemoveSecret, SecretView, SetSecret},
 };
 
 /// The list, and a form for another one.
@@ -31,7 +31,8 @@ pub(super) fn Secrets() -> impl IntoView {
             title: format!("Remove the secret {}", one.name),
             impact: vec![
                 format!("It is gone from {} / {}; nobody can bring it back.", one.project, one.environment),
-                "What runs keeps the value that it was started with; what names it is not deployed any more.".to_owned(),
+                "What runs keeps the value that it was started with; what names it is not deployed any more."
+                    .to_owned(),
             ],
             must_type: Some(one.name.to_string()),
             reason: Reason::Optional,
@@ -43,16 +44,21 @@ pub(super) fn Secrets() -> impl IntoView {
                     environment: Some(one.environment.clone()),
                     name: one.name.clone(),
                 };
-                step_up.act(move || secret_remove(request.clone()), move |gone| {
-                    page.refetch();
-                    format!("{} is removed", gone.name)
-                });
+                step_up.act(
+                    move || secret_remove(request.clone()),
+                    move |gone| {
+                        page.refetch();
+                        format!("{} is removed", gone.name)
+                    },
+                );
             }),
         });
     });
     let list = move |mut all: Vec<SecretView>| {
         let typed = query.get("q");
-        all.retain(|one| has(&format!("{} {} {} {}", one.project, one.environment, one.name, one.set_by), &typed));
+        all.retain(|one| {
+            has(&format!("{} {} {} {}", one.project, one.environment, one.name, one.set_by), &typed)
+        });
         if all.is_empty() {
             return view! { <Nothing heading="No secret"><p>"Set one below, and name it in the manifest: "<code>"secrets: {DATABASE_URL: {secret: database-url}}"</code></p></Nothing> }.into_any();
         }

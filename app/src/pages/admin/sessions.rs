@@ -42,10 +42,13 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             is_risky: one.is_this,
             then: Then::new(move |_| {
                 let id = one.id.clone();
-                step_up.act(move || session_end(EndSession { id: id.clone() }), move |ended| {
-                    again();
-                    format!("A session of {} has ended", ended.user)
-                });
+                step_up.act(
+                    move || session_end(EndSession { id: id.clone() }),
+                    move |ended| {
+                        again();
+                        format!("A session of {} has ended", ended.user)
+                    },
+                );
             }),
         });
     });
@@ -60,10 +63,13 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             verb: "End them",
             is_risky: false,
             then: Then::new(move |_| {
-                step_up.act(|| session_end_all(EndSessions { user: None }), move |done| {
-                    again();
-                    format!("{} sessions have ended", done.ended)
-                });
+                step_up.act(
+                    || session_end_all(EndSessions { user: None }),
+                    move |done| {
+                        again();
+                        format!("{} sessions have ended", done.ended)
+                    },
+                );
             }),
         });
     };

@@ -36,10 +36,13 @@ pub(super) fn Tokens() -> impl IntoView {
             is_risky: true,
             then: Then::new(move |_| {
                 let id = one.id.clone();
-                step_up.act(move || token_revoke(RevokeToken { id: id.clone() }), move |token| {
-                    page.refetch();
-                    format!("{} is revoked", token.name)
-                });
+                step_up.act(
+                    move || token_revoke(RevokeToken { id: id.clone() }),
+                    move |token| {
+                        page.refetch();
+                        format!("{} is revoked", token.name)
+                    },
+                );
             }),
         });
     });

@@ -2,7 +2,7 @@
 
 use crate::{
     AgentError, connection, dispatch::Dispatch, exec::Runner, folder, gateway::Gateway, keep::Keeper,
-    launcher::Launcher, ledger::Ledger, outbox::Outbox,
+    launcher::Launcher, ledger::Ledger, outbox::Outbox, sealed::Sealer,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -48,8 +48,9 @@ pub async fn run(options: AgentOptions) -> Result<(), AgentError> {
     let outbox = Outbox::new();
     let ledger = Ledger::open(&dir.join("ledger.jsonl"))?;
     let launcher = Launcher::new(&dir, &program);
-    let keeper = Keeper::open(&dir, launcher.clone(), outbox.clone())?;
-    let runner = Runner::new(&dir, launcher, keeper.clone(), outbox.clone());
+    let sealer = Sealer::new(&dir);
+    let keeper = Keeper::open(&dir, launcher.clone(), outbox.clone(), sealer.clone())?;
+    let runner = Runner::new(&dir, launcher, keeper.clone(), outbox.clone(), sealer);
     let gateway = Arc::new(Gateway::new(gateway_dir, program));
     keeper.resume();
     let keeping = tokio::spawn({

@@ -1,7 +1,7 @@
 //! The revisions that should run on this host, with their ports: what is started again after a
 //! crash or a reboot.
 
-use crate::{AgentError, folder};
+use crate::{AgentError, folder, sealed::Sealed};
 use lockstep_model::{
     RevisionId,
     wire::{Exit, RevisionSpec},
@@ -34,6 +34,9 @@ pub(crate) struct Wanted {
     /// How it ended, when it is not started again.
     #[serde(default)]
     pub(crate) given_up: Option<Exit>,
+    /// Its secrets, so that it can be started again without anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secrets: Option<Sealed>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

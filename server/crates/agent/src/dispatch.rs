@@ -211,11 +211,11 @@ impl Dispatch {
             {
                 Outcome::Cancelled
             }
-            Order::Start { revision } => self.keeper.start(revision).await,
+            Order::Start { revision, secrets } => self.keeper.start(revision, &secrets).await,
             Order::Stop { revision, grace_ms } => {
                 self.keeper.stop(&revision, grace_ms, Some(&self.runner.output_path(key))).await
             }
-            Order::Exec { spec } => self.runner.run(key, &spec, cancelled).await,
+            Order::Exec { spec, secrets } => self.runner.run(key, (&spec, &secrets), cancelled).await,
             Order::Route { slot, gateway, weights, drain, sticky } => {
                 let routed = match self.to_route(slot, gateway, weights, sticky) {
                     Err(message) => Err(message),
@@ -342,7 +342,7 @@ fn done(response: GatewayResponse) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::Launcher;
+    use crate::{launcher::Launcher, sealed::Sealer};
     use tempfile::TempDir;
     use tokio::sync::mpsc;
 
@@ -351,8 +351,9 @@ mod tests {
         let outbox = Outbox::new();
         let frames = outbox.connected();
         let launcher = Launcher::new(dir, &dir.join("no-program"));
-        let keeper = Keeper::open(dir, launcher.clone(), outbox.clone()).expect("opened");
-        let runner = Runner::new(dir, launcher, keeper.clone(), outbox.clone());
+        let sealer = Sealer::new(dir);
+        let keeper = Keeper::open(dir, launcher.clone(), outbox.clone(), sealer.clone()).expect("opened");
+        let runner = Runner::new(dir, launcher, keeper.clone(), outbox.clone(), sealer);
         let gateway = Arc::new(Gateway::new(dir.join("gateway"), dir.join("no-program")));
         let ledger = Ledger::open(&dir.join("ledger.jsonl")).expect("opened");
         (Dispatch::new(keeper, runner, gateway, ledger, outbox), frames)

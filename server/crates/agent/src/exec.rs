@@ -7,9 +7,11 @@ use crate::{
     launcher::Launcher,
     outbox::Outbox,
     run_dir::{HoldSpec, OutputRule, RunDir, RunState},
+    sealed::Sealer,
 };
 use futures_util::future::join_all;
 use lockstep_model::{
+    secrets::Handed,
     template::{Vars, render},
     wire::{AgentFrame, ExecSpec, OrderKey, Outcome},
 };
@@ -41,21 +43,28 @@ pub(crate) struct Runner {
     launcher: Launcher,
     keeper: Keeper,
     outbox: Outbox,
+    sealer: Sealer,
 }
 
 impl Runner {
-    pub(crate) fn new(dir: &Path, launcher: Launcher, keeper: Keeper, outbox: Outbox) -> Self {
-        Self { dir: dir.join("commands"), launcher, keeper, outbox }
+    pub(crate) fn new(
+        dir: &Path,
+        launcher: Launcher,
+        keeper: Keeper,
+        outbox: Outbox,
+        sealer: Sealer,
+    ) -> Self {
+        Self { dir: dir.join("commands"), launcher, keeper, outbox, sealer }
     }
 
     /// Runs a command, or takes up one that runs or has run already under this key.
     pub(crate) async fn run(
         &self,
         key: &OrderKey,
-        spec: &ExecSpec,
+        (spec, secrets): (&ExecSpec, &Handed),
         cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        match self.try_run(key, spec, cancel).await {
+        match self.try_run(key, (spec, secrets), cancel).await {
             Ok(outcome) => outcome,
             Err(message) => Outcome::Failed { message },
         }
@@ -64,7 +73,7 @@ impl Runner {
     async fn try_run(
         &self,
         key: &OrderKey,
-        spec: &ExecSpec,
+        (spec, secrets): (&ExecSpec, &Handed),
         mut cancel: watch::Receiver<bool>,
     ) -> Result<Outcome, String> {
         let dir = self.run_dir(key);
@@ -75,7 +84,7 @@ impl Runner {
             if *cancel.borrow() {
                 return Ok(Outcome::Cancelled);
             }
-            dir.prepare(&self.hold_spec(key, spec)?).map_err(failed)?;
+            dir.prepare(&self.hold_spec(key, spec, secrets)?).map_err(failed)?;
             hold_ended = Some(self.launcher.launch(&dir).map_err(failed)?);
         }
         let mut cancelled = false;
@@ -102,7 +111,7 @@ impl Runner {
         }
     }
 
-    fn hold_spec(&self, key: &OrderKey, spec: &ExecSpec) -> Result<HoldSpec, String> {
+    fn hold_spec(&self, key: &OrderKey, spec: &ExecSpec, secrets: &Handed) -> Result<HoldSpec, String> {
         let port = match &spec.port_of {
             Some(revision) => Some(
                 self.keeper.port(revision).ok_or_else(|| format!("{revision} is not kept here any more"))?,
@@ -127,6 +136,7 @@ impl Runner {
             output: OutputRule::HeadAndTail,
             end_tree: false,
             key: Some(key.0.clone()),
+            secrets: self.sealer.seal(&key.0, secrets)?,
         })
     }
 

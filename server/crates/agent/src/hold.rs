@@ -10,6 +10,7 @@ mod tree;
 use crate::{
     folder, now,
     run_dir::{Ended, HoldSpec, RunDir, Started},
+    sealed::{self, Opened, Sealed},
 };
 use lockstep_model::wire::Exit;
 use nix::{
@@ -79,17 +80,25 @@ fn try_hold(dir: &RunDir) -> io::Result<()> {
     }
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut output = Output::new(dir, spec.output);
+    let secrets = match spec.secrets.as_ref().map_or_else(|| Ok(Opened::new()), Sealed::open) {
+        Ok(secrets) => secrets,
+        Err(why) => {
+            let message = format!("its secrets cannot be opened: {why}");
+            return dir.write_ended(&Ended { exit: Exit::NotStarted { message }, killed: false, at: now() });
+        }
+    };
+    // Here, where output comes in, so that nothing unmasked is ever written.
+    let mut output = Output::new(dir, spec.output, &sealed::mask(&secrets));
     let (reader, writer) = io::pipe()?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    let pid = match start::start(&spec, &writer) {
+    let pid = match start::start(&spec, &secrets, &writer) {
         Ok(pid) => pid,
         Err(error) => {
             let message = not_started(&spec, &error);
             return dir.write_ended(&Ended { exit: Exit::NotStarted { message }, killed: false, at: now() });
         }
     };
-    drop(writer);
+    drop((writer, secrets));
     let started = dir.write_started(&Started { pid: pid.as_raw(), at: now() });
     let mut program =
         Held { pid, spec: &spec, dir, deadline: None, stopped: false, timed_out: false, killed: false };

@@ -13,10 +13,12 @@ use crate::{
     outbox::Outbox,
     ports,
     run_dir::{HoldSpec, OutputRule, RunDir, RunState},
+    sealed::Sealer,
 };
 use lockstep_model::{
     RevisionId,
     gateway::Slot,
+    secrets::Handed,
     template::{Vars, render},
     wire::{Exit, ObservedRevision, Outcome, RevisionSpec},
 };
@@ -45,16 +47,22 @@ struct Inner {
     launcher: Launcher,
     outbox: Outbox,
     desired: Mutex<Desired>,
+    sealer: Sealer,
     /// One change at a time of each revision.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Keeper {
     /// Reads what is wanted; nothing is started yet.
-    pub(crate) fn open(dir: &Path, launcher: Launcher, outbox: Outbox) -> Result<Self, AgentError> {
+    pub(crate) fn open(
+        dir: &Path,
+        launcher: Launcher,
+        outbox: Outbox,
+        sealer: Sealer,
+    ) -> Result<Self, AgentError> {
         let desired = Mutex::new(Desired::open(&dir.join("desired.json"))?);
-        let inner = Inner { dir: dir.join("services"), launcher, outbox, desired, turns: Mutex::default() };
-        Ok(Self(Arc::new(inner)))
+        let (dir, turns) = (dir.join("services"), Mutex::default());
+        Ok(Self(Arc::new(Inner { dir, launcher, outbox, desired, sealer, turns })))
     }
 
     /// Takes up everything that is wanted: what runs is watched, what is missing is started.
@@ -77,16 +85,16 @@ impl Keeper {
     }
 
     /// Starts a revision, or leaves it alone when it runs.
-    pub(crate) async fn start(&self, spec: RevisionSpec) -> Outcome {
+    pub(crate) async fn start(&self, spec: RevisionSpec, secrets: &Handed) -> Outcome {
         let turn = self.turn(&spec.revision);
         let _one_at_a_time = turn.lock().await;
-        match self.start_in_turn(spec).await {
+        match self.start_in_turn(spec, secrets).await {
             Ok((port, pid)) => Outcome::Started { port, pid },
             Err(message) => Outcome::Failed { message },
         }
     }
 
-    async fn start_in_turn(&self, spec: RevisionSpec) -> Result<(u16, u32), String> {
+    async fn start_in_turn(&self, spec: RevisionSpec, secrets: &Handed) -> Result<(u16, u32), String> {
         let known = self.wanted(&spec.revision);
         if let Some(known) = &known
             && let Ok(RunState::Running { .. }) = self.run_dir(known).state()
@@ -94,7 +102,7 @@ impl Keeper {
         {
             return Ok((known.port, u32::try_from(started.pid).unwrap_or_default()));
         }
-        let wanted = self.admit(spec, known.as_ref())?;
+        let wanted = self.admit(spec, secrets, known.as_ref())?;
         match self.launch(&wanted).await {
             Ok(pid) => {
                 let (keeper, revision) = (self.clone(), wanted.spec.revision.clone());
@@ -112,7 +120,8 @@ impl Keeper {
     }
 
     /// Gives a port and writes down that the revision is wanted.
-    fn admit(&self, spec: RevisionSpec, known: Option<&Wanted>) -> Result<Wanted, String> {
+    fn admit(&self, spec: RevisionSpec, secrets: &Handed, known: Option<&Wanted>) -> Result<Wanted, String> {
+        let secrets = self.0.sealer.seal(spec.revision.as_str(), secrets)?;
         let mut desired = lock(&self.0.desired);
         let port = match known {
             Some(known) => known.port,
@@ -130,6 +139,7 @@ impl Keeper {
             restarted_at_ms: Vec::new(),
             ending: false,
             given_up: None,
+            secrets,
         };
         desired.put(wanted.clone()).map_err(|error| {
             format!("that {} is wanted could not be written down: {error}", wanted.spec.revision)
@@ -170,6 +180,7 @@ impl Keeper {
             output: OutputRule::Rotate,
             end_tree: true,
             key: None,
+            secrets: wanted.secrets.clone(),
         })
     }
 

@@ -22,6 +22,7 @@ mod outbox;
 mod ports;
 mod probe;
 mod run_dir;
+mod sealed;
 mod spawn;
 
 pub use agent::{AgentOptions, run};

@@ -1,7 +1,7 @@
 //! A run's folder: what a hold is told, and what it leaves behind. The only way in which an agent
 //! and a hold speak, so either may end without the other noticing.
 
-use crate::folder;
+use crate::{folder, sealed::Sealed};
 use lockstep_model::{Timestamp, wire::Exit};
 use nix::{sys::signal, unistd::Pid};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -29,6 +29,9 @@ pub(crate) struct HoldSpec {
     /// The order that it carries out, when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// Further variables, sealed; their values are masked in the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secrets: Option<Sealed>,
 }
 
 /// How output is bounded.
@@ -224,6 +227,7 @@ mod tests {
             output: OutputRule::Rotate,
             end_tree: true,
             key: None,
+            secrets: None,
         }
     }
 

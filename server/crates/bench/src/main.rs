@@ -55,6 +55,7 @@ fn plan_ms(count: usize) -> f64 {
                 wish: Wish::Release(BTreeMap::new()),
                 serving: serving.clone(),
                 artifacts: BTreeMap::new(),
+                secrets: Default::default(),
                 accept_no_rollback: true,
                 skip_verification: false,
             };

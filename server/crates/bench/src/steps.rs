@@ -67,6 +67,7 @@ fn planned(manifest: &Manifest) -> anyhow::Result<Plan> {
         wish: Wish::Release(BTreeMap::new()),
         serving: serving(manifest),
         artifacts: BTreeMap::new(),
+        secrets: Default::default(),
         accept_no_rollback: true,
         skip_verification: false,
     };

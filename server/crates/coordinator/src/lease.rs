@@ -8,7 +8,7 @@
 use crate::{Inner, lock, recover};
 use async_trait::async_trait;
 use lockstep_engine::port::{Host, HostCancel, HostError, HostOrder, Stopped, StoreError};
-use lockstep_model::{Timestamp, wire::Outcome};
+use lockstep_model::{Timestamp, gateway::Slot, secrets::SecretSources, wire::Outcome};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -191,5 +191,9 @@ impl Host for Guarded {
     async fn cancel(&self, cancel: HostCancel) -> Stopped {
         self.lease.until_held().await;
         self.host.cancel(cancel).await
+    }
+
+    async fn secrets_try(&self, slot: &Slot, sources: &SecretSources) -> Result<(), String> {
+        self.host.secrets_try(slot, sources).await
     }
 }

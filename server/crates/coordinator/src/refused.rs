@@ -81,9 +81,9 @@ impl From<PlanRefusal> for Refused {
             | PlanRefusal::NoArtifact { .. }
             | PlanRefusal::TooLarge { .. }
             | PlanRefusal::Template { .. } => Self::Invalid(text),
-            PlanRefusal::DependencyNotDeployed { .. } | PlanRefusal::NoRollback { .. } => {
-                Self::Conflict(text)
-            }
+            PlanRefusal::DependencyNotDeployed { .. }
+            | PlanRefusal::NoSecret { .. }
+            | PlanRefusal::NoRollback { .. } => Self::Conflict(text),
         }
     }
 }

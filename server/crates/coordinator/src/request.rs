@@ -299,6 +299,7 @@ impl Inner {
             artifacts: BTreeMap::new(),
             accept_no_rollback: wants.accept_no_rollback,
             skip_verification: wants.skip_verification,
+            secrets: self.dependencies.store.secret_names(project, &environment).await?,
         };
         input.artifacts = self.artifact_digests(artifacts(&input)?).await?;
         let mut plan = plan(&input)?;

@@ -86,6 +86,14 @@ impl Host for Confirming {
         let mut answer = self.0.subscribe();
         answer.wait_for(Option::is_some).await.expect("the host lives").expect("some")
     }
+
+    async fn secrets_try(
+        &self,
+        _: &lockstep_model::gateway::Slot,
+        _: &lockstep_model::secrets::SecretSources,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 struct App {
@@ -300,6 +308,14 @@ impl Host for FencedHost {
             Err(_) => Stopped::Unconfirmed,
         }
     }
+
+    async fn secrets_try(
+        &self,
+        _: &lockstep_model::gateway::Slot,
+        _: &lockstep_model::secrets::SecretSources,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 const TTL: Duration = Duration::from_millis(300);
@@ -443,9 +459,16 @@ async fn stopped_and_continued(point: usize) -> bool {
             version: "1.0.0".parse().expect("valid"),
             port_of: None,
             timeout_ms: 1_000,
+            secrets: BTreeMap::new(),
+            slot: None,
         };
         let key = OrderKey(format!("d{id}/s0000.replace/2/deploy"));
-        let late = HostOrder { key, deployment: Some(id), epoch: Epoch(1), order: Order::Exec { spec } };
+        let late = HostOrder {
+            key,
+            deployment: Some(id),
+            epoch: Epoch(1),
+            order: Order::Exec { spec, secrets: Default::default() },
+        };
         assert_eq!(host.order(late).await, Ok(Outcome::StaleEpoch { seen: epoch }));
     }
     let mut effects = host.world().effects.clone();

@@ -3,13 +3,14 @@
 
 mod graph;
 mod restoring;
+mod secrets;
 mod steps;
 mod warnings;
 
 pub use steps::{canary_step, watch_ms};
 
 use lockstep_model::{
-    Digest, EnvironmentName, ProjectName, ServiceName, Version,
+    Digest, EnvironmentName, ProjectName, SecretName, ServiceName, Version,
     manifest::{Manifest, OnUnknown, PRODUCTION, SERVICES_MAX, Service, ServiceSpec, Target},
     plan::{Checkpoint, DeploymentKind, Goal, Plan, PlanWarning, PlannedService, Serving},
     template::{self, Vars},
@@ -32,6 +33,8 @@ pub struct PlanInput<'a> {
     pub serving: BTreeMap<ServiceName, Serving>,
     /// What [`artifacts`] asked for: the digest that was found, none when the path does not exist.
     pub artifacts: BTreeMap<ServiceName, Option<Digest>>,
+    /// The names of the secrets that are set in this environment.
+    pub secrets: BTreeSet<SecretName>,
     /// Somebody accepted that something cannot be taken back.
     pub accept_no_rollback: bool,
     /// Somebody who may wants it without checks and watches; of no meaning where something is restored.
@@ -139,6 +142,24 @@ pub enum PlanRefusal {
         /// Why.
         why: String,
     },
+    /// A secret that a service needs is not set.
+    #[error(
+        "{service} needs the secret '{secret}' for {variable}, which is not set in {environment}{}; set it: lockstep secret set {secret} --project {project} --env {environment}", nearest_text(.nearest)
+    )]
+    NoSecret {
+        /// Which service.
+        service: ServiceName,
+        /// For which of its variables.
+        variable: String,
+        /// Which secret.
+        secret: SecretName,
+        /// Of which project.
+        project: ProjectName,
+        /// Where.
+        environment: EnvironmentName,
+        /// The nearest that there is.
+        nearest: Option<String>,
+    },
     /// Too many services.
     #[error("the plan has {count} services; at most {SERVICES_MAX} are possible")]
     TooLarge {
@@ -214,7 +235,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanRefusal> {
         return Err(PlanRefusal::TooLarge { count: services.len() });
     }
     let outside = outside_dependants(input, &services);
-    let mut warnings = Vec::new();
+    let mut warnings = secrets::check(input, &services)?;
     if matches!(input.wish, Wish::Restore { .. }) {
         warnings.extend(restoring::beside(input, &services));
     }

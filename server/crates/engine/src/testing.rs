@@ -53,6 +53,7 @@ pub fn process_spec() -> ServiceSpec {
         target: Target::Process(ProcessTarget {
             command: vec!["run".to_owned()],
             env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             workdir: None,
             gateway: None,
             stop_grace_ms: 1_000,
@@ -110,6 +111,7 @@ pub fn command_spec() -> ServiceSpec {
             observe: None,
             undo: Some(vec!["true".to_owned()]),
             env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             workdir: None,
             timeout_ms: 60_000,
             address: None,
@@ -203,6 +205,7 @@ impl Story {
             wish,
             serving,
             artifacts: BTreeMap::new(),
+            secrets: Default::default(),
             accept_no_rollback: true,
             skip_verification: false,
         })

@@ -76,6 +76,23 @@ fn variables() -> Value {
            "description": "Environment variables beside PATH, HOME, LANG, TZ, TMPDIR and USER."})
 }
 
+fn secrets() -> Value {
+    let mut source = keys(map([
+        (
+            "secret",
+            json!({"type": "string", "pattern": NAME, "description": "A secret of the environment, set with `lockstep secret set`."}),
+        ),
+        ("env", text("A variable of the server's own environment.")),
+        ("file", text("An absolute path on the server's machine.")),
+        ("command", arguments("What this prints on the server's machine.")),
+    ]));
+    source["minProperties"] = json!(1);
+    source["maxProperties"] = json!(1);
+    json!({"type": "object", "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}, "maxProperties": 64,
+           "additionalProperties": source,
+           "description": "Environment variables whose values are secret: where each comes from."})
+}
+
 fn window() -> Value {
     let mut window = keys(map([
         ("name", text("What people call it.")),
@@ -345,6 +362,7 @@ fn target() -> Value {
         ("timeout", duration("command: then its whole tree is ended; default 5m.")),
         ("address", text("command: where healthcheck and verify ask.")),
         ("env", variables()),
+        ("secrets", secrets()),
         ("workdir", text("Where it runs; absolute, on the agent's host.")),
     ]))
 }

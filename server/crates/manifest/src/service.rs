@@ -1,5 +1,6 @@
 //! How a service is deployed in one environment, from its merged mapping.
 
+mod secrets;
 mod strategy;
 
 pub(crate) use strategy::check_bakes;
@@ -8,7 +9,7 @@ use crate::{
     checks::Facts,
     document::label,
     reader::{Problems, Reader, entries, refuse, shown},
-    tree::{Node, Value},
+    tree::{Key, Node, Value},
     values::{
         Template, absolute, arguments, choice, duration_ms, flag, http_path, list, listen, name, number,
         templated, text, version,
@@ -161,6 +162,7 @@ fn process(reader: &mut Reader<'_>, problems: &mut Problems) -> Option<ProcessTa
     let command = command.and_then(|n| arguments(n, "command", Template::VersionAndPort, problems));
     let env =
         reader.get("env").map(|n| environment(n, Template::VersionAndPort, problems)).unwrap_or_default();
+    let secrets = reader.get("secrets").map(|n| secrets::read(n, &env, problems)).unwrap_or_default();
     let workdir = reader.get("workdir").and_then(|n| absolute(n, "workdir", problems));
     let gateway = reader.get("gateway").and_then(|n| gateway(n, problems));
     let mut limit = |key, default, range| match reader.get(key) {
@@ -182,7 +184,8 @@ fn process(reader: &mut Reader<'_>, problems: &mut Problems) -> Option<ProcessTa
         }
         budget.finish(problems);
     }
-    Some(ProcessTarget { command: command?, env, workdir, gateway, stop_grace_ms, keep_old_ms, restart })
+    let command = command?;
+    Some(ProcessTarget { command, env, secrets, workdir, gateway, stop_grace_ms, keep_old_ms, restart })
 }
 
 fn command(reader: &mut Reader<'_>, problems: &mut Problems) -> Option<CommandTarget> {
@@ -193,6 +196,7 @@ fn command(reader: &mut Reader<'_>, problems: &mut Problems) -> Option<CommandTa
     let observe = optional("observe");
     let undo = optional("undo");
     let env = reader.get("env").map(|n| environment(n, Template::Version, problems)).unwrap_or_default();
+    let secrets = reader.get("secrets").map(|n| secrets::read(n, &env, problems)).unwrap_or_default();
     let workdir = reader.get("workdir").and_then(|n| absolute(n, "workdir", problems));
     let timeout_ms = match reader.get("timeout") {
         Some(node) => duration_ms(node, "timeout", 1_000..=DAY_MS, problems)?,
@@ -206,26 +210,13 @@ fn command(reader: &mut Reader<'_>, problems: &mut Problems) -> Option<CommandTa
         refuse(problems, node.place, format!("address is an http:// address, found '{}'", shown(address)));
         None
     });
-    Some(CommandTarget { deploy: deploy?, observe, undo, env, workdir, timeout_ms, address })
+    Some(CommandTarget { deploy: deploy?, observe, undo, env, secrets, workdir, timeout_ms, address })
 }
 
 fn environment(node: &Node, allowed: Template, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     for (key, value) in entries(node, "env", problems).unwrap_or_default() {
-        let is_name = key.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && key.text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !is_name {
-            let message = format!(
-                "'{}' is not the name of an environment variable: use letters, digits and '_'",
-                shown(&key.text)
-            );
-            refuse(problems, key.place, message);
-            continue;
-        }
-        if FORBIDDEN_VARIABLES.contains(&key.text.as_str()) || key.text.starts_with("LOCKSTEP_") {
-            let message =
-                format!("{} may not be set: it changes what runs, or belongs to Lockstep", key.text);
-            refuse(problems, key.place, message);
+        if !is_variable(key, problems) {
             continue;
         }
         let value = match &value.value {
@@ -237,6 +228,26 @@ fn environment(node: &Node, allowed: Template, problems: &mut Problems) -> BTree
         }
     }
     variables
+}
+
+/// Whether a key is the name of a variable that may be set.
+fn is_variable(key: &Key, problems: &mut Problems) -> bool {
+    let is_name = key.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key.text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !is_name {
+        let message = format!(
+            "'{}' is not the name of an environment variable: use letters, digits and '_'",
+            shown(&key.text)
+        );
+        refuse(problems, key.place, message);
+        return false;
+    }
+    if FORBIDDEN_VARIABLES.contains(&key.text.as_str()) || key.text.starts_with("LOCKSTEP_") {
+        let message = format!("{} may not be set: it changes what runs, or belongs to Lockstep", key.text);
+        refuse(problems, key.place, message);
+        return false;
+    }
+    true
 }
 
 fn gateway(node: &Node, problems: &mut Problems) -> Option<GatewaySpec> {

@@ -4,6 +4,7 @@ use crate::{digest, parse, schema};
 use lockstep_model::{
     EnvironmentName, ServiceName,
     manifest::{Condition, DegradedPolicy, Manifest, RollbackScope, Sticky, Strategy, Target},
+    secrets::SecretSource,
 };
 use proptest::prelude::*;
 
@@ -29,6 +30,11 @@ services:
       type: process
       command: ["./bin/server", "--port", "${PORT}"]
       env: {MODE: fast, EMPTY: ""}
+      secrets:
+        DATABASE_URL: {secret: db-url}
+        TOKEN: {env: CI_TOKEN}
+        KEY: {file: /run/key.pem}
+        PW: {command: [pass, show, x]}
       workdir: /srv/backend
       gateway: {listen: "127.0.0.1:4101"}
       restart: {max: 5, window: 1m, backoff: 250ms}
@@ -41,7 +47,7 @@ services:
     rollback: {with: [db]}
     environments:
       production:
-        target: {gateway: {listen: "127.0.0.1:4201"}}
+        target: {gateway: {listen: "127.0.0.1:4201"}, secrets: {TOKEN: {env: null, secret: token}}}
         watch: 1m
         rollback: {auto: false}
 "#;
@@ -421,5 +427,44 @@ proptest! {
             text.replace_range(at..end, &with);
             let _ = parse("f", &text);
         }
+    }
+}
+
+#[test]
+fn secrets_are_read_with_their_sources_and_overridden_in_one_environment() {
+    let manifest = parse("lockstep.yaml", FULL).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let of =
+        |name: &str| service(&manifest, "backend").environments[&environment(name)].target.secrets().clone();
+    let staging = of("staging");
+    assert_eq!(staging["DATABASE_URL"], SecretSource::Secret("db-url".parse().expect("valid")));
+    assert_eq!(staging["TOKEN"], SecretSource::Env("CI_TOKEN".to_owned()));
+    assert_eq!(staging["KEY"], SecretSource::File("/run/key.pem".to_owned()));
+    assert_eq!(staging["PW"], SecretSource::Command(["pass", "show", "x"].map(ToOwned::to_owned).to_vec()));
+    assert_eq!(of("production")["TOKEN"], SecretSource::Secret("token".parse().expect("valid")));
+    assert_eq!(of("production").len(), 4);
+}
+
+#[test]
+fn a_secret_without_a_source_or_with_its_value_is_refused_and_not_repeated() {
+    for (wrong, expected) in [
+        ("DATABASE_URL: hunter2", "says where its value comes from and not the value"),
+        ("DATABASE_URL: {secret: db-url, env: X}", "one source, found secret and env"),
+        ("DATABASE_URL: {}", "needs one source"),
+        ("DATABASE_URL: {secrt: db-url}", "did you mean 'secret'"),
+        ("DATABASE_URL: {secret: ../db}", "secret name '../db' is not valid"),
+        ("DATABASE_URL: {file: run/key}", "must be absolute"),
+        ("DATABASE_URL: {env: A-B}", "env names a variable of the server"),
+        ("DATABASE_URL: {command: pass show x}", "command is a list of arguments"),
+        ("DATABASE_URL: {command: [pass, \"${VERSION}\"]}", "nothing is replaced in the command of a secret"),
+        ("LD_PRELOAD: {secret: db-url}", "LD_PRELOAD may not be set"),
+        ("MODE: {secret: db-url}", "MODE stands in env, too"),
+        ("A-B: {secret: db-url}", "not the name of an environment variable"),
+    ] {
+        let source = FULL.replace("DATABASE_URL: {secret: db-url}", wrong);
+        let problems = parse("lockstep.yaml", &source).expect_err(wrong);
+        let told = format!("{problems:?}");
+        assert!(told.contains(expected), "{wrong}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(problems.iter().any(|problem| problem.to_string().contains(":24:")), "{wrong}: {told}");
     }
 }

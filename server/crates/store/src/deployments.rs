@@ -5,7 +5,7 @@ use crate::{
     SqliteStore, audit,
     commit::{check_idempotency, slot},
     error::{failed, from_json, parsed},
-    grants,
+    grants, secrets,
 };
 use async_trait::async_trait;
 use lockstep_engine::{
@@ -20,7 +20,7 @@ use lockstep_engine::{
     search::{Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp,
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, SecretName, Seq, ServiceName, Timestamp,
     access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours, PAGE_ROWS_MAX},
     event::Envelope,
@@ -30,6 +30,7 @@ use lockstep_model::{
     view::{AuditHead, AuditReport, CheckpointView, DeploymentSummary, KnownVersion},
 };
 use sqlx::{Row, sqlite::SqliteRow};
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Keeps the rows that can be read, and tells of the others.
@@ -71,6 +72,14 @@ impl Store for SqliteStore {
         digest: &Digest,
     ) -> Result<Option<ManifestRow>, StoreError> {
         self.manifest_read(project, Some(digest)).await
+    }
+
+    async fn secret_names(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+    ) -> Result<BTreeSet<SecretName>, StoreError> {
+        secrets::names(self, project, environment).await
     }
 
     async fn project_list(&self) -> Result<Vec<ProjectName>, StoreError> {

@@ -21,6 +21,7 @@ mod open;
 mod restrictions;
 mod scripts;
 mod search;
+mod secrets;
 mod sessions;
 #[cfg(feature = "testing")]
 mod testing;

@@ -153,6 +153,9 @@ async fn preflight(
     wanted: Option<&Serving>,
     orders: &Orders<'_>,
 ) -> Result<Found, Trouble> {
+    if let Some(serving) = wanted {
+        orders.try_secrets(&serving.spec.target).await?;
+    }
     if let Some(serving) = wanted
         && let Some(path) = artifact_path(&job.service().service, &serving.spec, &serving.version)
             .map_err(|error| Trouble::failed(error.to_string()))?
@@ -235,6 +238,8 @@ async fn raw_exec(
         version: version.clone(),
         port_of: None,
         timeout_ms: command.timeout_ms,
+        secrets: command.secrets.clone(),
+        slot: None,
     };
     orders.exec(name, spec).await
 }

@@ -227,6 +227,8 @@ impl<'a> Gate<'a> {
             version: self.version.clone(),
             port_of: self.revision.cloned(),
             timeout_ms: check.timeout_ms,
+            secrets: self.spec.target.secrets().clone(),
+            slot: None,
         };
         let (exit, tail) = self.orders.exec(&format!("check-{}-{tried}", check.name), spec).await?;
         let mut evidence = nothing_to_ask();

@@ -116,7 +116,7 @@ impl TargetPort for Targets {
         key: &str,
         host: &dyn Host,
     ) -> Result<Observation, String> {
-        let orders = Orders::of_question(key, host);
+        let orders = Orders::of_question(slot, key, host);
         let observed = match &spec.target {
             Target::Process(process) => process::observe(slot, spec, process, serving, &orders).await,
             Target::Command(command) => command::observe(spec, command, serving, &orders).await,
@@ -133,7 +133,7 @@ impl TargetPort for Targets {
     ) -> Result<bool, String> {
         match &serving.spec.target {
             Target::Process(process) => {
-                let orders = Orders::of_question(key, host);
+                let orders = Orders::of_question(slot, key, host);
                 process::bring_back(slot, serving, process, &orders).await.map_err(Trouble::into_reason)
             }
             // What a command made is not Lockstep's to keep.
@@ -144,7 +144,7 @@ impl TargetPort for Targets {
     async fn retire(&self, slot: &Slot, serving: &Serving, key: &str, host: &dyn Host) -> Result<(), String> {
         match &serving.spec.target {
             Target::Process(process) => {
-                let orders = Orders::of_question(key, host);
+                let orders = Orders::of_question(slot, key, host);
                 process::retire(slot, serving, process, &orders).await.map_err(Trouble::into_reason)
             }
             // A command's deployment is replaced by the next one; there is nothing to end.

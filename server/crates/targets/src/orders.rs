@@ -6,7 +6,8 @@ use lockstep_model::{
     DeploymentId, Digest, Epoch, RevisionId, Version,
     gateway::Slot,
     health::Evidence,
-    manifest::{GatewaySpec, Sticky},
+    manifest::{GatewaySpec, Sticky, Target},
+    secrets::Handed,
     wire::{
         ExecSpec, Exit, Observed, Order, OrderKey, Outcome, ProbeSpec, ProbeTo, ProbeWhat, RevisionSpec,
         Weight,
@@ -67,6 +68,8 @@ pub(crate) struct Orders<'a> {
     deployment: Option<DeploymentId>,
     epoch: Epoch,
     prefix: String,
+    /// Whose secrets a command gets.
+    slot: Option<Slot>,
     /// What a command is told of the step that it belongs to.
     env: BTreeMap<String, String>,
     asked: AtomicU32,
@@ -75,28 +78,31 @@ pub(crate) struct Orders<'a> {
 impl<'a> Orders<'a> {
     pub(crate) fn of_step(job: &Job, host: &'a dyn Host) -> Self {
         let env = identity(job, "");
-        Self { env, ..Self::new(host, Some(job.deployment), job.epoch, job.run_prefix()) }
+        Self { env, ..Self::of_job(job, host, job.run_prefix()) }
     }
 
     pub(crate) fn of_undo(job: &Job, host: &'a dyn Host) -> Self {
         let env = identity(job, "undo/");
-        Self { env, ..Self::new(host, Some(job.deployment), job.epoch, job.undo_prefix()) }
+        Self { env, ..Self::of_job(job, host, job.undo_prefix()) }
     }
 
     pub(crate) fn of_probe(job: &Job, host: &'a dyn Host) -> Self {
-        Self::new(host, Some(job.deployment), job.epoch, job.probe_prefix())
+        Self::of_job(job, host, job.probe_prefix())
     }
 
     pub(crate) fn of_close(job: &Job, host: &'a dyn Host) -> Self {
-        Self::new(host, Some(job.deployment), job.epoch, job.close_prefix())
+        Self::of_job(job, host, job.close_prefix())
     }
 
-    pub(crate) fn of_question(key: &str, host: &'a dyn Host) -> Self {
-        Self::new(host, None, Epoch(0), format!("{key}/"))
+    pub(crate) fn of_question(slot: &Slot, key: &str, host: &'a dyn Host) -> Self {
+        let slot = Some(slot.clone());
+        let (deployment, epoch, prefix) = (None, Epoch(0), format!("{key}/"));
+        Self { host, deployment, epoch, prefix, slot, env: BTreeMap::new(), asked: AtomicU32::new(0) }
     }
 
-    fn new(host: &'a dyn Host, deployment: Option<DeploymentId>, epoch: Epoch, prefix: String) -> Self {
-        Self { host, deployment, epoch, prefix, env: BTreeMap::new(), asked: AtomicU32::new(0) }
+    fn of_job(job: &Job, host: &'a dyn Host, prefix: String) -> Self {
+        let (deployment, epoch, slot) = (Some(job.deployment), job.epoch, Some(job.slot()));
+        Self { host, deployment, epoch, prefix, slot, env: BTreeMap::new(), asked: AtomicU32::new(0) }
     }
 
     pub(crate) async fn digest(&self, path: &str) -> Result<Option<Digest>, Trouble> {
@@ -106,9 +112,19 @@ impl<'a> Orders<'a> {
         }
     }
 
+    /// Fails when the secrets of a target cannot be had.
+    pub(crate) async fn try_secrets(&self, target: &Target) -> Result<(), Trouble> {
+        let (Some(slot), sources) = (&self.slot, target.secrets()) else { return Ok(()) };
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let tried = self.host.secrets_try(slot, sources).await;
+        tried.map_err(|why| Trouble::failed(format!("a secret could not be had: {why}")))
+    }
+
     /// Starts a revision, or finds that it runs.
     pub(crate) async fn start(&self, name: &str, revision: RevisionSpec) -> Result<(), Trouble> {
-        match self.give(name, Order::Start { revision }).await? {
+        match self.give(name, Order::Start { revision, secrets: Handed::default() }).await? {
             Outcome::Started { .. } => Ok(()),
             other => Err(unexpected(other)),
         }
@@ -124,7 +140,10 @@ impl<'a> Orders<'a> {
     /// Runs a command to its end.
     pub(crate) async fn exec(&self, name: &str, mut spec: ExecSpec) -> Result<(Exit, String), Trouble> {
         spec.env.extend(self.env.clone());
-        match self.give(name, Order::Exec { spec }).await? {
+        if !spec.secrets.is_empty() {
+            spec.slot.clone_from(&self.slot);
+        }
+        match self.give(name, Order::Exec { spec, secrets: Handed::default() }).await? {
             Outcome::Exited { exit, tail } => Ok((exit, tail)),
             other => Err(unexpected(other)),
         }

@@ -148,6 +148,9 @@ fn artifact(service: &ServiceName, serving: &Serving) -> Result<Option<String>, 
 }
 
 async fn preflight(job: &Job, wanted: Option<&Serving>, orders: &Orders<'_>) -> Result<Found, Trouble> {
+    if let Some(serving) = wanted {
+        orders.try_secrets(&serving.spec.target).await?;
+    }
     if let Some(serving) = wanted
         && let Some(path) = artifact(&job.service().service, serving)?
     {

@@ -91,9 +91,9 @@ impl FakeHost {
     /// Orders that changed something, as words.
     fn changes(&self) -> Vec<String> {
         let word = |order: &Order| match order {
-            Order::Start { revision } => Some(format!("start {}", revision.revision)),
+            Order::Start { revision, .. } => Some(format!("start {}", revision.revision)),
             Order::Stop { revision, .. } => Some(format!("stop {revision}")),
-            Order::Exec { spec } => Some(format!("run {}", spec.argv.join(" "))),
+            Order::Exec { spec, .. } => Some(format!("run {}", spec.argv.join(" "))),
             Order::Route { weights, .. } => Some(match weights.as_slice() {
                 [] => "route nobody".to_owned(),
                 [all] if all.weight == 100 => format!("route {}", all.revision),
@@ -133,7 +133,7 @@ impl Host for FakeHost {
             return Err(HostError::Lost { key: order.key, silent_ms: 60_000 });
         }
         Ok(match order.order {
-            Order::Start { revision } => {
+            Order::Start { revision, .. } => {
                 world.revisions.insert(revision.revision.clone(), revision);
                 Outcome::Started { port: 2, pid: 3 }
             }
@@ -141,7 +141,7 @@ impl Host for FakeHost {
                 world.revisions.remove(&revision);
                 Outcome::Stopped { exit: None, killed: false }
             }
-            Order::Exec { spec } => {
+            Order::Exec { spec, .. } => {
                 let (exit, tail) = world.exits.get(&spec.argv[0]).cloned().unwrap_or_else(well);
                 Outcome::Exited { exit, tail }
             }
@@ -201,6 +201,14 @@ impl Host for FakeHost {
 
     async fn cancel(&self, _cancel: HostCancel) -> Stopped {
         Stopped::Confirmed
+    }
+
+    async fn secrets_try(
+        &self,
+        _: &lockstep_model::gateway::Slot,
+        _: &lockstep_model::secrets::SecretSources,
+    ) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -276,6 +284,7 @@ fn planned(spec: &ServiceSpec) -> Plan {
         wish: Wish::Release(BTreeMap::new()),
         serving: serving(&manifest),
         artifacts: BTreeMap::new(),
+        secrets: Default::default(),
         accept_no_rollback: true,
         skip_verification: false,
     })
@@ -509,7 +518,7 @@ async fn a_command_is_told_its_step_and_keeps_its_key_from_try_to_try() {
         } else {
             Targets.run(&job, &host).await;
         }
-        let Order::Exec { spec } = host.world().orders[0].order.clone() else { panic!("a command") };
+        let Order::Exec { spec, .. } = host.world().orders[0].order.clone() else { panic!("a command") };
         let of = |name: &str| spec.env.get(&format!("LOCKSTEP_{name}")).cloned().unwrap_or_default();
         ["DEPLOYMENT", "STEP", "ATTEMPT", "IDEMPOTENCY_KEY"].map(of)
     };

@@ -44,4 +44,12 @@ impl Host for NoHost {
     async fn cancel(&self, _cancel: HostCancel) -> Stopped {
         Stopped::Confirmed
     }
+
+    async fn secrets_try(
+        &self,
+        _: &lockstep_model::gateway::Slot,
+        _: &lockstep_model::secrets::SecretSources,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -14,7 +14,8 @@ use lockstep_engine::{
     search::{self, Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, SecretName, Seq, ServiceName, Timestamp,
+    UserName,
     access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Failure, Phase},
@@ -269,6 +270,14 @@ impl Store for MemoryStore {
         projects.sort();
         projects.dedup();
         Ok(projects)
+    }
+
+    async fn secret_names(
+        &self,
+        _: &ProjectName,
+        _: &EnvironmentName,
+    ) -> Result<BTreeSet<SecretName>, StoreError> {
+        Ok(BTreeSet::new())
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {

@@ -1,9 +1,10 @@
 //! The script as a process: started in a group of its own, read line by line with secrets masked, and
 //! ended with all that descends from it.
 
-use super::{Exec, judge::Ended, mask::Mask, milestones::plain, monitor::Monitor, report::Reporter, show};
+use super::{Exec, judge::Ended, milestones::plain, monitor::Monitor, report::Reporter, show};
 use crate::serve::told_to_end;
 use lockstep_model::script::REPORT_EVERY_MS;
+use lockstep_secrets::Mask;
 use nix::{
     sys::{
         prctl,

@@ -149,6 +149,7 @@ async fn deploy(
         source: Source { commit, commit_time: None, author, ci_run: None, labels },
         reason: Some(short(reason)),
         accept_no_rollback: false,
+        skip_verification: false,
         idempotency_key: Some(key),
     };
     let started = web.backend.deployments.deployment_start(&caller, request).await?;

@@ -11,10 +11,11 @@ use std::{collections::BTreeSet, sync::OnceLock};
 
 const SCHEMAS: &str = "#/components/schemas/";
 /// What every endpoint may answer beside success.
-const ALWAYS: [ErrorKind; 9] = [
+const ALWAYS: [ErrorKind; 10] = [
     ErrorKind::Malformed,
     ErrorKind::Unauthenticated,
     ErrorKind::Forbidden,
+    ErrorKind::TooSlow,
     ErrorKind::TooLarge,
     ErrorKind::UnsupportedMediaType,
     ErrorKind::Invalid,
@@ -150,6 +151,7 @@ pub(super) const fn words(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => "There is no such thing, or it may not be seen.",
         ErrorKind::MethodNotAllowed => "Only POST.",
         ErrorKind::Conflict => "The state does not allow it now.",
+        ErrorKind::TooSlow => "The body did not come within 30 seconds.",
         ErrorKind::TooLarge => "The body is larger than 1 MiB.",
         ErrorKind::UnsupportedMediaType => "The body is not `application/json`, or compressed.",
         ErrorKind::Invalid => "The body was read and is not valid; the message names the field.",

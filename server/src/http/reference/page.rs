@@ -10,11 +10,12 @@ use lockstep_model::{
 use serde_json::Value;
 use std::fmt::Write as _;
 
-const KINDS: [ErrorKind; 11] = [
+const KINDS: [ErrorKind; 12] = [
     ErrorKind::Malformed,
     ErrorKind::Unauthenticated,
     ErrorKind::Forbidden,
     ErrorKind::NotFound,
+    ErrorKind::TooSlow,
     ErrorKind::Conflict,
     ErrorKind::TooLarge,
     ErrorKind::UnsupportedMediaType,

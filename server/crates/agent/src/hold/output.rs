@@ -1,8 +1,9 @@
 //! A program's output, bounded: of a step the beginning and the end are kept, of a service the
-//! latest.
+//! latest. Secrets are masked before a byte is kept.
 
 use crate::run_dir::{OutputRule, RunDir};
 use lockstep_model::wire::OUTPUT_BYTES_MAX;
+use lockstep_secrets::{Mask, Stream};
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
@@ -25,6 +26,8 @@ pub(super) struct Output {
     file: Option<File>,
     written_bytes: u64,
     rule: OutputRule,
+    /// None = there is nothing to mask.
+    masked: Option<Stream>,
     tail: VecDeque<u8>,
     dropped_bytes: u64,
 }
@@ -34,9 +37,10 @@ fn open(path: &PathBuf) -> io::Result<File> {
 }
 
 impl Output {
-    pub(super) fn new(dir: &RunDir, rule: OutputRule) -> Self {
+    pub(super) fn new(dir: &RunDir, rule: OutputRule, mask: &Mask) -> Self {
         let path = dir.output_path();
-        Self { path, file: None, written_bytes: 0, rule, tail: VecDeque::new(), dropped_bytes: 0 }
+        let masked = (!mask.is_empty()).then(|| mask.stream());
+        Self { path, file: None, written_bytes: 0, rule, masked, tail: VecDeque::new(), dropped_bytes: 0 }
     }
 
     /// Copies what is there. False when the other side is closed. Output that cannot be written
@@ -46,7 +50,10 @@ impl Output {
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(count) => self.keep(&buffer[..count]),
+                Ok(count) => match self.masked.as_mut().map(|stream| stream.feed(&buffer[..count])) {
+                    Some(masked) => self.keep(&masked),
+                    None => self.keep(&buffer[..count]),
+                },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
@@ -99,6 +106,9 @@ impl Output {
 
     /// Writes the end, and how much is missing before it.
     pub(super) fn finish(&mut self) {
+        if let Some(masked) = self.masked.as_mut().map(Stream::finish) {
+            self.keep(&masked);
+        }
         if self.dropped_bytes > 0 {
             let note = format!("\n… {} bytes were dropped here …\n", self.dropped_bytes);
             let _ = self.try_write(note.as_bytes());

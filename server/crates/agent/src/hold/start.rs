@@ -2,7 +2,7 @@
 //! signals. The hold blocks the signals that it reads; a program that inherited that would never
 //! hear that it is told to stop, so the mask is set by the kernel as it starts the program.
 
-use crate::run_dir::HoldSpec;
+use crate::{run_dir::HoldSpec, sealed::Opened};
 use nix::{
     fcntl::OFlag,
     spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn},
@@ -24,15 +24,17 @@ const INPUT: i32 = 0;
 const OUTPUT: i32 = 1;
 const ERRORS: i32 = 2;
 
-/// Starts what `spec` says; its output goes to `writer`.
-pub(super) fn start(spec: &HoldSpec, writer: &PipeWriter) -> io::Result<Pid> {
+/// Starts what `spec` says, with `secrets` as further variables; its output goes to `writer`.
+pub(super) fn start(spec: &HoldSpec, secrets: &Opened, writer: &PipeWriter) -> io::Result<Pid> {
     let program = spec.argv.first().ok_or_else(|| io::Error::other("the command is empty"))?;
     // Nothing else of the hold goes by its folder: all its own paths are absolute.
     env::set_current_dir(&spec.workdir)?;
     let path = found(program, spec.env.get("PATH").map_or("", String::as_str))?;
     let path = text(path.as_os_str())?;
     let argv = spec.argv.iter().map(|argument| text(argument.as_ref())).collect::<io::Result<Vec<_>>>()?;
-    let env = spec.env.iter().map(|(name, value)| text(format!("{name}={value}").as_ref()));
+    let secrets = secrets.iter().map(|(name, value)| (name, value.as_str()));
+    let env = spec.env.iter().map(|(name, value)| (name, value.as_str())).chain(secrets);
+    let env = env.map(|(name, value)| text(format!("{name}={value}").as_ref()));
     let env = env.collect::<io::Result<Vec<_>>>()?;
 
     let mut files = PosixSpawnFileActions::init()?;
@@ -91,17 +93,18 @@ mod tests {
         blocked.thread_block().expect("signals can be blocked");
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let spec: HoldSpec = serde_json::from_value(serde_json::json!({
-            "argv": ["sh", "-c", "grep SigBlk /proc/self/status; pwd; echo $A >&2"],
+            "argv": ["sh", "-c", "grep SigBlk /proc/self/status; pwd; echo $A, $S >&2"],
             "env": { "PATH": "/nowhere:/usr/bin:/bin", "A": "from the manifest" },
             "workdir": "/", "timeout_ms": null, "output": "rotate", "end_tree": false,
         }))
         .expect("a valid spec");
-        let pid = start(&spec, &writer).expect("sh is there");
+        let pid = start(&spec, &Opened::from([("S".to_owned(), "a secret".to_owned().into())]), &writer)
+            .expect("sh is there");
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).expect("output");
         waitpid(pid, None).expect("it was started here");
-        assert_eq!(output, "SigBlk:\t0000000000000000\n/\nfrom the manifest\n");
+        assert_eq!(output, "SigBlk:\t0000000000000000\n/\nfrom the manifest, a secret\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use lockstep_model::{
     DeploymentId, ServiceName, Version,
     manifest::{Artifact, Manifest, Strategy, Target},
     plan::{Checkpoint, Goal, Plan, Serving, StepKind, Undo},
+    secrets::SecretSource,
 };
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ fn input<'a>(
         wish: Wish::Release(release),
         serving,
         artifacts: BTreeMap::new(),
+        secrets: Default::default(),
         accept_no_rollback: false,
         skip_verification: false,
     }
@@ -312,4 +314,41 @@ fn a_rollback_is_always_verified() {
     let input = input(&manifest, &digest, &staging, &[], serving(&manifest));
     let plan = plan(&PlanInput { skip_verification: true, wish, ..input }).expect("a plan");
     assert!(!plan.skips_verification && plan.steps.iter().any(|step| step.kind == StepKind::Watch));
+}
+
+/// A command that needs the secret `db-url`.
+fn with_secret() -> Manifest {
+    let mut spec = command_spec();
+    if let Target::Command(command) = &mut spec.target {
+        let sources = [
+            ("URL", SecretSource::Secret("db-url".parse().expect("valid"))),
+            ("CI", SecretSource::Env("CI".to_owned())),
+        ];
+        command.secrets = sources.map(|(variable, source)| (variable.to_owned(), source)).into();
+    }
+    manifest(1, &[], &spec)
+}
+
+#[test]
+fn a_release_without_a_secret_that_it_needs_is_refused_with_the_command_that_sets_it() {
+    let (manifest, digest, staging) = (with_secret(), digest(), staging());
+    let mut input = input(&manifest, &digest, &staging, &[], BTreeMap::new());
+    input.secrets = ["db-ulr".parse().expect("valid")].into();
+    let refusal = plan(&input).expect_err("refused").to_string();
+    for part in ["'db-url' for URL", "did you mean 'db-ulr'", "lockstep secret set db-url --project"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    input.secrets = ["DB-URL".parse().expect("valid")].into();
+    plan(&input).expect("names compare ignoring case; the server's variables are looked up when it runs");
+}
+
+#[test]
+fn what_is_taken_back_goes_back_without_its_secret_and_says_so() {
+    let (manifest, digest, staging) = (with_secret(), digest(), staging());
+    let served = serving(&manifest);
+    let checkpoint = Checkpoint { serving: served.get(&service_name(0)).cloned() };
+    let mut input = input(&manifest, &digest, &staging, &[], served);
+    input.wish = Wish::Restore { of: DeploymentId(1), checkpoints: [(service_name(0), checkpoint)].into() };
+    let plan = plan(&input).expect("a plan");
+    assert!(plan.warnings.iter().any(|warning| warning.message.contains("'db-url'")), "{:?}", plan.warnings);
 }

@@ -4,6 +4,8 @@
 use async_trait::async_trait;
 use lockstep_model::{
     DeploymentId, Epoch,
+    gateway::Slot,
+    secrets::SecretSources,
     wire::{Order, OrderKey, Outcome},
 };
 
@@ -74,4 +76,11 @@ pub trait Host: Send + Sync {
     /// returns when the agent has confirmed it or is lost. A wish that was not confirmed is told to
     /// the agent again as soon as there is one.
     async fn cancel(&self, cancel: HostCancel) -> Stopped;
+
+    /// Whether the values of secrets could be had now: asked before anything is changed, so that a step
+    /// which needs them does not fail half way.
+    ///
+    /// # Errors
+    /// A sentence about the first that could not, without a word of a value.
+    async fn secrets_try(&self, slot: &Slot, sources: &SecretSources) -> Result<(), String>;
 }

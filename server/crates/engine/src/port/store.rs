@@ -7,7 +7,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, Seq, ServiceName, Timestamp, UserName,
+    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, SecretName, Seq, ServiceName, Timestamp,
+    UserName,
     access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours},
     deployment::{Actor, StepStatus},
@@ -18,6 +19,7 @@ use lockstep_model::{
     restriction::{Restriction, RestrictionId},
     view::{AuditHead, AuditReport, DeploymentSummary, KnownVersion},
 };
+use std::collections::BTreeSet;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -336,6 +338,13 @@ pub trait Store: Send + Sync {
 
     /// All projects that have a manifest, by name.
     async fn project_list(&self) -> Result<Vec<ProjectName>, StoreError>;
+
+    /// The names of the secrets that are set in an environment.
+    async fn secret_names(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+    ) -> Result<BTreeSet<SecretName>, StoreError>;
 
     /// Writes events, rows, effects, audit and idempotency of a deployment, all or nothing.
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError>;

@@ -123,6 +123,7 @@ impl World {
             wish: Wish::Release(BTreeMap::new()),
             serving: serving(project),
             artifacts: BTreeMap::new(),
+            secrets: Default::default(),
             accept_no_rollback: true,
             skip_verification: false,
         })

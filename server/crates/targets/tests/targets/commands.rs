@@ -70,7 +70,7 @@ async fn a_command_without_undo_goes_back_by_deploying_what_served() {
     let undone = Targets.undo(&job(&command(), StepKind::Replace), &host).await;
     assert!(matches!(undone, UndoOutcome::Undone { .. }), "{undone:?}");
     let orders = host.world().orders.clone();
-    let Order::Exec { spec } = &orders[0].order else { panic!("a command: {orders:?}") };
+    let Order::Exec { spec, .. } = &orders[0].order else { panic!("a command: {orders:?}") };
     assert_eq!(spec.argv[0], "deploy");
     assert_eq!(spec.version.as_str(), "0.9.0");
     assert_eq!(spec.env.get("LOCKSTEP_CHECKPOINT_VERSION").map(String::as_str), Some("0.9.0"));

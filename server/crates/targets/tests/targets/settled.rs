@@ -50,6 +50,7 @@ async fn what_a_restore_brings_back_is_looked_at_as_often() {
         wish: Wish::Restore { of: DeploymentId(2), checkpoints },
         serving: serving(&manifest),
         artifacts: BTreeMap::new(),
+        secrets: Default::default(),
         accept_no_rollback: true,
         skip_verification: false,
     })

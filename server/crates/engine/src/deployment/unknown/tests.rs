@@ -189,6 +189,7 @@ fn production_asks_unless_it_says_otherwise_and_single_steps_may_differ() {
             wish: Wish::Release(std::collections::BTreeMap::new()),
             serving: std::collections::BTreeMap::new(),
             artifacts: std::collections::BTreeMap::new(),
+            secrets: Default::default(),
             accept_no_rollback: true,
             skip_verification: false,
         })

@@ -1,0 +1,4 @@
+//! See [`lockstep_fuzz::live_frame`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lockstep_fuzz::live_frame(data));

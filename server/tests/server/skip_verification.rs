@@ -51,8 +51,8 @@ async fn only_whom_the_environment_trusts_skips_verification_and_the_audit_says_
     assert_eq!((of("anna", true), of("bert", false), of("anna", false)), (1, 1, 0), "{audit}");
     assert!(audit.to_string().contains("without verification: the checker is down"), "{audit}");
 
-    // With verification it is as strict as ever.
-    let said = server.fails(1, &["deploy", "--wait"]);
-    assert!(said.contains("never"), "{said}");
+    // With verification it is as strict as ever, on the way back, too.
+    let said = server.fails(3, &["deploy", "--wait"]);
+    assert!(said.contains("failed at verify: check 'never' failed"), "{said}");
     server.keeps_every_promise();
 }

@@ -215,7 +215,7 @@ async fn g3_nobody_reads_a_secret_not_even_an_admin() {
     let output = with_input(&server, &["secret", "set", "x", "--env", "prodction"], "a value");
     assert!(output.status.code() == Some(2) && text(&output).contains("production"), "{}", text(&output));
     let body = r#"{"name":"web-password","environment":"staging","value":"ab"}"#;
-    let (status, answer) = server.call("/secret/set", Some(&admin), body).await;
+    let (status, answer) = server.call("/secret/set", Some(&server.token()), body).await;
     assert!(status == 422 && answer["message"].as_str().expect("text").contains("masked"), "{answer}");
 
     let deployer = make_token(&server, Role::Deployer);

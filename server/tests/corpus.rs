@@ -6,7 +6,9 @@ mod targets;
 
 use std::path::Path;
 
-const TARGETS: [(&str, fn(&[u8])); 4] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 4] = [
     ("manifest", targets::manifest),
     ("live_frame", targets::live_frame),
     ("agent_frame", targets::agent_frame),

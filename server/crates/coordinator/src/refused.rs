@@ -82,7 +82,7 @@ impl From<PlanRefusal> for Refused {
             | PlanRefusal::TooLarge { .. }
             | PlanRefusal::Template { .. } => Self::Invalid(text),
             PlanRefusal::DependencyNotDeployed { .. }
-            | PlanRefusal::NoSecret { .. }
+            | PlanRefusal::NoSecret(_)
             | PlanRefusal::NoRollback { .. } => Self::Conflict(text),
         }
     }

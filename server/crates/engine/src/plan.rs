@@ -143,23 +143,8 @@ pub enum PlanRefusal {
         why: String,
     },
     /// A secret that a service needs is not set.
-    #[error(
-        "{service} needs the secret '{secret}' for {variable}, which is not set in {environment}{}; set it: lockstep secret set {secret} --project {project} --env {environment}", nearest_text(.nearest)
-    )]
-    NoSecret {
-        /// Which service.
-        service: ServiceName,
-        /// For which of its variables.
-        variable: String,
-        /// Which secret.
-        secret: SecretName,
-        /// Of which project.
-        project: ProjectName,
-        /// Where.
-        environment: EnvironmentName,
-        /// The nearest that there is.
-        nearest: Option<String>,
-    },
+    #[error(transparent)]
+    NoSecret(Box<MissingSecret>),
     /// Too many services.
     #[error("the plan has {count} services; at most {SERVICES_MAX} are possible")]
     TooLarge {
@@ -174,6 +159,27 @@ pub enum PlanRefusal {
         /// Why.
         message: String,
     },
+}
+
+/// A secret that a service needs and that is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{service} needs the secret '{secret}' for {variable}, which is not set in {environment}{}; set it: lockstep secret set {secret} --project {project} --env {environment}",
+    nearest_text(.nearest)
+)]
+pub struct MissingSecret {
+    /// Which service.
+    pub service: ServiceName,
+    /// For which of its variables.
+    pub variable: String,
+    /// Which secret.
+    pub secret: SecretName,
+    /// Of which project.
+    pub project: ProjectName,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The nearest that there is.
+    pub nearest: Option<String>,
 }
 
 fn nearest_text(nearest: &Option<String>) -> String {

@@ -1,7 +1,7 @@
 //! Whether the secrets that a plan will need are set. A release is refused without them before anything
 //! changes; what is taken back goes back as far as it can, and says what will be missing.
 
-use super::{PlanInput, PlanRefusal, Wish, nearest};
+use super::{MissingSecret, PlanInput, PlanRefusal, Wish, nearest};
 use lockstep_model::{
     SecretName,
     plan::{PlanWarning, PlannedService},
@@ -19,7 +19,7 @@ pub(super) fn check(
             if input.secrets.contains(secret) {
                 continue;
             }
-            let refusal = PlanRefusal::NoSecret {
+            let missing = MissingSecret {
                 service: service.service.clone(),
                 variable: variable.clone(),
                 secret: secret.clone(),
@@ -28,10 +28,10 @@ pub(super) fn check(
                 nearest: nearest(secret.as_str(), input.secrets.iter().map(SecretName::as_str)),
             };
             match input.wish {
-                Wish::Release(_) => return Err(refusal),
+                Wish::Release(_) => return Err(PlanRefusal::NoSecret(Box::new(missing))),
                 Wish::Restore { .. } => warnings.push(PlanWarning {
                     service: Some(service.service.clone()),
-                    message: refusal.to_string(),
+                    message: missing.to_string(),
                 }),
             }
         }

@@ -129,8 +129,15 @@ fn the_engine_reads_no_clock_and_does_no_io() {
         .filter(|dependency| dependency.kind == DependencyKind::Normal)
         .map(|dependency| dependency.name.as_str())
         .collect();
-    let expected =
-        BTreeSet::from(["async-trait", "lockstep-model", "serde", "serde_json", "sha2", "strsim", "thiserror"]);
+    let expected = BTreeSet::from([
+        "async-trait",
+        "lockstep-model",
+        "serde",
+        "serde_json",
+        "sha2",
+        "strsim",
+        "thiserror",
+    ]);
     assert!(names.is_subset(&expected), "the engine imports {names:?}");
     for entry in walk(std::path::Path::new(engine).join("src").as_path()) {
         let text = std::fs::read_to_string(&entry).expect("readable");

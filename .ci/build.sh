@@ -18,5 +18,12 @@ say "building the release (about 8 minutes the first time on 2 cores)"
 # The front comes first with --precompress; the server's build script then takes the site in.
 # Pieces of an earlier build would be taken in, too.
 rm -rf target/site/pkg
+# Panics name the file that they come from: without this, the place of the sources of dependencies would be
+# in the WASM, and its size would depend on it. It replaces what .cargo/config.toml says.
+flags="--cfg erase_components"
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+    flags+=" --remap-path-prefix=${sources%/}=c"
+done
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags"
 LOCKSTEP_EMBED_SITE="$ROOT/target/site" cargo leptos build --release --precompress --split
 echo "$digest" >"$stamp"

@@ -42,10 +42,7 @@ pub(super) fn lapse(state: &Deployment, reason: String) -> Result<Decision, Refu
 pub(super) fn is_enough(state: &Deployment) -> Result<(), Refusal> {
     let Some(rule) = &state.plan.approvals else { return Ok(()) };
     let given = u32::try_from(state.approvals.len()).unwrap_or(u32::MAX);
-    if given >= rule.count || state.phase.is_final() || state.phase.is_live() {
-        return Ok(());
-    }
-    Err(Refusal::NotApproved { given, needed: rule.count })
+    if given >= rule.count { Ok(()) } else { Err(Refusal::NotApproved { given, needed: rule.count }) }
 }
 
 /// Why it ended before it began.
@@ -178,6 +175,17 @@ mod tests {
         let wish = crate::plan::Wish::Restore { of, checkpoints: checkpoints.collect() };
         let story = Story::wish(&manifest, before, wish);
         assert!(decide(story.state(), Command::Start, Timestamp(2_000)).is_ok());
+    }
+
+    #[test]
+    fn what_began_or_ended_is_not_asked_for_approvals_any_more() {
+        let began = story().event(Event::Started);
+        let phase = began.state().phase;
+        check_refusal(began.state(), Command::Start, &Refusal::AlreadyStarted { phase });
+        let mut ended = story();
+        ended.tell(Command::Reject { by: somebody("bert"), reason: None });
+        let phase = ended.state().phase;
+        check_refusal(ended.state(), Command::Start, &Refusal::AlreadyFinished { phase });
     }
 
     #[test]

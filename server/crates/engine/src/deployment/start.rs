@@ -9,8 +9,8 @@ use lockstep_model::{
 };
 
 pub(super) fn start(state: &Deployment) -> Result<Decision, Refusal> {
-    approve::is_enough(state)?;
     let mut decision = leave_queue(state, Event::Started)?;
+    approve::is_enough(state)?;
     if let Some(failure) = &state.request.asks {
         let reason = format!(
             "{}; nothing begins before somebody decides: `resume` takes it back, `cancel` leaves it as it is",

@@ -76,6 +76,12 @@ fn see(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
+/// The page with a code.
+fn address(code: &str) -> String {
+    let code: String = code.chars().take(CODE_CHARS_MAX).collect();
+    format!("/device?code={}", query_value(&code))
+}
+
 fn unavailable(error: &dyn std::fmt::Display) -> Response {
     tracing::error!("a sign-in cannot be confirmed: {error}");
     plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
@@ -91,7 +97,7 @@ pub(super) async fn page(
     let caller = match person(&sender) {
         Ok(caller) => caller,
         Err(other) if code.is_empty() => return other.answer("/device"),
-        Err(other) => return other.answer(&format!("/device?code={}", query_value(&code))),
+        Err(other) => return other.answer(&address(&code)),
     };
     let waiting = match code.is_empty() {
         true => None,
@@ -104,12 +110,18 @@ pub(super) async fn page(
         ("confirmed", _) => told("It is signed in. You can close this page and go on in the terminal."),
         ("denied", _) => told("It is not signed in. If it was not you who asked, tell an admin."),
         (_, Some(row)) => {
+            let again = match sender.is_confirmed {
+                true => "",
+                false => {
+                    r#"<p class="mb-4">You gave your password more than ten minutes ago: you will be asked for it once more.</p>"#
+                }
+            };
             let name =
                 if row.name.is_empty() { "a machine without a name".to_owned() } else { row.name.clone() };
             format!(
                 r#"<p class="mb-4">A command on <strong>{}</strong> (it asks from <strong class="mono">{}</strong>) wants to sign in as <strong>{}</strong>.</p>
 <p class="mb-4">It shows the code <strong class="mono">{}</strong>. It gets a token that may whatever you may ({}), for {DAYS} days; <code>lockstep logout</code> ends it.</p>
-<p class="mb-6"><strong>Confirm only if you typed <code>lockstep login</code> there yourself just now.</strong> Nobody else ever needs you to confirm a code.</p>
+<p class="mb-6"><strong>Confirm only if you typed <code>lockstep login</code> there yourself just now.</strong> Nobody else ever needs you to confirm a code.</p>{again}
 <form method="post" action="/session/device" class="grid gap-4"><input type="hidden" name="code" value="{}">
 <button class="btn btn-primary" type="submit" name="decision" value="confirm">Sign it in</button>
 <button class="btn" type="submit" name="decision" value="deny">It was not me</button></form>"#,
@@ -177,6 +189,11 @@ pub(super) async fn decide(
         "deny" => false,
         _ => return plain(&ErrorBody::new(ErrorKind::Invalid, "'decision' is confirm or deny")),
     };
+    // What it gives lasts for weeks: it is asked of whoever gave their password a moment ago, as for other
+    // tokens. Signing in once more leads back.
+    if is_confirmed && !sender.is_confirmed {
+        return Other::Nobody.answer(&address(&form.code));
+    }
     match web.identities.device_decide(&*web.devices, caller, &form.code, is_confirmed).await {
         Ok(true) if is_confirmed => see("/device?done=confirmed"),
         Ok(true) => see("/device?done=denied"),

@@ -100,6 +100,31 @@ async fn decide(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_gave_their_password_long_ago_signs_in_once_more_before_they_confirm() {
+    let server = Lockstep::start_with(&["--confirm-ms", "100"]);
+    let anna = server.sign_in("anna", Role::Operator).await;
+    let (mut child, code) = Elsewhere::new(&server).login();
+    // It becomes long ago by itself.
+    let end = Instant::now() + PATIENCE;
+    while !get(&server, &format!("/device?code={code}"), ("cookie", anna.clone()))
+        .await
+        .2
+        .contains("once more")
+    {
+        assert!(Instant::now() < end, "it stays a moment ago");
+    }
+    let form = format!("code={code}&decision=confirm");
+    let (status, location) = decide(&server, ("cookie", anna.clone()), Some(&server.url()), &form).await;
+    assert_eq!((status, location), (303, format!("/login?next=/device%3Fcode%3D{code}")));
+    assert!(child.try_wait().expect("known").is_none(), "nobody has confirmed it");
+    // Saying no takes no password.
+    let form = format!("code={code}&decision=deny");
+    let (_, location) = decide(&server, ("cookie", anna), Some(&server.url()), &form).await;
+    assert_eq!(location, "/device?done=denied");
+    assert_ne!(ended(child).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_shows_a_code_somebody_confirms_it_and_commands_are_theirs_until_logout() {
     let server = Lockstep::start();
     let anna = server.sign_in("anna", Role::Operator).await;

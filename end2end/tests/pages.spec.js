@@ -32,6 +32,8 @@ const pages = () => [
   ["people", "/admin/users"],
   ["person", "/admin/users?user=e2e-viewer"],
   ["tokens", "/admin/tokens"],
+  ["programs", "/admin/programs"],
+  ["secrets", "/admin/secrets"],
   ["sessions", "/admin/sessions"],
   ["audit", "/audit"],
   ["nothing-found", "/deployments?q=no-such-thing"],

@@ -215,7 +215,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
 fn Given(name: UserName, grant: Grant, is_last: bool, again: Callback<()>) -> impl IntoView {
     let (step_up, questions) = (StepUp::here(), Questions::here());
     let words = grant.to_string();
-    let label = format!("Take {words} away from {name}");
+    let label = format!("Take away from {name}: {words}");
     let take = move |_| {
         let (name, on) = (name.clone(), grant.on.clone());
         let mut impact =

@@ -19,7 +19,7 @@ pub use form::{Field, Notice};
 pub use icon::{Glyph, Icon};
 pub use layout::{AsOf, Failure, Narrow, Nothing, PageTitle};
 pub use palette::service_path;
-pub use shell::{Guarded, Later, Mark, Shell, title_mark};
+pub use shell::{Guarded, Mark, Shell, title_mark};
 pub use state::{Look, Pill, State, Tone, health_look, phase_look, progress_look, step_look};
 pub use step_up::{PasswordAgain, StepUp};
 pub use toast::Toasts;

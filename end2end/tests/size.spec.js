@@ -6,7 +6,7 @@ const { as, open, lastId } = require("../support.js");
 const KB = 1024;
 // A page that is a piece of its own brings that beside the first; its text is there before. The page of a
 // deployment is the largest piece by far: its budget keeps it from growing.
-const BUDGET = { overview: 450 * KB, list: 540 * KB, deployment: 750 * KB };
+const BUDGET = { overview: 450 * KB, list: 580 * KB, deployment: 790 * KB };
 
 for (const [name, path, budget] of [
   ["the overview", () => "/", BUDGET.overview],

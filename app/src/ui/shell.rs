@@ -102,7 +102,7 @@ const SETTLED_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// A piece that the browser loads when it is wanted for the first time.
 #[component]
-pub fn Later<F, V>(
+fn Later<F, V>(
     /// Whether it is.
     #[prop(into)]
     wanted: Signal<bool>,

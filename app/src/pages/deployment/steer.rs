@@ -11,9 +11,9 @@ use crate::{
         deployment_service_retry, deployment_step_retry, deployment_step_skip,
     },
     live::DeploymentStore,
-    ui::{Ask, Dialog, Glyph, Guarded, Icon, Later, Pill, Reason, Then, step_look},
+    ui::{Ask, Dialog, Glyph, Guarded, Icon, Pill, Reason, Then, step_look},
 };
-use leptos::{lazy, prelude::*};
+use leptos::prelude::*;
 use lockstep_model::{
     ServiceName, StepId,
     access::Permission,
@@ -155,28 +155,6 @@ pub(super) fn StepsButton(
 ) -> impl IntoView {
     let doing = Doing::here();
     let open = RwSignal::new(false);
-    let class = if is_first { "btn btn-primary" } else { "btn" };
-    view! {
-        <Guarded permission=Permission::Operate class on_click=Callback::new(move |()| open.set(true))>
-            <Icon glyph=Glyph::Hand/>"Steps…"
-        </Guarded>
-        <Dialog open title="Steps that can be steered">
-            <p class="text-meta text-muted mb-2">
-                "Retry makes a new attempt, and stops a running one first. Only steps that look, not those that change something, can be skipped."
-            </p>
-            <Later wanted=open piece=move || Suspend::new(steps(row, store.clone(), open, doing))/>
-        </Dialog>
-    }
-}
-
-/// The steps; their code comes when somebody looks.
-#[lazy]
-async fn steps(
-    row: RwSignal<DeploymentSummary>,
-    store: DeploymentStore,
-    open: RwSignal<bool>,
-    doing: Doing,
-) -> AnyView {
     let id = row.with_untracked(|row| row.id);
     let skip = move |step: StepId| {
         open.set(false);
@@ -286,5 +264,16 @@ async fn steps(
             .into_any(),
         )
     };
-    part(shown).into_any()
+    let class = if is_first { "btn btn-primary" } else { "btn" };
+    view! {
+        <Guarded permission=Permission::Operate class on_click=Callback::new(move |()| open.set(true))>
+            <Icon glyph=Glyph::Hand/>"Steps…"
+        </Guarded>
+        <Dialog open title="Steps that can be steered">
+            <p class="text-meta text-muted mb-2">
+                "Retry makes a new attempt, and stops a running one first. Only steps that look, not those that change something, can be skipped."
+            </p>
+            {part(shown)}
+        </Dialog>
+    }
 }

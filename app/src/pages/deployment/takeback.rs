@@ -7,7 +7,7 @@ use crate::{
     live::{Cell, Live},
     ui::{Ask, Glyph, Guarded, Icon, Reason, Then},
 };
-use leptos::{lazy, prelude::*, task::spawn_local};
+use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_navigate;
 use lockstep_model::{
     DeploymentId, ServiceName, Version,
@@ -142,7 +142,7 @@ pub(super) fn TakeBackButton(row: RwSignal<DeploymentSummary>) -> impl IntoView 
     let live = Live::here();
     let navigate = use_navigate();
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
-    let ask = Callback::new(move |()| spawn_local(ask(row, live, Way::TakeBack, doing, go.clone())));
+    let ask = Callback::new(move |()| ask(row, live, Way::TakeBack, doing, go.clone()));
     ask_when_told("take_back", doing, ask);
     view! {
         <Guarded permission=Permission::Operate class="btn btn-risky" on_click=ask><Icon glyph=Glyph::Back/>"Take back"</Guarded>
@@ -168,9 +168,7 @@ pub(super) fn RestoreButton(
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
     let class = if service.is_some() { "btn" } else { "btn btn-risky" };
     let words = service.as_ref().map_or_else(|| "Restore these".to_owned(), |one| format!("Restore {one}"));
-    let ask = Callback::new(move |()| {
-        spawn_local(ask(row, live, Way::Restore(service.clone()), doing, go.clone()))
-    });
+    let ask = Callback::new(move |()| ask(row, live, Way::Restore(service.clone()), doing, go.clone()));
     view! {
         <Guarded permission=Permission::Operate refusal class on_click=ask><Icon glyph=Glyph::Back/>{words}</Guarded>
     }
@@ -186,10 +184,9 @@ enum Way {
 }
 
 /// Asks; what stands around the deployment is fetched first where nothing has told of it yet, and what
-/// going back will mean for those that stay where it has ended. Its code comes when somebody asks.
-#[lazy]
-async fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go: Go) {
-    let Some(mut now) = row.try_get_untracked() else { return };
+/// going back will mean for those that stay where it has ended.
+fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go: Go) {
+    let mut now = row.get_untracked();
     let one = match &way {
         Way::TakeBack | Way::Restore(None) => None,
         Way::Restore(Some(one)) => Some(one.clone()),
@@ -204,23 +201,25 @@ async fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doin
         idempotency_key: None,
     };
     let is_whole = request.services.is_empty();
-    // Without an answer the question says what is not known.
-    if !live.overview.is_known.get_untracked()
-        && let Ok(view) = deployment_monitor(Live::request(&[Topic::Overview])).await
-    {
-        live.apply(view.frames);
-    }
-    let mut meets: Vec<PlanWarning> = Vec::new();
-    if now.phase.is_final() {
-        match deployment_rollback_plan(request.clone()).await {
-            Ok(plan) => meets = plan.warnings,
-            Err(error) => return doing.toasts.failed(error.to_string()),
+    spawn_local(async move {
+        // Without an answer the question says what is not known.
+        if !live.overview.is_known.get_untracked()
+            && let Ok(view) = deployment_monitor(Live::request(&[Topic::Overview])).await
+        {
+            live.apply(view.frames);
         }
-    }
-    if row.try_get_untracked().is_some() {
-        let is_restore = way != Way::TakeBack;
-        doing.questions.ask(question(&now, (live, is_restore, is_whole), meets, request, doing, go));
-    }
+        let mut meets: Vec<PlanWarning> = Vec::new();
+        if now.phase.is_final() {
+            match deployment_rollback_plan(request.clone()).await {
+                Ok(plan) => meets = plan.warnings,
+                Err(error) => return doing.toasts.failed(error.to_string()),
+            }
+        }
+        if row.try_get_untracked().is_some() {
+            let is_restore = way != Way::TakeBack;
+            doing.questions.ask(question(&now, (live, is_restore, is_whole), meets, request, doing, go));
+        }
+    });
 }
 
 fn question(

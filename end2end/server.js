@@ -8,6 +8,7 @@ const path = require("node:path");
 
 const PROGRAM = process.env.LOCKSTEP || path.join(__dirname, "../target/release/lockstep");
 const PATIENCE_MS = 60_000;
+const COMMAND_MS = 120_000;
 const PASSWORD = "correct-horse-battery";
 
 const freePort = () => new Promise((resolve) => {
@@ -64,6 +65,8 @@ function command(data, ...args) {
   return execFileSync(PROGRAM, args, {
     env: { PATH: process.env.PATH, LOCKSTEP_DATA_DIR: data, CI: "true" },
     encoding: "utf8",
+    // It holds everything up while it waits: what a failed test left behind must not make that for ever.
+    timeout: COMMAND_MS,
   });
 }
 

@@ -85,7 +85,7 @@ test.describe.serial("administration", () => {
     await open(page, "/audit");
     await expect(page.getByText("The record is whole")).toBeVisible();
     await page.getByLabel("To what").fill("user invited");
-    await page.getByRole("button", { name: "Search" }).click();
+    await page.getByRole("button", { name: "Search", exact: true }).click();
     await expect(page).toHaveURL(/target=user/);
     const rows = page.locator("tbody tr");
     await expect(rows.filter({ hasText: "/user/change" })).toHaveCount(1);

@@ -1,7 +1,7 @@
 //! A password that is given again: the session goes on under a new id, so that one that was seen before is
 //! worth nothing afterwards. Connections that are open since before know it by the old one.
 
-use super::{Identities, SignInError};
+use super::{Identities, SignInError, session};
 use crate::secret;
 use lockstep_model::{Digest, UserName, deployment::Actor};
 use std::sync::PoisonError;
@@ -21,7 +21,9 @@ impl Identities {
         password: String,
     ) -> Result<Option<String>, SignInError> {
         let user: &UserName = &actor.user;
-        self.known_by(Some(user), None, password).await?;
+        // Tries of its own: whoever guesses elsewhere does not keep those out who are in already.
+        let key = format!("{} session {session}", session::account_key(user));
+        self.known_by(Some(user), &key, password).await?;
         let id = secret::random();
         let renewed = secret::digest(&id);
         let audit = self.entry(actor, "/session/confirm", &format!("user {user}"));

@@ -74,25 +74,25 @@ impl Identities {
             self.count_address(address, now).await?;
         }
         let name: Option<UserName> = name.trim().parse().ok();
-        let user = self.known_by(name.as_ref(), whence.known.as_deref(), password).await?;
+        // Names that cannot be are counted together, so that they leave no rows behind.
+        let key = match &name {
+            None => "account -".to_owned(),
+            Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
+        };
+        let user = self.known_by(name.as_ref(), &key, password).await?;
         Ok(self.session_start(&user, "browser", whence).await?)
     }
 
-    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted and slow further
-    /// ones down.
+    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
+    /// slow further ones down.
     pub(super) async fn known_by(
         &self,
         name: Option<&UserName>,
-        known: Option<&str>,
+        key: &str,
         password: String,
     ) -> Result<UserView, SignInError> {
         let now = self.clock.now();
-        // Names that cannot be are counted together, so that they leave no rows behind.
-        let key = match name {
-            None => "account -".to_owned(),
-            Some(name) => self.throttle_key(name, known).await?,
-        };
-        let before = self.store.throttle_fetch(&key).await?;
+        let before = self.store.throttle_fetch(key).await?;
         let wait_ms = throttle::wait_ms(before, now);
         if wait_ms > 0 {
             return Err(SignInError::Throttled { wait_ms });
@@ -112,14 +112,14 @@ impl Identities {
         match row {
             Some(row) if is_right && row.view.enabled => {
                 if before.failures > 0 {
-                    self.store.throttle_set(&key, None).await?;
+                    self.store.throttle_set(key, None).await?;
                 }
                 Ok(row.view)
             }
             Some(_) | None => {
                 // From now on: looking at the password takes a while on a busy machine.
                 let throttle = throttle::failed(before, self.clock.now());
-                self.store.throttle_set(&key, Some(throttle)).await?;
+                self.store.throttle_set(key, Some(throttle)).await?;
                 Err(SignInError::Credentials)
             }
         }

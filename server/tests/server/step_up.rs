@@ -74,3 +74,31 @@ async fn tokens_do_none_of_it_and_the_machines_owner_all() {
     server.ok(&["user", "add", "bert", "--role", "viewer"]);
     server.ok(&["token", "add", "ci", "--role", "viewer"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_elsewhere_keeps_nobody_from_giving_their_password_again() {
+    let server = impatient();
+    let chris = server.sign_in("chris", Role::Admin).await;
+    let guess = async || {
+        let client =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let request = client.post(format!("{}/session/sign_in", server.url())).header("origin", server.url());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body("user=chris&password=wrong-wrong-wrong&next=/").send().await;
+        let answer = answer.expect("an answer");
+        answer.headers()["location"].to_str().expect("text").to_owned()
+    };
+    let mut tries = 0;
+    while !guess().await.contains("throttled") {
+        tries += 1;
+        assert!(tries < 12, "it is never closed");
+    }
+    let (status, told, renewed) = confirm(&server, &chris, PASSWORD).await;
+    assert_eq!(status, 200, "{told}");
+    // Guessing from within is slowed down all the same.
+    let mut tries = 0;
+    while confirm(&server, &renewed, "wrong-wrong-wrong").await.0 != 429 {
+        tries += 1;
+        assert!(tries < 12, "it is never closed");
+    }
+}

@@ -229,7 +229,10 @@ async fn end_orphan(key: &str, dir: &RunDir) {
         let looked = match dir.state() {
             Ok(RunState::Ended(_)) => return,
             // Nobody has taken it up, and from now on nobody will.
-            Ok(RunState::Waiting) => dir.give_up().map(drop),
+            Ok(RunState::Waiting) => match dir.give_up() {
+                Ok(true) => return,
+                given_up => given_up.map(drop),
+            },
             Ok(RunState::Running { .. }) if is_told => Ok(()),
             Ok(RunState::Running { .. }) => {
                 tracing::info!("ending {key}, which was begun before this agent");

@@ -1,10 +1,13 @@
 //! Files that are there as a whole or not at all, folders that are nobody else's business, and
 //! locks that tell who holds them.
 
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+};
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
@@ -34,6 +37,22 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()
 /// tells who holds it, so that no process id is ever trusted that could be somebody else's.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// What the file holds. Opening it a second time and closing it would let go of the lock.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&self.file).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A lock on a file for a moment. It keeps out holders of a [`Lock`], and stands until it is dropped:
+/// unlike theirs it does not depend on what the rest of this process opens and closes meanwhile.
+#[derive(Debug)]
+pub(crate) struct BriefLock {
     _file: File,
 }
 
@@ -47,26 +66,69 @@ fn whole_file(kind: i32) -> nix::libc::flock {
     }
 }
 
-/// Takes the lock; none when somebody else holds it.
-pub(crate) fn take_lock(path: &Path) -> io::Result<Option<Lock>> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match fcntl(&file, FcntlArg::F_SETLK(&whole_file(nix::libc::F_WRLCK))) {
-        Ok(_) => Ok(Some(Lock { _file: file })),
-        Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => Ok(None),
+fn to_lock(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(path)
+}
+
+/// Whether the lock was given; it is not when somebody else holds it.
+fn is_given(answer: nix::Result<i32>) -> io::Result<bool> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(Errno::EACCES | Errno::EAGAIN) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The process that holds the lock, if any. Never call it on a lock of one's own process: closing
-/// the file here would let go of it.
+/// Takes the lock, on a file that is made if need be; none when somebody else holds it.
+pub(crate) fn take_lock(path: &Path) -> io::Result<Option<Lock>> {
+    lock(to_lock(path, true)?)
+}
+
+/// Takes the lock of a file that is there; none when somebody else holds it.
+pub(crate) fn take_lock_of(path: &Path) -> io::Result<Option<Lock>> {
+    lock(to_lock(path, false)?)
+}
+
+fn lock(file: File) -> io::Result<Option<Lock>> {
+    let answer = fcntl(&file, FcntlArg::F_SETLK(&whole_file(nix::libc::F_WRLCK)));
+    Ok(is_given(answer)?.then_some(Lock { file }))
+}
+
+/// Takes the lock of a file that is there for a moment; none when somebody else holds it.
+pub(crate) fn take_brief_lock(path: &Path) -> io::Result<Option<BriefLock>> {
+    let file = to_lock(path, false)?;
+    let answer = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(nix::libc::F_WRLCK)));
+    Ok(is_given(answer)?.then_some(BriefLock { _file: file }))
+}
+
+/// The process that holds the lock for its life, if any. Never call it on a [`Lock`] of one's own
+/// process: closing the file here would let go of it.
 pub(crate) fn lock_holder(path: &Path) -> io::Result<Option<i32>> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
+    let file = match to_lock(path, false) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut asked = whole_file(nix::libc::F_WRLCK);
     fcntl(&file, FcntlArg::F_GETLK(&mut asked))?;
-    Ok((i32::from(asked.l_type) != nix::libc::F_UNLCK).then_some(asked.l_pid))
+    // A brief lock belongs to no process; the kernel says -1.
+    Ok((i32::from(asked.l_type) != nix::libc::F_UNLCK && asked.l_pid > 0).then_some(asked.l_pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_lock_stands_while_others_look_who_holds_it() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("lock");
+        fs::write(&path, b"").expect("written");
+        let held = take_brief_lock(&path).expect("readable").expect("free");
+        assert_eq!(lock_holder(&path).expect("readable"), None, "nobody for its life");
+        assert!(take_brief_lock(&path).expect("readable").is_none(), "it is still held");
+        assert!(take_lock(&path).expect("readable").is_none(), "and keeps the others out");
+        drop(held);
+        assert!(take_lock(&path).expect("readable").is_some());
+    }
 }

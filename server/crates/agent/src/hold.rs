@@ -8,7 +8,7 @@ mod start;
 mod tree;
 
 use crate::{
-    folder, now,
+    now,
     run_dir::{Ended, HoldSpec, RunDir, Started},
     sealed::{self, Opened, Sealed},
 };
@@ -66,10 +66,7 @@ fn complain(what: Arguments<'_>) {
 fn try_hold(dir: &RunDir) -> io::Result<()> {
     // Fails only for a group's leader, whom no terminal reaches by accident either.
     let _ = setsid();
-    let spec = dir.spec()?;
-    let Some(_lock) = folder::take_lock(&dir.lock_path())? else {
-        return Ok(());
-    };
+    let Some((_lock, spec)) = dir.take_up()? else { return Ok(()) };
     if dir.path().join("pid.json").exists() || dir.path().join("exit.json").exists() {
         return Ok(());
     }

@@ -96,27 +96,46 @@ impl Keeper {
 
     async fn start_in_turn(&self, spec: RevisionSpec, secrets: &Handed) -> Result<(u16, u32), String> {
         let known = self.wanted(&spec.revision);
-        if let Some(known) = &known
-            && let Ok(RunState::Running { .. }) = self.run_dir(known).state()
-            && let Ok(Some(started)) = self.run_dir(known).started()
-        {
-            return Ok((known.port, u32::try_from(started.pid).unwrap_or_default()));
+        if let Some(known) = known.as_ref().filter(|known| known.given_up.is_none()) {
+            let dir = self.run_dir(known);
+            let unreadable = |error: io::Error| format!("{} cannot be read: {error}", dir.path().display());
+            if known.ending {
+                // Somebody began to end it, and that is not over.
+                stop_run(&dir, known.spec.process.stop_grace_ms).await?;
+            } else if !matches!(dir.state().map_err(unreadable)?, RunState::Ended(_)) {
+                // Also when an agent before this one had it launched and its hold is yet to come: another
+                // run beside it would be forgotten over this one, and go on for ever. It is watched already.
+                let pid = match dir.started().map_err(unreadable)? {
+                    Some(started) => u32::try_from(started.pid).unwrap_or_default(),
+                    None => self.begin(known).await?,
+                };
+                return Ok((known.port, pid));
+            }
         }
         let wanted = self.admit(spec, secrets, known.as_ref())?;
-        match self.launch(&wanted).await {
-            Ok(pid) => {
-                let (keeper, revision) = (self.clone(), wanted.spec.revision.clone());
-                tokio::spawn(async move { keeper.watch(revision, false).await });
-                Ok((wanted.port, pid))
-            }
-            Err(message) => {
-                // What could not be started is not wanted; the folder stays for its output.
-                if let Err(error) = lock(&self.0.desired).remove(&wanted.spec.revision) {
-                    tracing::warn!("{} could not be forgotten: {error}", wanted.spec.revision);
-                }
-                Err(message)
-            }
+        let pid = self.begin(&wanted).await?;
+        let (keeper, revision) = (self.clone(), wanted.spec.revision.clone());
+        tokio::spawn(async move { keeper.watch(revision, false).await });
+        Ok((wanted.port, pid))
+    }
+
+    /// Has a wanted run begun. What cannot be is not wanted any more; the folder stays for its output.
+    async fn begin(&self, wanted: &Wanted) -> Result<u32, String> {
+        let message = match self.launch(wanted).await {
+            Ok(pid) => return Ok(pid),
+            Err(message) => message,
+        };
+        // Its hold may work all the same: only reading of it failed.
+        let stopped = stop_run(&self.run_dir(wanted), wanted.spec.process.stop_grace_ms).await;
+        let forgotten = match &stopped {
+            Ok(_) => lock(&self.0.desired).remove(&wanted.spec.revision),
+            // Ended by the next agent, or when it is told to be.
+            Err(_) => lock(&self.0.desired).put(Wanted { ending: true, ..wanted.clone() }),
+        };
+        if let Err(problem) = stopped.map(drop).and(forgotten.map_err(|error| error.to_string())) {
+            tracing::warn!("{} could not be forgotten: {problem}", wanted.spec.revision);
         }
+        Err(message)
     }
 
     /// Gives a port and writes down that the revision is wanted.
@@ -150,6 +169,13 @@ impl Keeper {
     fn next_run(&self, revision: &RevisionId) -> u32 {
         let folder = self.0.dir.join(revision.as_str());
         (1..).find(|run| !folder.join(run.to_string()).exists()).unwrap_or(u32::MAX)
+    }
+
+    /// The folders of all runs of a revision.
+    fn runs(&self, revision: &RevisionId) -> Vec<RunDir> {
+        let entries = fs::read_dir(self.0.dir.join(revision.as_str())).into_iter().flatten().flatten();
+        let is_run = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        entries.filter(|entry| is_run(&entry.file_name())).map(|entry| RunDir::new(entry.path())).collect()
     }
 
     async fn launch(&self, wanted: &Wanted) -> Result<u32, String> {
@@ -202,6 +228,13 @@ impl Keeper {
         // When the disk is full it ends nevertheless, and is perhaps started again after a crash.
         if let Err(error) = lock(&self.0.desired).put(wanted) {
             tracing::warn!("that {revision} is no longer wanted could not be written down: {error}");
+        }
+        // The folder goes with all its runs, so nothing may be left that only one of them knows of.
+        let before = self.runs(revision).into_iter().filter(|run| run != &dir);
+        for run in before {
+            if let Err(message) = stop_run(&run, grace_ms).await {
+                return Outcome::Failed { message };
+            }
         }
         let stopped = match stop_run(&dir, grace_ms).await {
             Ok(stopped) => stopped,
@@ -335,5 +368,76 @@ async fn stop_run(dir: &RunDir, grace_ms: u64) -> Result<Option<(Exit, bool)>, S
             RunState::Running { .. } => {}
         }
         sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_dir::Started;
+    use serde_json::json;
+    use std::os::unix::fs::PermissionsExt;
+    use tempfile::TempDir;
+
+    /// An agent's keeper whose nursery only notes what it is told to launch.
+    fn keeper(dir: &Path) -> Keeper {
+        let nursery = dir.join("nursery");
+        let script = format!("#!/bin/sh\nexec cat >> {}\n", dir.join("told").display());
+        fs::write(&nursery, script).expect("written");
+        fs::set_permissions(&nursery, fs::Permissions::from_mode(0o700)).expect("executable");
+        let launcher = Launcher::new(dir, &nursery);
+        Keeper::open(dir, launcher, Outbox::new(), Sealer::new(dir)).expect("opened")
+    }
+
+    fn spec() -> RevisionSpec {
+        serde_json::from_value(json!({
+            "revision": "shop-backend-1", "slot": { "project": "shop", "environment": "demo", "service": "backend" }, "version": "1.0.0", "artifact": null,
+            "process": {
+                "command": ["serve"], "env": {}, "workdir": "/", "gateway": null, "stop_grace_ms": 0,
+                "keep_old_ms": 0, "restart": { "max": 0, "window_ms": 0, "backoff_ms": 0 },
+            },
+        }))
+        .expect("a revision")
+    }
+
+    async fn told(dir: &Path) -> Vec<String> {
+        loop {
+            let told = fs::read_to_string(dir.join("told")).unwrap_or_default();
+            if told.ends_with('\n') {
+                return told.lines().map(str::to_owned).collect();
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_told_again_takes_up_the_run_that_the_agent_before_had_launched() {
+        let folder = TempDir::new().expect("a folder");
+        let dir = folder.path();
+        // It wrote down what is wanted, prepared it, told its nursery, and died; its hold is yet to come.
+        let before = keeper(dir);
+        let wanted = before.admit(spec(), &Handed::default(), None).expect("admitted");
+        let run = before.run_dir(&wanted);
+        run.prepare(&before.hold_spec(&wanted).expect("a spec")).expect("prepared");
+        drop(before);
+        let keeper = keeper(dir);
+        let start = tokio::spawn({
+            let keeper = keeper.clone();
+            async move { keeper.start(spec(), &Handed::default()).await }
+        });
+        assert_eq!(told(dir).await, [run.path().to_str().expect("text")]);
+        run.write_started(&Started { pid: 7, at: crate::now() }).expect("written");
+        assert_eq!(start.await.expect("started"), Outcome::Started { port: wanted.port, pid: 7 });
+        assert_eq!(keeper.wanted(&wanted.spec.revision).expect("wanted").run, wanted.run);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_never_prepared_is_ended_without_a_word() {
+        let folder = TempDir::new().expect("a folder");
+        let keeper = keeper(folder.path());
+        let wanted = keeper.admit(spec(), &Handed::default(), None).expect("admitted");
+        let stopped = keeper.stop(&wanted.spec.revision, 0, None).await;
+        assert_eq!(stopped, Outcome::Stopped { exit: None, killed: false });
+        assert!(keeper.wanted(&wanted.spec.revision).is_none());
     }
 }

@@ -1,7 +1,10 @@
 //! A run's folder: what a hold is told, and what it leaves behind. The only way in which an agent
 //! and a hold speak, so either may end without the other noticing.
 
-use crate::{folder, sealed::Sealed};
+use crate::{
+    folder::{self, Lock},
+    sealed::Sealed,
+};
 use lockstep_model::{Timestamp, wire::Exit};
 use nix::{sys::signal, unistd::Pid};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -98,12 +101,8 @@ impl RunDir {
         &self.0
     }
 
-    /// What a hold holds for its life: the file that it was told by, since each file more is a cost
-    /// of every command. It reads it before, for closing it would let go of the lock.
-    pub(crate) fn lock_path(&self) -> PathBuf {
-        self.spec_path()
-    }
-
+    /// What a hold holds for its life is the file that it was told by, since each file more is a cost
+    /// of every command.
     fn spec_path(&self) -> PathBuf {
         self.0.join("spec.json")
     }
@@ -117,6 +116,14 @@ impl RunDir {
         folder::make(&self.0)?;
         let file = self.spec_path();
         if file.exists() { Ok(()) } else { folder::replace(&file, &to_json(spec), false) }
+    }
+
+    /// Takes the run up for the life of this process, with what is to be run: what the folder says
+    /// once nobody else can begin it. None when somebody else has.
+    pub(crate) fn take_up(&self) -> io::Result<Option<(Lock, HoldSpec)>> {
+        let Some(lock) = folder::take_lock_of(&self.spec_path())? else { return Ok(None) };
+        let spec = serde_json::from_slice(&lock.read()?)?;
+        Ok(Some((lock, spec)))
     }
 
     pub(crate) fn spec(&self) -> io::Result<HoldSpec> {
@@ -147,7 +154,7 @@ impl RunDir {
         if let Some(ended) = read(&self.0.join("exit.json"))? {
             return Ok(RunState::Ended(ended));
         }
-        if let Some(hold) = folder::lock_holder(&self.lock_path())? {
+        if let Some(hold) = folder::lock_holder(&self.spec_path())? {
             return Ok(RunState::Running { hold });
         }
         // Written between the two looks.
@@ -162,7 +169,13 @@ impl RunDir {
 
     /// Makes sure that no hold takes this run up any more; false when one has.
     pub(crate) fn give_up(&self) -> io::Result<bool> {
-        let Some(_lock) = folder::take_lock(&self.lock_path())? else { return Ok(false) };
+        let _lock = match folder::take_brief_lock(&self.spec_path()) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(false),
+            // Never prepared, or forgotten: a hold finds nothing to run.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
         if self.started()?.is_none() {
             let exit = Exit::NotStarted { message: "it was ended before it began".to_owned() };
             self.write_ended(&Ended { exit, killed: false, at: crate::now() })?;
@@ -173,7 +186,7 @@ impl RunDir {
     /// Notes that its hold has ended and left no word: whether anything was run, nobody knows. A hold
     /// that works all the same is left alone.
     pub(crate) fn lose(&self) -> io::Result<()> {
-        let Some(_lock) = folder::take_lock(&self.lock_path())? else { return Ok(()) };
+        let Some(_lock) = folder::take_brief_lock(&self.spec_path())? else { return Ok(()) };
         if self.started()?.is_none() && !self.0.join("exit.json").exists() {
             self.write_ended(&Ended { exit: Exit::Lost, killed: false, at: crate::now() })?;
         }

@@ -49,6 +49,8 @@ pub struct Monitor(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     seen: Mutex<BTreeMap<Slot, Known>>,
+    /// The last looks of the server before this one, until the first of this one.
+    before: Mutex<BTreeMap<Slot, Vec<CheckView>>>,
     soon: Notify,
     looks: watch::Sender<u64>,
 }
@@ -89,7 +91,8 @@ impl Monitor {
 
     /// The last looks at a slot, the newest last, whatever served.
     pub fn checks(&self, slot: &Slot) -> Vec<CheckView> {
-        self.lock().get(slot).map(|known| known.checks.clone()).unwrap_or_default()
+        let known = self.lock().get(slot).map(|known| known.checks.clone());
+        known.or_else(|| lock(&self.0.before).get(slot).cloned()).unwrap_or_default()
     }
 
     /// Ticks when something was looked at.
@@ -109,13 +112,17 @@ impl Monitor {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Slot, Known>> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.seen)
     }
 
     /// Looks for ever.
     pub async fn keep(self, eyes: Eyes) {
         let mut changes = eyes.coordinator.changes();
         let mut round: u64 = 0;
+        match eyes.logs.check_last().await {
+            Ok(last) => *lock(&self.0.before) = last.into_iter().collect(),
+            Err(error) => tracing::warn!("the looks before this start are not shown: {error}"),
+        }
         loop {
             match eyes.store.serving_list(None, None).await {
                 Ok(rows) => self.look(&eyes, rows, &mut round).await,
@@ -172,7 +179,11 @@ impl Monitor {
             .lock()
             .iter_mut()
             .filter(|(_, known)| known.bucket.at != minute && known.bucket.at.0 > 0)
-            .map(|(slot, known)| CheckRow { slot: slot.clone(), seen: std::mem::take(&mut known.bucket) })
+            .map(|(slot, known)| CheckRow {
+                slot: slot.clone(),
+                seen: std::mem::take(&mut known.bucket),
+                last: known.checks.clone(),
+            })
             .collect();
         if full.is_empty() {
             return;
@@ -196,8 +207,11 @@ impl Monitor {
         let health = seen.evidence.health;
         let check = CheckView { at: seen.evidence.at, health, latency_ms: seen.evidence.latency_ms };
         let before = all.remove(&slot);
-        let (mut checks, mut bucket) =
-            before.as_ref().map(|known| (known.checks.clone(), known.bucket)).unwrap_or_default();
+        let kept = lock(&self.0.before).remove(&slot);
+        let (mut checks, mut bucket) = match &before {
+            Some(known) => (known.checks.clone(), known.bucket),
+            None => (kept.unwrap_or_default(), CheckBucket::default()),
+        };
         checks.push(check);
         let surplus = checks.len().saturating_sub(CHECKS_SHOWN);
         checks.drain(..surplus);
@@ -217,6 +231,10 @@ impl Monitor {
         let known: BTreeSet<&Slot> = serving.iter().map(|(slot, _)| slot).collect();
         self.lock().retain(|slot, _| known.contains(slot));
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const fn minute(at: Timestamp) -> Timestamp {
@@ -322,5 +340,24 @@ mod tests {
         assert_eq!(seen(None, None), (Health::Unhealthy, "nothing serves, and 0.9.0 should".to_owned()));
         assert_eq!(seen(Some("0.9.0"), Some(40)).0, Health::Degraded);
         assert_eq!(seen(Some("0.9.0"), Some(0)).0, Health::Unhealthy);
+    }
+
+    #[test]
+    fn looks_before_a_restart_go_on_in_those_after_it() {
+        let serving = serving(&manifest(1, &[], &command_spec())).into_values().next().expect("one");
+        let slot = Slot {
+            project: "shop".parse().expect("valid"),
+            environment: "demo".parse().expect("valid"),
+            service: "web".parse().expect("valid"),
+        };
+        let monitor = Monitor::default();
+        let check = |at| CheckView { at: Timestamp(at), health: Health::Healthy, latency_ms: 1 };
+        let kept = (1..=CHECKS_SHOWN as i64).map(check).collect();
+        lock(&monitor.0.before).insert(slot.clone(), kept);
+        assert_eq!(monitor.checks(&slot).len(), CHECKS_SHOWN, "before anything was looked at");
+        let evidence = unknown(Timestamp(99), "nobody answered".to_owned());
+        monitor.keep_seen(slot.clone(), Seen { serving, evidence });
+        let times: Vec<i64> = monitor.checks(&slot).iter().map(|check| check.at.0).collect();
+        assert_eq!((times.len(), times[0], times[CHECKS_SHOWN - 1]), (CHECKS_SHOWN, 2, 99));
     }
 }

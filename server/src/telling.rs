@@ -2,7 +2,12 @@
 
 use async_trait::async_trait;
 use lockstep_engine::port::{CheckRow, LogPart, LogRow, LogStore, StoreError};
-use lockstep_model::{DeploymentId, Timestamp, api::LogPage, gateway::Slot, view::CheckBucket};
+use lockstep_model::{
+    DeploymentId, Timestamp,
+    api::LogPage,
+    gateway::Slot,
+    view::{CheckBucket, CheckView},
+};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -47,5 +52,9 @@ impl LogStore for Telling {
         bucket_ms: u64,
     ) -> Result<Vec<CheckBucket>, StoreError> {
         self.store.check_read(slot, since, bucket_ms).await
+    }
+
+    async fn check_last(&self) -> Result<Vec<(Slot, Vec<CheckView>)>, StoreError> {
+        self.store.check_last().await
     }
 }

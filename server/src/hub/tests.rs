@@ -17,7 +17,7 @@ use lockstep_model::{
     deployment::{Phase, Resolution, Source},
     gateway::Slot,
     manifest::ManifestRevision,
-    view::CheckBucket,
+    view::{CheckBucket, CheckView},
     wire::{ExecSpec, Exit, Order},
 };
 use lockstep_targets::Targets;
@@ -46,6 +46,9 @@ impl LogStore for NoLogs {
         Ok(())
     }
     async fn check_read(&self, _: &Slot, _: Timestamp, _: u64) -> Result<Vec<CheckBucket>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn check_last(&self) -> Result<Vec<(Slot, Vec<CheckView>)>, StoreError> {
         Ok(Vec::new())
     }
 }

@@ -10,7 +10,7 @@ use lockstep_model::{
     DeploymentId, Timestamp,
     api::{LOG_LINES_MAX, LogPage},
     gateway::Slot,
-    view::{CheckBucket, LogLine},
+    view::{CheckBucket, CheckView, LogLine},
 };
 use sqlx::{
     QueryBuilder, Row, Sqlite, SqlitePool,
@@ -53,6 +53,8 @@ impl SqliteLogStore {
              degraded BIGINT NOT NULL, unhealthy BIGINT NOT NULL, unknown BIGINT NOT NULL, \
              latency_max_ms BIGINT NOT NULL, PRIMARY KEY (slot, at)) WITHOUT ROWID; \
              CREATE INDEX IF NOT EXISTS looks_by_time ON looks (at); \
+             CREATE TABLE IF NOT EXISTS looks_last (slot TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL, \
+             looks TEXT NOT NULL) WITHOUT ROWID; \
              CREATE TABLE IF NOT EXISTS size (deployment BIGINT NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL);",
         )
         .execute(&writer)
@@ -189,12 +191,22 @@ impl LogStore for SqliteLogStore {
                  latency_max_ms = CASE WHEN excluded.latency_max_ms > latency_max_ms THEN excluded.latency_max_ms ELSE latency_max_ms END",
             );
             query.build().execute(&mut *transaction).await.map_err(failed(OPERATION))?;
+            let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO looks_last (slot, at, looks) ");
+            query.push_values(chunk, |mut values, row| {
+                let looks =
+                    serde_json::to_string(&(&row.slot, &row.last)).expect("plain values have a JSON form");
+                values.push_bind(row.slot.to_string()).push_bind(row.seen.at.0).push_bind(looks);
+            });
+            query.push(" ON CONFLICT (slot) DO UPDATE SET at = excluded.at, looks = excluded.looks");
+            query.build().execute(&mut *transaction).await.map_err(failed(OPERATION))?;
         }
-        sqlx::query("DELETE FROM looks WHERE at < $1")
-            .bind(forget.0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
+        for forgotten in ["DELETE FROM looks WHERE at < $1", "DELETE FROM looks_last WHERE at < $1"] {
+            sqlx::query(forgotten)
+                .bind(forget.0)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
@@ -226,5 +238,14 @@ impl LogStore for SqliteLogStore {
             latency_max_ms: u64::try_from(row.get::<i64, _>(5)).unwrap_or(0),
         };
         Ok(rows.iter().map(read).collect())
+    }
+
+    async fn check_last(&self) -> Result<Vec<(Slot, Vec<CheckView>)>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar("SELECT looks FROM looks_last ORDER BY slot")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("reading the last looks at services"))?;
+        // One that cannot be read is not worth a start that fails: new looks come in seconds.
+        Ok(rows.iter().filter_map(|looks| serde_json::from_str(looks).ok()).collect())
     }
 }

@@ -10,7 +10,8 @@ use lockstep_model::{
     DeploymentId, Digest, Timestamp, UserName,
     access::{Grant, Permission, Right, Role, Scope},
     gateway::Slot,
-    view::{CheckBucket, TokenView, UserView},
+    health::Health,
+    view::{CheckBucket, CheckView, TokenView, UserView},
     wire::OrderKey,
 };
 use lockstep_store::{SqliteLogStore, SqliteStore};
@@ -311,6 +312,7 @@ async fn looks_at_a_service_are_kept_in_buckets_and_forgotten() {
             latency_max_ms,
             ..CheckBucket::default()
         },
+        last: vec![CheckView { at: Timestamp(minute), health: Health::Degraded, latency_ms: latency_max_ms }],
     };
     let rows = [look("web", 1, 0, 5), look("web", 2, 1, 90), look("web", 3, 0, 7), look("other", 2, 0, 1)];
     logs.check_append(&rows, Timestamp(0)).await.expect("kept");
@@ -319,6 +321,10 @@ async fn looks_at_a_service_are_kept_in_buckets_and_forgotten() {
     let read = logs.check_read(&slot("web"), Timestamp(0), 120_000).await.expect("readable");
     let told: Vec<_> = read.iter().map(|b| (b.at.0, b.healthy, b.unhealthy, b.latency_max_ms)).collect();
     assert_eq!(told, [(0, 5, 0, 5), (120_000, 15, 3, 90)]);
+    let last: Vec<_> = logs.check_last().await.expect("readable");
+    let last: Vec<_> =
+        last.iter().map(|(slot, looks)| (slot.service.as_str(), looks[0].latency_ms)).collect();
+    assert_eq!(last, [("other", 1), ("web", 3)], "the newest of each");
     logs.check_append(&[], Timestamp(120_000)).await.expect("kept");
     let left = logs.check_read(&slot("web"), Timestamp(0), 60_000).await.expect("readable");
     assert_eq!(left.len(), 2, "the first minute is forgotten");

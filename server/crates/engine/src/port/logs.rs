@@ -4,7 +4,11 @@
 use crate::port::store::StoreError;
 use async_trait::async_trait;
 use lockstep_model::{
-    DeploymentId, Timestamp, api::LogPage, gateway::Slot, view::CheckBucket, wire::OrderKey,
+    DeploymentId, Timestamp,
+    api::LogPage,
+    gateway::Slot,
+    view::{CheckBucket, CheckView},
+    wire::OrderKey,
 };
 
 /// A line of output.
@@ -40,6 +44,8 @@ pub struct CheckRow {
     pub slot: Slot,
     /// What was seen; its time is when the bucket begins.
     pub seen: CheckBucket,
+    /// The last looks one by one, the newest last: what is shown of it after a restart.
+    pub last: Vec<CheckView>,
 }
 
 /// Keeps output.
@@ -69,7 +75,8 @@ pub trait LogStore: Send + Sync {
     /// [`StoreError`] when it could not be read.
     async fn log_count(&self, deployment: DeploymentId, before: i64) -> Result<u64, StoreError>;
 
-    /// Adds looks at services to the buckets of their time, and forgets buckets before `forget`.
+    /// Adds looks at services to the buckets of their time, keeps the last ones, and forgets what is
+    /// older than `forget`.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be kept.
@@ -85,4 +92,10 @@ pub trait LogStore: Send + Sync {
         since: Timestamp,
         bucket_ms: u64,
     ) -> Result<Vec<CheckBucket>, StoreError>;
+
+    /// The last looks at every service, as they were kept last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    async fn check_last(&self) -> Result<Vec<(Slot, Vec<CheckView>)>, StoreError>;
 }

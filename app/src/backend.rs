@@ -48,6 +48,8 @@ pub struct Caller {
     pub actions: Vec<Action>,
     /// By what they do what they ask for: looked at again when it is written.
     pub right: Option<Right>,
+    /// Whether they have a password to give again.
+    pub has_password: bool,
     /// How and from where, for the audit.
     pub actor: Actor,
 }

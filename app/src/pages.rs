@@ -15,6 +15,7 @@ mod services;
 mod settings;
 mod start;
 
+pub(crate) use deployment::encoded;
 use leptos::prelude::*;
 use leptos_router::{LazyRoute, lazy_route};
 

@@ -90,7 +90,7 @@ test.describe.serial("approvals", () => {
     const dialog = page.getByRole("dialog", { name: "Approve #1 to production" });
     await expect(dialog).toContainText("web 1.0.0");
     await dialog.getByRole("button", { name: "Approve" }).tap();
-    const again = page.getByRole("dialog", { name: "Your password again" });
+    const again = page.getByRole("dialog", { name: "Is it you?" });
     await again.getByLabel("Password").fill("wrong-wrong-wrong");
     await again.getByRole("button", { name: "Go on" }).tap();
     await expect(again.getByRole("alert")).toContainText("that is not your password");

@@ -99,7 +99,15 @@ fn demo_caller() -> Caller {
     let user = first_admin();
     let actor = Actor { user: user.clone(), via: "demo".to_owned(), address: None };
     let rights = Rights::everywhere(Role::Admin);
-    Caller { user, rights, credential: Credential::Local, actions: Vec::new(), right: None, actor }
+    Caller {
+        user,
+        rights,
+        credential: Credential::Local,
+        actions: Vec::new(),
+        right: None,
+        has_password: false,
+        actor,
+    }
 }
 
 fn empty_request() -> StartDeployment {

@@ -242,5 +242,5 @@ fn caller(
     let address = address.map(|address| address.to_string());
     let actor = Actor { user: user.clone(), via, address };
     // Until it is known what they are about to do, they do nothing by any right.
-    Caller { user, rights, credential, actions: Vec::new(), right: None, actor }
+    Caller { user, rights, credential, actions: Vec::new(), right: None, has_password: false, actor }
 }

@@ -1,7 +1,7 @@
 //! What matters most asks for the password once more: asked for in a dialog, then it is done.
 
 use super::dialog::Dialog;
-use crate::{AppError, api::session_confirm, ui::Toasts};
+use crate::{AppError, api::session_confirm, pages::encoded, session::Session, ui::Toasts};
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use lockstep_model::{error::ErrorKind, session::ConfirmSession};
 use std::sync::Arc;
@@ -111,19 +111,42 @@ pub fn PasswordAgain() -> impl IntoView {
             }
         });
     };
+    let session = Session::here();
+    // Who has none here signs in where they always do, and comes back to this page.
+    let has_password = move || session.get().is_none_or(|session| session.has_password);
+    let elsewhere = move |_| {
+        let location = window().location();
+        let here =
+            format!("{}{}", location.pathname().unwrap_or_default(), location.search().unwrap_or_default());
+        let _ = location.set_href(&format!("/session/oidc?again=1&next={}", encoded(&here)));
+    };
     view! {
-        <Dialog open title="Your password again">
+        <Dialog open title="Is it you?">
             <form method="dialog" on:submit=submit class="stack">
-                <p class="text-muted">"It was last given more than 10 minutes ago, and whoever does this has to be you."</p>
-                <label class="field">
-                    <span>"Password"</span>
-                    <input class="input" type="password" name="password" autocomplete="current-password" required=true maxlength="1024"
-                        prop:value=move || password.get() on:input=move |event| password.set(event_target_value(&event))/>
-                </label>
+                <p class="text-muted">"You said so last more than 10 minutes ago, and whoever does this has to be you."</p>
+                <Show
+                    when=has_password
+                    fallback=move || view! {
+                        <p>"Your identity provider asks you again; then you are back here and do it once more."</p>
+                    }
+                >
+                    <label class="field">
+                        <span>"Password"</span>
+                        <input class="input" type="password" name="password" autocomplete="current-password" required=true maxlength="1024"
+                            prop:value=move || password.get() on:input=move |event| password.set(event_target_value(&event))/>
+                    </label>
+                </Show>
                 <p class="complaint" role="alert">{move || complaint.get()}</p>
                 <div class="dialog-foot">
                     <button type="button" class="btn" on:click=move |_| open.set(false)>"Do nothing"</button>
-                    <button type="submit" class="btn btn-primary">"Go on"</button>
+                    <Show
+                        when=has_password
+                        fallback=move || view! {
+                            <button type="button" class="btn btn-primary" on:click=elsewhere>"Sign in again"</button>
+                        }
+                    >
+                        <button type="submit" class="btn btn-primary">"Go on"</button>
+                    </Show>
                 </div>
             </form>
         </Dialog>

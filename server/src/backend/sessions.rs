@@ -49,8 +49,8 @@ pub(super) async fn confirm(
     if let Some(renewed) = use_context::<Renewed>() {
         renewed.set(id);
     }
-    let Caller { user, rights, actor, .. } = caller.clone();
-    Ok(SessionView { user, rights, via: actor.via })
+    let Caller { user, rights, actor, has_password, .. } = caller.clone();
+    Ok(SessionView { user, rights, via: actor.via, has_password })
 }
 
 pub(super) async fn end(

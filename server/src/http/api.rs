@@ -97,13 +97,18 @@ fn step_up(identity: &Identity, endpoint: &Declared, is_confirmed: bool) -> Opti
     if !STEP_UP.contains(&endpoint.path) {
         return None;
     }
-    match identity.0.as_ref()?.credential {
+    let caller = identity.0.as_ref()?;
+    match caller.credential {
         Credential::Local => None,
         Credential::Token(_) | Credential::Rule => Some(ErrorBody::new(
             ErrorKind::Forbidden,
             "this is for people, not for tokens: sign in in a browser, or use the command on the server's own machine",
         )),
         Credential::Session(_) if is_confirmed => None,
+        Credential::Session(_) if !caller.has_password => Some(ErrorBody::new(
+            ErrorKind::StepUpRequired,
+            "sign in again: you did more than 10 minutes ago; /session/oidc?again=1 leads to the identity provider, a new link serves who has none; then do it once more",
+        )),
         Credential::Session(_) => Some(ErrorBody::new(
             ErrorKind::StepUpRequired,
             "give your password again: it was last given more than 10 minutes ago; confirm it with /session/confirm, or sign in anew at /login, then do it once more",

@@ -113,7 +113,7 @@ pub(super) async fn page(
             let again = match sender.is_confirmed {
                 true => "",
                 false => {
-                    r#"<p class="mb-4">You gave your password more than ten minutes ago: you will be asked for it once more.</p>"#
+                    r#"<p class="mb-4">You signed in more than ten minutes ago: you will be asked for your password once more.</p>"#
                 }
             };
             let name =
@@ -191,6 +191,9 @@ pub(super) async fn decide(
     };
     // What it gives lasts for weeks: it is asked of whoever gave their password a moment ago, as for other
     // tokens. Signing in once more leads back.
+    if is_confirmed && !sender.is_confirmed && !caller.has_password {
+        return see(&format!("/session/oidc?again=1&next={}", query_value(&address(&form.code))));
+    }
     if is_confirmed && !sender.is_confirmed {
         return Other::Nobody.answer(&address(&form.code));
     }

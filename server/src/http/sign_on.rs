@@ -5,8 +5,9 @@ use super::{
     Web,
     session::{self, Peer},
 };
-use crate::identity::{OidcError, Provided};
+use crate::identity::{OidcError, Provided, Sender};
 use axum::{
+    Extension,
     extract::{Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -24,6 +25,9 @@ const CODE_BYTES_MAX: usize = 4_096;
 pub(super) struct Begin {
     #[serde(default)]
     next: String,
+    /// Whether the provider shall ask again.
+    #[serde(default)]
+    again: u8,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +77,7 @@ fn see(address: &str) -> Response {
 pub(super) async fn begin(State(web): State<Web>, Query(asked): Query<Begin>) -> Response {
     let Some(at) = provided(&web) else { return off() };
     let next = session::local_path(&asked.next);
-    match web.identities.oidc_begin(&at, &next).await {
+    match web.identities.oidc_begin(&at, &next, asked.again > 0).await {
         Ok(going) => {
             let mut response = see(&going.address);
             response.headers_mut().insert(header::SET_COOKIE, cookie(&web, &going.state, COOKIE_SECONDS));
@@ -86,6 +90,7 @@ pub(super) async fn begin(State(web): State<Web>, Query(asked): Query<Begin>) ->
 pub(super) async fn back(
     State(web): State<Web>,
     peer: Peer,
+    Extension(sender): Extension<Sender>,
     Query(told): Query<Back>,
     headers: HeaderMap,
 ) -> Response {
@@ -99,8 +104,10 @@ pub(super) async fn back(
         let word: String = told.error.chars().filter(char::is_ascii_graphic).take(100).collect();
         failed(&OidcError::Provider(word))
     } else {
-        match web.identities.oidc_finish(&at, &told.state, &told.code, session::whence(peer, &headers)).await
-        {
+        let present = sender.caller.as_ref().zip(sender.session.as_ref());
+        let present = present.map(|(caller, session)| (&caller.actor, session));
+        let whence = session::whence(peer, &headers);
+        match web.identities.oidc_finish(&at, &told.state, &told.code, whence, present).await {
             Ok((started, next)) => session::enter_as(&web, &started, &session::local_path(&next)),
             Err(error) => failed(&error),
         }

@@ -3,6 +3,7 @@
 
 use super::{Identities, SignInError, session};
 use crate::secret;
+use lockstep_engine::port::StoreError;
 use lockstep_model::{Digest, UserName, deployment::Actor};
 use std::sync::PoisonError;
 
@@ -24,9 +25,19 @@ impl Identities {
         // Tries of its own: whoever guesses elsewhere does not keep those out who are in already.
         let key = format!("{} session {session}", session::account_key(user));
         self.known_by(Some(user), &key, password).await?;
+        Ok(self.session_renew(actor, session).await?)
+    }
+
+    /// Has a session go on under a new id, because whoever is in it proved just now who they are; none =
+    /// it has ended.
+    pub(super) async fn session_renew(
+        &self,
+        actor: &Actor,
+        session: &Digest,
+    ) -> Result<Option<String>, StoreError> {
         let id = secret::random();
         let renewed = secret::digest(&id);
-        let audit = self.entry(actor, "/session/confirm", &format!("user {user}"));
+        let audit = self.entry(actor, "/session/confirm", &format!("user {}", actor.user));
         if !self.store.session_confirm(session, &renewed, self.clock.now(), audit).await? {
             return Ok(None);
         }

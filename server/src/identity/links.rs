@@ -116,7 +116,9 @@ impl Identities {
 
     async fn enter(&self, user: &UserName, whence: Whence) -> Result<Started, LinkError> {
         match self.store.user_fetch(user).await? {
-            Some(row) if row.view.enabled => Ok(self.session_start(&row.view, "link", whence).await?),
+            Some(row) if row.view.enabled => {
+                Ok(self.session_start(&row.view, "link", whence, self.clock.now()).await?)
+            }
             Some(_) | None => Err(LinkError::Spent),
         }
     }

@@ -11,7 +11,7 @@ use lockstep_engine::port::{
     OidcStore, StoreError,
     oidc::{Arrived, OnTheWay, Person},
 };
-use lockstep_model::{UserName, deployment::Actor};
+use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -80,6 +80,9 @@ struct PersonClaims {
     nonce: String,
     #[serde(default)]
     azp: Option<String>,
+    /// When they proved there who they are, in seconds.
+    #[serde(default)]
+    auth_time: Option<i64>,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -89,11 +92,12 @@ fn encoded(text: &str) -> String {
 }
 
 impl Identities {
-    /// Begins a sign-in: where the browser goes, and what it must show when it comes back.
+    /// Begins a sign-in: where the browser goes, and what it must show when it comes back. `again`: the
+    /// provider shall ask them once more, also when they are signed in there.
     ///
     /// # Errors
     /// [`OidcError`].
-    pub async fn oidc_begin(&self, at: &Provided<'_>, next: &str) -> Result<Going, OidcError> {
+    pub async fn oidc_begin(&self, at: &Provided<'_>, next: &str, again: bool) -> Result<Going, OidcError> {
         let issuer = &at.settings.issuer;
         let failed = |source| Untrusted::Issuer { issuer: issuer.clone(), source };
         let provider = at.issuers.provider(issuer, None).await.map_err(failed)?;
@@ -115,24 +119,28 @@ impl Identities {
         }
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let scope = std::iter::once("openid").chain(at.settings.scopes.iter().map(String::as_str));
-        let query: Vec<String> = [
+        let scope = scope.collect::<Vec<_>>().join(" ");
+        let mut fields = vec![
             ("response_type", "code"),
             ("client_id", &at.settings.client_id),
             ("redirect_uri", &at.back),
-            ("scope", &scope.collect::<Vec<_>>().join(" ")),
+            ("scope", &scope),
             ("state", &state),
             ("nonce", &nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
-        ]
-        .iter()
-        .map(|(name, value)| format!("{name}={}", encoded(value)))
-        .collect();
+        ];
+        if again {
+            fields.extend([("prompt", "login"), ("max_age", "0")]);
+        }
+        let query: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let join = if endpoint.contains('?') { '&' } else { '?' };
         Ok(Going { address: format!("{endpoint}{join}{}", query.join("&")), state })
     }
 
-    /// Ends a sign-in that comes back with a code: a session under a new id, and where it goes.
+    /// Ends a sign-in that comes back with a code: a session under a new id, and where it goes. A session
+    /// of the same person in this browser goes on when the provider asked them just now.
     ///
     /// # Errors
     /// [`OidcError`].
@@ -142,6 +150,7 @@ impl Identities {
         state: &str,
         code: &str,
         whence: Whence,
+        present: Option<(&Actor, &Digest)>,
     ) -> Result<(Started, String), OidcError> {
         let taken = at.store.oidc_take(&secret::digest(state), self.clock.now()).await?;
         let begun = taken.ok_or(OidcError::Foreign)?;
@@ -169,7 +178,18 @@ impl Identities {
         };
         // What their groups do not say any more is gone from open pages, too.
         self.withdrawn();
-        Ok((self.session_start(&user, "oidc", whence).await?, begun.next))
+        // Being signed in there since the morning proves nothing about who sits here now.
+        let now = self.clock.now();
+        let proven_at = claims.auth_time.map_or(0, |seconds| seconds.saturating_mul(1_000).min(now.0));
+        let proven_at = Timestamp(proven_at);
+        if let Some((actor, session)) = present
+            && actor.user == user.name
+            && now.since_ms(proven_at) < self.confirm_ms
+            && let Some(id) = self.session_renew(actor, session).await?
+        {
+            return Ok((Started { id, user: user.name, known: None }, begun.next));
+        }
+        Ok((self.session_start(&user, "oidc", whence, proven_at).await?, begun.next))
     }
 
     fn person(&self, settings: &Settings, claims: &PersonClaims) -> Result<Person, OidcError> {

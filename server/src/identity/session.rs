@@ -3,7 +3,7 @@
 
 use super::{Identities, Sender, Shown, Whence, caller, password, throttle};
 use crate::secret;
-use app::backend::Credential;
+use app::backend::{Caller, Credential};
 use lockstep_engine::port::{StoreError, identity::SessionRow};
 use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor, view::UserView};
 use std::net::IpAddr;
@@ -80,7 +80,7 @@ impl Identities {
             Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
         };
         let user = self.known_by(name.as_ref(), &key, password).await?;
-        Ok(self.session_start(&user, "browser", whence).await?)
+        Ok(self.session_start(&user, "browser", whence, self.clock.now()).await?)
     }
 
     /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
@@ -153,12 +153,13 @@ impl Identities {
         Ok(if is_known { format!("{account} device {device}") } else { account })
     }
 
-    /// Begins a session, always under a new id.
+    /// Begins a session, always under a new id. `proven_at`: when its owner proved last who they are.
     pub(super) async fn session_start(
         &self,
         user: &UserView,
         via: &str,
         whence: Whence,
+        proven_at: Timestamp,
     ) -> Result<Started, StoreError> {
         let id = secret::random();
         let now = self.clock.now();
@@ -170,7 +171,7 @@ impl Identities {
             expires_at: now.plus_ms(ABSOLUTE_MS),
             address: whence.address.map(|address| address.to_string()),
             device: whence.device.map(|device| shortened(&device)),
-            confirmed_at: now,
+            confirmed_at: proven_at,
         };
         let known = match whence.known {
             Some(known) if self.store.device_is_known(&secret::digest(&known), &user.name).await? => None,
@@ -213,13 +214,9 @@ impl Identities {
         if shown.is_person && now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
             self.store.session_touch(&digest, now).await?;
         }
-        let caller = caller(
-            user.name,
-            user.grants,
-            Credential::Session(digest.clone()),
-            "browser".to_owned(),
-            shown.address,
-        );
+        let credential = Credential::Session(digest.clone());
+        let caller = caller(user.name, user.grants, credential, "browser".to_owned(), shown.address);
+        let caller = Caller { has_password: user.has_password, ..caller };
         let is_confirmed = now.since_ms(row.confirmed_at) < self.confirm_ms;
         Ok(Sender { caller: Some(caller), session: Some(digest), is_confirmed })
     }

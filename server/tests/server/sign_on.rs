@@ -307,6 +307,46 @@ async fn what_did_not_begin_in_this_browser_or_leads_elsewhere_is_not_followed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_asks_for_the_password_sends_people_of_a_provider_there_again() {
+    let map = MAP.replace("role = \"deployer\"\nproject = \"shop\"", "role = \"admin\"");
+    let Some((server, _provider)) = stage(&map) else { return };
+    let mut browser = Browser::new();
+    let back = browser.until_back(&server, "%2F", "anna").await;
+    browser.send(&back, None).await;
+    let anna = browser.session(&server).expect("signed in");
+    assert_eq!(rights(&server, &anna).await["has_password"], false);
+    let add = r#"{"name": "new", "role": "viewer"}"#;
+    let (status, told) = server.call_as(&anna, "/user/add", add).await;
+    // Nobody said when anna proved who she is: perhaps this morning.
+    assert_eq!((status, &told["kind"]), (403, &json!("step_up_required")), "{told}");
+    assert!(told.to_string().contains("/session/oidc?again=1"), "{told}");
+    let (status, told) =
+        server.call_as(&anna, "/session/confirm", r#"{"password": "none at all, really"}"#).await;
+    assert_eq!(status, 422, "{told}");
+
+    // Somebody else who signs in there, in her browser, does not confirm her session.
+    browser.cookies.retain(|(_, name), _| name == "lockstep");
+    let back = browser.until_back(&server, "%2F&again=1", "bert").await;
+    browser.send(&back, None).await;
+    let bert = browser.session(&server).expect("signed in");
+    assert_eq!(rights(&server, &bert).await["user"], "bert");
+    assert_eq!(server.call_as(&anna, "/user/add", add).await.0, 403);
+
+    let mut browser = Browser::new();
+    let back = browser.until_back(&server, "%2F", "anna").await;
+    browser.send(&back, None).await;
+    let before = browser.session(&server).expect("signed in");
+    let back = browser.until_back(&server, "%2Fadmin%2Fusers&again=1", "anna").await;
+    let (_, location, _) = browser.send(&back, None).await;
+    assert_eq!(location, format!("{}/admin/users", server.url()));
+    let after = browser.session(&server).expect("signed in");
+    assert_ne!(after, before, "the session goes on under another id");
+    assert_eq!(server.call_as(&before, "/session/show", "{}").await.0, 401);
+    let (status, told) = server.call_as(&after, "/user/add", add).await;
+    assert_eq!(status, 200, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_provider_there_is_no_way_to_one() {
     let server = Lockstep::start();
     let mut browser = Browser::new();

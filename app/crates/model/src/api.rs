@@ -1043,6 +1043,9 @@ SessionView {
     rights: Rights,
     /// How one came in: `browser`, `token NAME`.
     via: String,
+    /// Whether one has a password here; who has none signs in again at the identity provider.
+    #[serde(default)]
+    has_password: bool,
 } }
 
 /// Requests that name a deployment by its number.

@@ -85,10 +85,13 @@ pub fn PasswordAgain() -> impl IntoView {
     let asked = StepUp::here().asked;
     let open = RwSignal::new(false);
     let (password, complaint) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let (session, has_password) = (Session::here(), RwSignal::new(true));
     Effect::new(move |_| {
         if asked.with(Option::is_some) {
             password.set(String::new());
             complaint.set(String::new());
+            // Who has none here signs in where they always do, and comes back to this page.
+            has_password.set(session.get().is_none_or(|session| session.has_password));
             open.set(true);
         }
     });
@@ -111,9 +114,6 @@ pub fn PasswordAgain() -> impl IntoView {
             }
         });
     };
-    let session = Session::here();
-    // Who has none here signs in where they always do, and comes back to this page.
-    let has_password = move || session.get().is_none_or(|session| session.has_password);
     let elsewhere = move |_| {
         let location = window().location();
         let here =
@@ -125,7 +125,7 @@ pub fn PasswordAgain() -> impl IntoView {
             <form method="dialog" on:submit=submit class="stack">
                 <p class="text-muted">"You said so last more than 10 minutes ago, and whoever does this has to be you."</p>
                 <Show
-                    when=has_password
+                    when=move || has_password.get()
                     fallback=move || view! {
                         <p>"Your identity provider asks you again; then you are back here and do it once more."</p>
                     }
@@ -140,7 +140,7 @@ pub fn PasswordAgain() -> impl IntoView {
                 <div class="dialog-foot">
                     <button type="button" class="btn" on:click=move |_| open.set(false)>"Do nothing"</button>
                     <Show
-                        when=has_password
+                        when=move || has_password.get()
                         fallback=move || view! {
                             <button type="button" class="btn btn-primary" on:click=elsewhere>"Sign in again"</button>
                         }

@@ -111,22 +111,29 @@ fn Where(name: &'static str, value: RwSignal<String>) -> impl IntoView {
             let place = format!("{project}/{}", one.name);
             all.push((place.clone(), place));
         }
-        all.into_iter().map(|(key, word)| view! { <option value=key>{word}</option> }).collect_view()
+        all.into_iter().map(|(key, word)| choice(key, word, value)).collect_view()
     };
     view! {
         <label class="field"><span>"Where"</span>
-            <select class="input" name=name prop:value=move || value.get() on:change=move |event| value.set(event_target_value(&event))>{options}</select>
+            <select class="input" name=name on:change=move |event| value.set(event_target_value(&event))>{options}</select>
         </label>
     }
 }
 
-/// The environments, to choose one of them.
-fn places() -> impl Fn() -> AnyView + Clone {
+/// One of several to choose from. Each says by itself whether it is chosen: a list that is told so as a whole
+/// forgets it when it is told before its choices are there, and shows none when nothing is chosen yet.
+fn choice(key: String, word: String, chosen: RwSignal<String>) -> impl IntoView {
+    let value = key.clone();
+    view! { <option value=value prop:selected=move || chosen.with(|chosen| *chosen == key)>{word}</option> }
+}
+
+/// The environments, to choose one of them; the first is meant until somebody does.
+fn places(chosen: RwSignal<String>) -> impl Fn() -> AnyView + Clone {
     let live = Live::here();
     move || {
         let all = live.overview.environments.get().into_iter();
         let keys = all.map(|one| format!("{}/{}", one.project, one.name));
-        keys.map(|key| view! { <option value=key.clone()>{key.clone()}</option> }).collect_view().into_any()
+        keys.map(|key| choice(key.clone(), key, chosen)).collect_view().into_any()
     }
 }
 
@@ -153,15 +160,15 @@ fn Roles(
     ];
     let options = move || {
         let is_part = !at.get().is_empty();
-        let empty = (!empty.is_empty()).then(|| view! { <option value="">{empty}</option> });
+        let empty = (!empty.is_empty()).then(|| choice(String::new(), empty.to_owned(), value));
         let fits = ROLES.into_iter().filter(move |(role, _)| !is_part || *role != Role::Admin);
         let all =
-            fits.map(|(role, words)| view! { <option value=role.word()>{words}</option> }).collect_view();
+            fits.map(|(role, words)| choice(role.word().to_owned(), words.to_owned(), value)).collect_view();
         view! { {empty}{all} }
     };
     view! {
         <label class="field"><span>"Role"</span>
-            <select class="input" name=name prop:value=move || value.get() on:change=move |event| value.set(event_target_value(&event))>{options}</select>
+            <select class="input" name=name on:change=move |event| value.set(event_target_value(&event))>{options}</select>
         </label>
     }
 }

@@ -1,5 +1,8 @@
 //! Who did what: searched, read line by line, and whether the record is whole.
 
+mod diff;
+
+use self::diff::Change;
 use super::{deployment::encoded, overview::FirstFrames};
 use crate::{
     AppError,
@@ -19,6 +22,10 @@ use lockstep_model::{
 
 /// So many lines are shown at a time.
 const ROWS: u32 = 50;
+/// More fields than this are shown when somebody asks for them.
+const FIELDS_SHOWN: usize = 4;
+/// A longer value is shown in full when somebody asks for it.
+const VALUE_CHARS_SHOWN: usize = 80;
 /// What the address may narrow the lines down to.
 const FILTERS: [&str; 7] = ["words", "user", "action", "target", "denied", "since", "until"];
 
@@ -181,6 +188,7 @@ fn Row(line: AuditView, is_one: bool) -> impl IntoView {
         }
         None => line.target.clone().into_any(),
     };
+    let why = told(&line, is_one);
     view! {
         <tr>
             <th scope="row"><a class="link mono" href=path.clone()>{format!("#{id}")}</a>{copy}</th>
@@ -188,9 +196,47 @@ fn Row(line: AuditView, is_one: bool) -> impl IntoView {
             <td data-label="Who"><a class="link" href=format!("/audit?user={}", line.user)>{line.user.to_string()}</a><span class="block text-meta text-muted">{line.via.clone()}{from}</span></td>
             <td data-label="What" class="mono">{line.action.clone()}{refused}</td>
             <td data-label="To what" class="break-all">{target}</td>
-            <td data-label="Why" class="break-words">{line.reason.clone()}</td>
+            <td data-label="Why" class="break-words">{why}</td>
         </tr>
     }
+}
+
+/// What was given as a reason; where the server wrote down both sides, what differs, field by field.
+fn told(line: &AuditView, is_one: bool) -> AnyView {
+    let reason = line.reason.clone();
+    let changes = reason.as_ref().and_then(|reason| diff::changes(&line.action, reason));
+    let Some(changes) = changes.filter(|all| !all.is_empty()) else { return reason.into_any() };
+    let count = changes.len();
+    let list = view! { <ul class="stack">{changes.into_iter().map(changed).collect_view()}</ul> };
+    if count <= FIELDS_SHOWN {
+        return list.into_any();
+    }
+    view! { <details open=is_one><summary class="link">{format!("{count} fields")}</summary>{list}</details> }
+        .into_any()
+}
+
+fn changed(one: Change) -> impl IntoView {
+    let (sign, word) = one.word();
+    let is_changed = one.before.is_some() && one.after.is_some();
+    let before = one.before.map(|text| view! { <del>{value(text)}</del> });
+    let between = is_changed.then_some(" → ");
+    let after = one.after.map(|text| view! { <ins class="no-underline">{value(text)}</ins> });
+    view! {
+        <li><span class="mono" aria-hidden="true">{sign}" "</span>{word}" "<span class="font-medium">{one.field}</span>": "{before}{between}{after}</li>
+    }
+}
+
+/// A value; the rest of a long one is a press away, also without scripts.
+fn value(text: String) -> AnyView {
+    if text.is_empty() {
+        return "yes".into_any();
+    }
+    if text.chars().count() <= VALUE_CHARS_SHOWN {
+        return view! { <span class="mono">{text}</span> }.into_any();
+    }
+    let begin: String = text.chars().take(VALUE_CHARS_SHOWN / 2).collect();
+    view! { <details><summary class="mono">{begin}"…"</summary><span class="mono break-all">{text}</span></details> }
+        .into_any()
 }
 
 /// Whether nothing was changed, removed, put elsewhere or cut off.

@@ -310,7 +310,7 @@ fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
     let version = RwSignal::new(HookVersion::Manifest);
     let events = RwSignal::new(vec![HookEvent::Push]);
     let complaint = empty();
-    let places = places();
+    let places = places(at);
     let submit = on_submit(move || {
         let on = scope_of(
             &Some(at.get_untracked()).filter(|at| !at.is_empty()).unwrap_or_else(|| first_place(live)),

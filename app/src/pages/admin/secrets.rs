@@ -114,7 +114,7 @@ fn Row(one: SecretView, replace: Callback<SecretView>, remove: Callback<SecretVi
 fn Set(name: RwSignal<String>, place: RwSignal<String>, done: Callback<()>) -> impl IntoView {
     let (live, step_up, toasts) = (Live::here(), StepUp::here(), Toasts::here());
     let (value, complaint) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-    let places = places();
+    let places = places(place);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let chosen = Some(place.get_untracked()).filter(|place| !place.is_empty());
@@ -152,7 +152,7 @@ fn Set(name: RwSignal<String>, place: RwSignal<String>, done: Callback<()>) -> i
                 <p class="text-meta text-muted">"Nobody reads it here again, admins neither. It becomes a variable of what is deployed from the next deployment on, and is masked in its output. A value of several lines is set with "<code>"lockstep secret set NAME < FILE"</code>"."</p>
                 <div class="halves">
                     <label class="field"><span>"Where"</span>
-                        <select class="input" name="secret-where" prop:value=move || place.get() on:change=move |event| place.set(event_target_value(&event))>{places}</select>
+                        <select class="input" name="secret-where" on:change=move |event| place.set(event_target_value(&event))>{places}</select>
                     </label>
                     <label class="field"><span>"Name"</span>
                         <input class="input mono" name="secret-name" maxlength="63" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="database-url"

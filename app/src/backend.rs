@@ -22,6 +22,7 @@ use lockstep_model::{
     deployment::Actor,
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
+    provider::{ProviderPage, ProviderReport},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
@@ -392,6 +393,10 @@ pub trait Trust: Send + Sync {
     async fn trust_add(&self, caller: &Caller, req: AddTrust) -> Result<TrustView, AppError>;
     /// Ends one.
     async fn trust_remove(&self, caller: &Caller, req: NamedTrust) -> Result<TrustView, AppError>;
+    /// The identity provider.
+    async fn provider_show(&self) -> Result<ProviderPage, AppError>;
+    /// Asks it.
+    async fn provider_check(&self) -> Result<ProviderReport, AppError>;
 }
 
 /// Rules of webhooks.

@@ -13,6 +13,7 @@ mod lockdown;
 mod manifests;
 mod people;
 mod promotion;
+mod provider;
 mod scripts;
 mod secrets;
 mod services;
@@ -30,6 +31,7 @@ use lockstep_engine::port::{
     Clock, HookStore, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry,
 };
 use lockstep_model::{error::ErrorBody, error::ErrorKind};
+pub use provider::SignOn;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -56,6 +58,8 @@ pub struct Services {
     pub hooks: Arc<dyn HookStore>,
     /// Whose identity tokens are believed.
     pub issuers: Arc<Issuers>,
+    /// The identity provider at which people sign in.
+    pub sign_on: SignOn,
     /// Health of services.
     pub monitor: Monitor,
     /// Agents.

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod hooks;
 pub mod listen;
+mod lists;
 mod metrics;
 mod oauth;
 mod origin;
@@ -157,6 +158,12 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/services.json", "GET", Permission::View, ObjectKind::Seen),
     route("/audit.csv", "GET", Permission::ReadAudit, ObjectKind::Installation),
     route("/audit.json", "GET", Permission::ReadAudit, ObjectKind::Installation),
+    route("/people.csv", "GET", Permission::ManageUsers, ObjectKind::Installation),
+    route("/people.json", "GET", Permission::ManageUsers, ObjectKind::Installation),
+    route("/tokens.csv", "GET", Permission::SignedIn, ObjectKind::Oneself),
+    route("/tokens.json", "GET", Permission::SignedIn, ObjectKind::Oneself),
+    route("/sessions.csv", "GET", Permission::SignedIn, ObjectKind::Oneself),
+    route("/sessions.json", "GET", Permission::SignedIn, ObjectKind::Oneself),
     route("/deployments/{id}/log.txt", "GET", Permission::View, ObjectKind::Deployment),
     route("/health/live", "GET", Permission::Public, ObjectKind::Oneself),
     route("/health/ready", "GET", Permission::Public, ObjectKind::Oneself),
@@ -227,6 +234,12 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/services.json" => get(export::services_json),
         "/audit.csv" => get(audit::csv),
         "/audit.json" => get(audit::json),
+        "/people.csv" => get(lists::people_csv),
+        "/people.json" => get(lists::people_json),
+        "/tokens.csv" => get(lists::tokens_csv),
+        "/tokens.json" => get(lists::tokens_json),
+        "/sessions.csv" => get(lists::sessions_csv),
+        "/sessions.json" => get(lists::sessions_json),
         "/deployments/{id}/log.txt" => get(export::log),
         "/health/live" => get(health::live),
         "/health/ready" => get(health::ready),
@@ -250,6 +263,11 @@ pub(crate) const HOOK_VARIABLES: &str = hooks::VARIABLES;
 /// Whether the secret that a rule of webhooks names is set.
 pub(crate) fn hook_has_secret(place: &str) -> bool {
     hooks::has_secret(place)
+}
+
+/// Where an identity provider sends people back to.
+pub(crate) fn sign_on_address(origin: &Origin) -> String {
+    format!("{}{}", origin.url(), sign_on::BACK)
 }
 
 /// The paths of all pages, as the application knows them.

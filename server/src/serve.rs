@@ -3,7 +3,7 @@
 
 use crate::{
     anchor::Anchor,
-    backend::Services,
+    backend::{Services, SignOn},
     clock::SystemClock,
     data_dir::{DataDir, Local, ServeLock},
     expectations::Expectations,
@@ -206,6 +206,7 @@ impl Server {
             identities: identities.clone(),
             trust: trust.clone(),
             issuers: issuers.clone(),
+            sign_on: SignOn { redirect: crate::http::sign_on_address(&origin), settings: oidc.clone() },
             hooks: hooks.clone(),
             monitor: monitor.clone(),
             hub: hub.clone(),

@@ -1,4 +1,4 @@
-//! Server functions of what admins declare for programs elsewhere: whom to trust, what webhooks start.
+//! Server functions of what admins declare for programs elsewhere: whom to trust, what webhooks start, where people sign in.
 
 #![allow(missing_docs, reason = "the macro makes a struct of the arguments, whose one field is the request")]
 
@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use lockstep_model::{
     api::Empty,
     hooks::{HookPage, HookRule, HookView, NamedHook},
+    provider::{ProviderPage, ProviderReport},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
 };
 
@@ -58,4 +59,18 @@ pub async fn hook_add(req: HookRule) -> Result<HookView, AppError> {
 pub async fn hook_remove(req: NamedHook) -> Result<HookView, AppError> {
     let (backend, caller, req) = authorised::<endpoint::HookRemove>(req).await?;
     backend.hooks.hook_remove(&caller, req).await
+}
+
+/// The identity provider at which people sign in.
+#[server(name = ProviderShowCall, prefix = "/api/v1", endpoint = "/provider/show", input = ApiJson, output = ApiAnswer)]
+pub async fn provider_show(req: Empty) -> Result<ProviderPage, AppError> {
+    let (backend, _, Empty {}) = authorised::<endpoint::ProviderShow>(req).await?;
+    backend.trust.provider_show().await
+}
+
+/// Asks it now.
+#[server(name = ProviderCheckCall, prefix = "/api/v1", endpoint = "/provider/check", input = ApiJson, output = ApiAnswer)]
+pub async fn provider_check(req: Empty) -> Result<ProviderReport, AppError> {
+    let (backend, _, Empty {}) = authorised::<endpoint::ProviderCheck>(req).await?;
+    backend.trust.provider_check().await
 }

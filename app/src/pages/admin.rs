@@ -1,6 +1,6 @@
 //! People, tokens and sessions: who may what, seen and changed.
 
-use super::overview::FirstFrames;
+use super::{deployment::encoded, overview::FirstFrames};
 use crate::{
     live::Live,
     query::Query,
@@ -19,17 +19,19 @@ mod people;
 mod programs;
 mod secrets;
 mod sessions;
+mod sign_in;
 mod tokens;
 
 pub(super) use sessions::Sessions;
 
 /// The parts: last part of the address, name.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("users", "People"),
     ("tokens", "Tokens"),
     ("programs", "Programs"),
     ("secrets", "Secrets"),
     ("sessions", "Sessions"),
+    ("sign-in", "Sign-in"),
 ];
 
 /// The page.
@@ -56,6 +58,7 @@ pub(crate) fn AdminPage() -> impl IntoView {
         "programs" => view! { <programs::Programs/> }.into_any(),
         "secrets" => view! { <secrets::Secrets/> }.into_any(),
         "sessions" => view! { <Sessions own=false/> }.into_any(),
+        "sign-in" => view! { <sign_in::SignIn/> }.into_any(),
         _ => {
             view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
         }
@@ -79,6 +82,16 @@ fn Search(query: Query, label: &'static str) -> impl IntoView {
         <input class="input input-small sm:ml-auto sm:max-w-64" type="search" name="q" aria-label=label placeholder=label data-key="/" autocomplete="off"
             prop:value=move || query.get("q") on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
     }
+}
+
+/// Downloads of what is listed.
+#[component]
+fn Downloads(query: Query, name: &'static str) -> impl IntoView {
+    let link = move |kind: &'static str, word: &'static str| {
+        let href = move || format!("/{name}.{kind}?q={}", encoded(&query.get("q")));
+        view! { <a class="link" href=href rel="external" download="">{word}</a> }
+    };
+    view! { <span class="flex gap-3 text-meta">{link("csv", "CSV")}{link("json", "JSON")}</span> }
 }
 
 /// Whether all words that were typed are there.

@@ -1,11 +1,12 @@
 //! Rules by which jobs elsewhere get tokens: checked when they are made, so that none is wider than it looks.
 
-use super::{Services, people::given, store};
+use super::{Services, people::given, provider, store};
 use app::{AppError, backend::Caller, backend::Trust};
 use async_trait::async_trait;
 use lockstep_engine::port::trust::TRUST_MAX;
 use lockstep_model::{
     error::ErrorKind,
+    provider::{ProviderPage, ProviderReport},
     trust::{AddTrust, MINUTES_MAX, NamedTrust, TrustPage, TrustView, TrustedJob},
 };
 
@@ -15,6 +16,14 @@ const CLAIM_CHARS_MAX: usize = 500;
 impl Trust for Services {
     async fn trust_list(&self) -> Result<TrustPage, AppError> {
         Ok(TrustPage { rules: self.trust.trust_list().await.map_err(store)? })
+    }
+
+    async fn provider_show(&self) -> Result<ProviderPage, AppError> {
+        Ok(provider::show(self))
+    }
+
+    async fn provider_check(&self) -> Result<ProviderReport, AppError> {
+        provider::check(self).await
     }
 
     async fn trust_add(&self, caller: &Caller, req: AddTrust) -> Result<TrustView, AppError> {

@@ -8,7 +8,7 @@ use super::{
     exit, print,
     roles::{self, GrantOptions, RevokeOptions},
 };
-use crate::{clock::SystemClock, out::say};
+use crate::{clock::SystemClock, lists, out::say};
 use clap::Subcommand;
 use lockstep_engine::port::Clock as _;
 use lockstep_model::{
@@ -25,7 +25,11 @@ use lockstep_model::{
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// List users.
-    List,
+    List {
+        /// As a CSV file, as the page gives it.
+        #[arg(long)]
+        csv: bool,
+    },
     /// Make a user with a first role, on what --project and --env name or else on everything; prints a link
     /// with which they set their password.
     Add {
@@ -67,7 +71,11 @@ pub(super) enum UserCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// List tokens.
-    List,
+    List {
+        /// As a CSV file, as the page gives it.
+        #[arg(long)]
+        csv: bool,
+    },
     /// Make a token for a program; it is shown once. It may never more than you may when it is used, and
     /// only where --project and --env say.
     Add {
@@ -97,7 +105,10 @@ pub(super) enum TokenCommand {
 
 pub(super) async fn user(global: &Global, client: &Client, command: UserCommand) -> Result<u8, Failure> {
     match command {
-        UserCommand::List => {
+        UserCommand::List { csv: true } => {
+            print::text(&lists::people(&client.call(UserList, &Empty {}).await?.users));
+        }
+        UserCommand::List { csv: false } => {
             let page = client.call(UserList, &Empty {}).await?;
             if global.json {
                 print::json(&page)?;
@@ -165,7 +176,11 @@ fn link_lines(client: &Client, link: &OneTimeLink) {
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
     /// List your sessions in browsers; as an admin, everybody's.
-    List,
+    List {
+        /// As a CSV file, as the page gives it.
+        #[arg(long)]
+        csv: bool,
+    },
     /// End a session.
     End {
         /// Its id, from the list.
@@ -184,7 +199,10 @@ pub(super) async fn session(
     command: SessionCommand,
 ) -> Result<u8, Failure> {
     match command {
-        SessionCommand::List => {
+        SessionCommand::List { csv: true } => {
+            print::text(&lists::sessions(&client.call(SessionList, &Empty {}).await?.sessions));
+        }
+        SessionCommand::List { csv: false } => {
             let page = client.call(SessionList, &Empty {}).await?;
             if global.json {
                 print::json(&page)?;
@@ -224,7 +242,10 @@ pub(super) async fn session(
 
 pub(super) async fn token(global: &Global, client: &Client, command: TokenCommand) -> Result<u8, Failure> {
     match command {
-        TokenCommand::List => {
+        TokenCommand::List { csv: true } => {
+            print::text(&lists::tokens(&client.call(TokenList, &Empty {}).await?.tokens));
+        }
+        TokenCommand::List { csv: false } => {
             let page = client.call(TokenList, &Empty {}).await?;
             if global.json {
                 print::json(&page)?;

@@ -15,6 +15,11 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints a text of several lines.
+pub(super) fn text(text: &str) {
+    say!("{}", text.trim_end_matches("\r\n"));
+}
+
 /// Prints rows below a head, each column as wide as its widest text.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
     let mut widths = head.map(|text| text.chars().count());

@@ -1,11 +1,10 @@
 //! Downloads of the audit: what the page lists, all pages of it, as fast as they are taken.
 
-use super::{
-    Web,
-    export::{download, line, or_empty},
-    guard::plain,
+use super::{Web, export::download, guard::plain};
+use crate::{
+    csv::{line, or_empty},
+    identity::Sender,
 };
-use crate::identity::Sender;
 use app::backend::Audit;
 use axum::{
     Extension,

@@ -2,7 +2,11 @@
 //! looked at shows, all pages of it.
 
 use super::{Web, guard::plain, health::may_view};
-use crate::{backend::search, identity::Sender};
+use crate::{
+    backend::search,
+    csv::{self, line, or_empty},
+    identity::Sender,
+};
 use app::backend::Caller;
 use axum::{
     Extension,
@@ -108,7 +112,11 @@ pub(super) async fn services_csv(
                 "changing",
                 "address",
             ];
-            download("services.csv", "text/csv; charset=utf-8", csv(&head, rows.iter().map(service_fields)))
+            download(
+                "services.csv",
+                "text/csv; charset=utf-8",
+                csv::file(&head, rows.iter().map(service_fields)),
+            )
         }
         Err(refusal) => *refusal,
     }
@@ -273,29 +281,7 @@ fn service_fields(row: &ServiceView) -> Vec<String> {
     ]
 }
 
-pub(super) fn or_empty<T: ToString>(value: &Option<T>) -> String {
-    value.as_ref().map(ToString::to_string).unwrap_or_default()
-}
-
-fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let head = line(head.iter().map(|&name| name.to_owned()));
-    rows.fold(head, |text, row| text + &line(row.into_iter()))
-}
-
-pub(super) fn line(fields: impl Iterator<Item = String>) -> String {
-    let fields: Vec<String> = fields.map(|field| quoted(&field)).collect();
-    fields.join(",") + "\r\n"
-}
-
-/// A field of a CSV file (RFC 4180). What a spreadsheet would take for a formula is marked as text.
-fn quoted(field: &str) -> String {
-    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let mark = if is_formula { "'" } else { "" };
-    let needs_quotes = field.contains([',', '"', '\n', '\r']);
-    if needs_quotes { format!("\"{mark}{}\"", field.replace('"', "\"\"")) } else { format!("{mark}{field}") }
-}
-
-fn json<T: serde::Serialize>(name: &str, rows: &[T]) -> Response {
+pub(super) fn json<T: serde::Serialize>(name: &str, rows: &[T]) -> Response {
     match serde_json::to_vec(rows) {
         Ok(text) => download(name, "application/json", text),
         Err(error) => {
@@ -313,23 +299,4 @@ pub(super) fn download(name: &str, kind: &'static str, body: impl Into<Body>) ->
         head.insert(header::CONTENT_DISPOSITION, value);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn fields_stay_fields_and_formulae_stay_text() {
-        for (given, expected) in [
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("say \"hi\"", "\"say \"\"hi\"\"\""),
-            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
-            ("-1", "'-1"),
-            ("two\nlines", "\"two\nlines\""),
-        ] {
-            assert_eq!(quoted(given), expected);
-        }
-    }
 }

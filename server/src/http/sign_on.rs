@@ -61,7 +61,7 @@ fn begun(web: &Web, headers: &HeaderMap) -> Option<String> {
 
 fn provided(web: &Web) -> Option<Provided<'_>> {
     let settings = web.oidc.as_ref()?;
-    let back = format!("{}{BACK}", web.origin.url());
+    let back = super::sign_on_address(&web.origin);
     Some(Provided { settings, issuers: &web.issuers, store: &*web.people, back })
 }
 

@@ -50,6 +50,9 @@ pub struct Discovery {
     /// Where codes are exchanged.
     #[serde(default)]
     pub token_endpoint: Option<String>,
+    /// What can be asked for; empty = it does not say.
+    #[serde(default)]
+    pub scopes_supported: Vec<String>,
 }
 
 /// An issuer with its keys.
@@ -61,6 +64,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// How many keys it has.
+    pub fn key_count(&self) -> usize {
+        self.keys.keys.len()
+    }
+
     /// A key that signs.
     pub(super) fn key(&self, kid: &str) -> Option<&Jwk> {
         self.keys.find(kid).filter(|key| !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption)))
@@ -105,10 +113,7 @@ impl Issuers {
     /// # Errors
     /// [`IssuerError`].
     pub async fn provider(&self, issuer: &str, kid: Option<&str>) -> Result<Arc<Provider>, IssuerError> {
-        let known = {
-            let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            all.entry(issuer.to_owned()).or_default().clone()
-        };
+        let known = self.known_of(issuer);
         let mut known = known.lock().await;
         let kept = known.provider.clone().filter(|(_, at)| at.elapsed() < KEPT_WITHOUT_ANSWER);
         let has_key = |provider: &Provider| kid.is_none_or(|kid| provider.key(kid).is_some());
@@ -138,6 +143,27 @@ impl Issuers {
                 None => Err(error),
             },
         }
+    }
+
+    /// Asks an issuer now, whatever is known of it; keys from before stay when it does not answer.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub async fn ask_now(&self, issuer: &str) -> Result<Arc<Provider>, IssuerError> {
+        let known = self.known_of(issuer);
+        let mut known = known.lock().await;
+        if known.asked.is_some_and(|at| at.elapsed() < ASKED_EVERY) {
+            return Err(IssuerError::JustNow);
+        }
+        known.asked = Some(Instant::now());
+        let provider = Arc::new(self.ask(issuer).await?);
+        known.provider = Some((provider.clone(), Instant::now()));
+        Ok(provider)
+    }
+
+    fn known_of(&self, issuer: &str) -> Arc<tokio::sync::Mutex<Known>> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(issuer.to_owned()).or_default().clone()
     }
 
     async fn ask(&self, issuer: &str) -> Result<Provider, IssuerError> {

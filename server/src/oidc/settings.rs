@@ -90,6 +90,11 @@ impl Settings {
         std::fs::read_to_string(path).map(|text| Some(text.trim().to_owned()))
     }
 
+    /// Whether a secret is shared with the provider.
+    pub fn has_secret(&self) -> bool {
+        self.client_secret_file.is_some()
+    }
+
     /// What follows from somebody's groups: of several roles on one part the strongest.
     pub fn rights(&self, groups: &[String]) -> Rights {
         let mut all: Vec<Grant> = Vec::new();

@@ -9,6 +9,7 @@ use crate::{
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
     live::{Place, ServerFrame, Topic},
+    provider::{ProviderPage, ProviderReport},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
@@ -284,6 +285,10 @@ endpoints! {
     TrustRemove "/trust/remove" ManageUsers Installation true NamedTrust => TrustView, [NotFound];
     /// Takes the password again, for what asks for it; the session goes on under another id.
     SessionConfirm "/session/confirm" SignedIn Oneself true ConfirmSession => SessionView, [Conflict, Throttled];
+    /// The identity provider at which people sign in, as the server's file names it; never what is shared with it.
+    ProviderShow "/provider/show" ManageUsers Installation false Empty => ProviderPage, [];
+    /// Asks the identity provider now whether people can sign in there; changes nothing.
+    ProviderCheck "/provider/check" ManageUsers Installation false Empty => ProviderReport, [NotFound, Throttled];
     /// Webhooks that come in: who may send what, and what it starts.
     HookList "/hook/list" ManageUsers Installation false Empty => HookPage, [];
     /// Makes a rule for webhooks; its address is `/hooks/NAME`.

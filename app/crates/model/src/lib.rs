@@ -17,6 +17,7 @@ pub mod live;
 pub mod manifest;
 pub mod part;
 pub mod plan;
+pub mod provider;
 pub mod restriction;
 pub mod scalar;
 pub mod script;

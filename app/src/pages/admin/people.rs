@@ -1,6 +1,6 @@
 //! People and their roles: invited, given more or less, switched off.
 
-use super::{Roles, Search, Where, has, scope_of};
+use super::{Downloads, Roles, Search, Where, has, scope_of};
 use crate::{
     api::{
         session_end_all, user_add, user_change, user_effective, user_grant, user_link, user_list, user_revoke,
@@ -48,7 +48,7 @@ pub(super) fn People() -> impl IntoView {
         view! {
             {one}
             <section class="card mb-4" aria-labelledby="people">
-                <div class="card-head"><h2 id="people" class="font-semibold">"Everybody"</h2><Search query label="Search people"/></div>
+                <div class="card-head"><h2 id="people" class="font-semibold">"Everybody"</h2><Search query label="Search people"/><Downloads query name="people"/></div>
                 {rows}
             </section>
         }

@@ -1,6 +1,6 @@
 //! Sessions of browsers: seen and ended.
 
-use super::{Search, has, is_admin};
+use super::{Downloads, Search, has, is_admin};
 use crate::{
     api::{session_end, session_end_all, session_list},
     codec::load,
@@ -98,7 +98,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
         <section class="card mb-4" aria-labelledby="sessions">
             <div class="card-head">
                 <h2 id="sessions" class="font-semibold">{if own { "Your sessions" } else { "Signed in" }}</h2>
-                {(!own).then(|| view! { <Search query label="Search sessions"/> })}
+                {(!own).then(|| view! { <Search query label="Search sessions"/><Downloads query name="sessions"/> })}
                 <button type="button" class="btn btn-small" class:ml-auto=own on:click=others>"End my others"</button>
             </div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>

@@ -1,6 +1,6 @@
 //! Tokens for programs: made, seen, revoked.
 
-use super::{Roles, Search, Where, has, scope_of};
+use super::{Downloads, Roles, Search, Where, has, scope_of};
 use crate::{
     api::{token_add, token_list, token_revoke},
     codec::load,
@@ -66,6 +66,7 @@ pub(super) fn Tokens() -> impl IntoView {
             <div class="card-head">
                 <h2 id="tokens" class="font-semibold">"For programs"</h2>
                 <Search query label="Search tokens"/>
+                <Downloads query name="tokens"/>
             </div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| match answer {

@@ -31,6 +31,7 @@ use lockstep_model::{
     },
 };
 
+pub mod decide;
 pub mod rules;
 
 #[cfg(feature = "ssr")]

@@ -18,7 +18,7 @@ use lockstep_model::{
         RollbackDeployment, ServicePage, ServiceRequest, SessionView, SkipStep, StartDeployment,
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
-    approval::{ApproveDeployment, RejectDeployment},
+    approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
@@ -189,6 +189,12 @@ pub trait Deployments: Send + Sync {
         &self,
         caller: &Caller,
         req: ApproveDeployment,
+    ) -> Result<DeploymentSummary, AppError>;
+    /// Either, from a terminal elsewhere.
+    async fn deployment_decide(
+        &self,
+        caller: &Caller,
+        req: DecideDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// Says that it may not.
     async fn deployment_reject(

@@ -28,7 +28,7 @@ use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
 use lockstep_coordinator::{By, Coordinator, Refused};
 use lockstep_engine::port::{
-    Clock, HookStore, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry,
+    Clock, DeviceStore, HookStore, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry,
 };
 use lockstep_model::{error::ErrorBody, error::ErrorKind};
 pub use provider::SignOn;
@@ -56,6 +56,8 @@ pub struct Services {
     pub trust: Arc<dyn TrustStore>,
     /// Rules of webhooks.
     pub hooks: Arc<dyn HookStore>,
+    /// Commands that signed in.
+    pub devices: Arc<dyn DeviceStore>,
     /// Whose identity tokens are believed.
     pub issuers: Arc<Issuers>,
     /// The identity provider at which people sign in.

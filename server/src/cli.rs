@@ -15,6 +15,7 @@ mod follow;
 mod gateway;
 mod generate;
 mod health;
+mod hidden;
 mod history;
 mod hooks;
 mod lockdown;

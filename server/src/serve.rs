@@ -26,7 +26,9 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use lockstep_coordinator::{Coordinator, Dependencies, Lease};
-use lockstep_engine::port::{Clock, HookStore, Host, IdentityStore, LogStore, Store, Target, TrustStore};
+use lockstep_engine::port::{
+    Clock, DeviceStore, HookStore, Host, IdentityStore, LogStore, Store, Target, TrustStore,
+};
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use lockstep_targets::Targets;
 use std::{
@@ -196,6 +198,7 @@ impl Server {
             None => None,
         };
         let hooks: Arc<dyn HookStore> = Arc::new(store.clone());
+        let devices: Arc<dyn DeviceStore> = Arc::new(store.clone());
         let services = Services {
             coordinator: coordinator.clone(),
             store: deployments.clone(),
@@ -205,6 +208,7 @@ impl Server {
             expectations: Expectations::default(),
             identities: identities.clone(),
             trust: trust.clone(),
+            devices: devices.clone(),
             issuers: issuers.clone(),
             sign_on: SignOn { redirect: crate::http::sign_on_address(&origin), settings: oidc.clone() },
             hooks: hooks.clone(),
@@ -227,7 +231,7 @@ impl Server {
             hooks,
             oidc,
             people: Arc::new(store.clone()),
-            devices: Arc::new(store.clone()),
+            devices,
             hub: hub.clone(),
             coordinator: coordinator.clone(),
             store: deployments.clone(),

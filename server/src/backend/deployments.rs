@@ -23,7 +23,7 @@ use lockstep_model::{
         RetryService, RetryStep, RollbackDeployment, SkipStep, StartDeployment, VerifyHistory, VersionPage,
         WAIT_MS_MAX, WaitDeployment,
     },
-    approval::{ApproveDeployment, RejectDeployment},
+    approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     error::{ErrorBody, ErrorKind},
     gateway::Slot,
     restriction::Restriction,
@@ -202,6 +202,14 @@ impl Deployments for Services {
         check_reason(req.reason.as_deref())?;
         let id = self.coordinator.deployment_rollback(by(caller), req).await.map_err(refused)?;
         self.summary(id).await
+    }
+
+    async fn deployment_decide(
+        &self,
+        caller: &Caller,
+        req: DecideDeployment,
+    ) -> Result<DeploymentSummary, AppError> {
+        approvals::decide(self, caller, req).await
     }
 
     async fn deployment_approve(

@@ -2,20 +2,20 @@
 
 use super::{
     arguments::{Global, Waiting},
-    client::Client,
+    client::{Client, Source},
     error::Failure,
     exit,
     follow::{self, Hope},
-    print,
+    hidden, print,
 };
-use crate::out::say;
+use crate::out::{complain, say};
 use lockstep_model::{
     DeploymentId, Digest,
     api::{
-        DeploymentApprove, DeploymentList, DeploymentReject, DeploymentRequest, DeploymentShow,
-        ListDeployments, PAGE_ROWS_MAX,
+        DeploymentApprove, DeploymentDecide, DeploymentList, DeploymentReject, DeploymentRequest,
+        DeploymentShow, Empty, ListDeployments, PAGE_ROWS_MAX, SessionShow,
     },
-    approval::{ApproveDeployment, RejectDeployment},
+    approval::{ApproveDeployment, DecideDeployment, RejectDeployment, Word},
     deployment::Phase,
     view::{DeploymentDetail, DeploymentSummary},
 };
@@ -36,7 +36,15 @@ pub(super) async fn approve(global: &Global, client: &Client, wanted: Approve) -
     let plan = plan.unwrap_or_else(|| {
         detail.approval.as_ref().map_or_else(|| detail.manifest.clone(), |approval| approval.plan.clone())
     });
-    let summary = client.call(DeploymentApprove, &ApproveDeployment { id, plan, reason }).await?;
+    let summary = match client.source() {
+        Source::Login => {
+            complain!("deployment {id} ({}): {}", detail.summary.environment, changes(&detail));
+            decide(client, id, Word::Approve, Some(plan), reason).await?
+        }
+        Source::Given | Source::DataFolder | Source::Nothing => {
+            client.call(DeploymentApprove, &ApproveDeployment { id, plan, reason }).await?
+        }
+    };
     if !global.json {
         say!("approved: {}", changes(&detail));
         if let Some(left) = missing(&summary) {
@@ -52,13 +60,35 @@ pub(super) async fn reject(
     id: DeploymentId,
     reason: Option<String>,
 ) -> Result<u8, Failure> {
-    let summary = client.call(DeploymentReject, &RejectDeployment { id, reason }).await?;
+    let summary = match client.source() {
+        Source::Login => decide(client, id, Word::Reject, None, reason).await?,
+        Source::Given | Source::DataFolder | Source::Nothing => {
+            client.call(DeploymentReject, &RejectDeployment { id, reason }).await?
+        }
+    };
     if global.json {
         print::json(&summary)?;
     } else {
         say!("deployment {id} ({}) is {}; nothing was changed", summary.environment, summary.phase);
     }
     Ok(exit::SUCCEEDED)
+}
+
+/// With the password of whoever signed in by `lockstep login`: their token alone decides about nothing.
+async fn decide(
+    client: &Client,
+    id: DeploymentId,
+    word: Word,
+    plan: Option<Digest>,
+    reason: Option<String>,
+) -> Result<DeploymentSummary, Failure> {
+    let session = client.call(SessionShow, &Empty {}).await?;
+    let password = hidden::line(&format!("Password of {} at {}", session.user, client.url()))?;
+    if password.is_empty() {
+        return Err(Failure::refused("no password was given; nothing was decided"));
+    }
+    let request = DecideDeployment { id, word, plan, reason, password: password.as_str().to_owned() };
+    client.call(DeploymentDecide, &request).await
 }
 
 /// What waits for approvals, the oldest first.

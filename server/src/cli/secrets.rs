@@ -1,7 +1,7 @@
 //! Secrets: set from standard input or a prompt, never from an argument, which every user of the machine
 //! could read; listed without values.
 
-use super::{arguments::Global, client::Client, error::Failure, exit, print};
+use super::{arguments::Global, client::Client, error::Failure, exit, hidden::Hidden, print};
 use crate::out::say;
 use clap::Subcommand;
 use lockstep_model::{
@@ -9,7 +9,6 @@ use lockstep_model::{
     api::{Empty, SecretList, SecretRekey, SecretRemove, SecretSet},
     secrets::{ListSecrets, RemoveSecret, SECRET_BYTES_MAX, SecretText, SetSecret},
 };
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use zeroize::Zeroizing;
 
@@ -140,29 +139,4 @@ fn value(name: &SecretName) -> Result<SecretText, Failure> {
         return Err(Failure::refused("the value is empty; give it on standard input, or type it when asked"));
     }
     Ok(SecretText::from(value.to_owned()))
-}
-
-/// What is typed is not shown until this is dropped.
-struct Hidden(Option<nix::sys::termios::Termios>);
-
-impl Hidden {
-    fn begin() -> Self {
-        let before = tcgetattr(io::stdin()).ok();
-        if let Some(before) = &before {
-            let mut hidden = before.clone();
-            hidden.local_flags.remove(LocalFlags::ECHO);
-            // Where it does not work it is shown, as in any terminal.
-            let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &hidden);
-        }
-        Self(before)
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, before);
-            let _ = writeln!(io::stderr());
-        }
-    }
 }

@@ -31,8 +31,8 @@ pub(super) async fn csv(
     asked: Asked,
 ) -> Response {
     let write = |rows: &[AuditView], is_first: bool, _| {
-        let head = if is_first { line(HEAD.map(str::to_owned).into_iter()) } else { String::new() };
-        Ok(head + &rows.iter().map(|row| line(fields(row).into_iter())).collect::<String>())
+        let head = if is_first { line(HEAD.map(str::to_owned)) } else { String::new() };
+        Ok(head + &rows.iter().map(|row| line(fields(row))).collect::<String>())
     };
     match lines(&web, &sender, asked, write) {
         Ok(body) => download("audit.csv", "text/csv; charset=utf-8", body),

@@ -51,9 +51,8 @@ pub(super) async fn deployments_csv(
     asked: Asked,
 ) -> Response {
     let page = |rows: Vec<DeploymentSummary>, place: Place| {
-        let head =
-            if place.is_first { line(DEPLOYMENT_HEAD.map(str::to_owned).into_iter()) } else { String::new() };
-        Ok(head + &rows.iter().map(|row| line(deployment_fields(row).into_iter())).collect::<String>())
+        let head = if place.is_first { line(DEPLOYMENT_HEAD.map(str::to_owned)) } else { String::new() };
+        Ok(head + &rows.iter().map(|row| line(deployment_fields(row))).collect::<String>())
     };
     match deployments(&web, &sender, asked, page) {
         Ok(body) => download("deployments.csv", "text/csv; charset=utf-8", body),

@@ -27,7 +27,7 @@ const IN_THE_BODY: [&str; 3] = ["/deployment/start", "/deployment/rollback", "/d
 const SECRET: [&str; 5] = ["/session/confirm", "/user/add", "/user/link", "/token/add", "/script/report"];
 /// Their bodies hold a secret. A digest of it alone could be guessed at by whoever has the database, so it
 /// is made with what only this process knows; after a restart such a request counts as another one.
-const SECRET_WITHIN: [&str; 1] = ["/secret/set"];
+const SECRET_WITHIN: [&str; 2] = ["/secret/set", "/deployment/decide"];
 
 fn refused(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(kind, message)

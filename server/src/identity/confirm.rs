@@ -54,6 +54,26 @@ impl Identities {
         Ok(Some(id))
     }
 
+    /// Whether this is the password of whoever signed in with `token`, for one thing that they do now. Wrong ones
+    /// are counted as when signing in: by address, and by token, so that whoever guesses elsewhere keeps nobody out.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn token_confirm(
+        &self,
+        actor: &Actor,
+        token: &str,
+        password: String,
+    ) -> Result<(), SignInError> {
+        let user: &UserName = &actor.user;
+        if let Some(address) = actor.address.as_ref().and_then(|address| address.parse().ok()) {
+            self.count_address(address, self.clock.now()).await?;
+        }
+        let key = format!("{} token {token}", session::account_key(user));
+        self.known_by(Some(user), &key, password).await?;
+        Ok(())
+    }
+
     /// The id under which a session goes on, for connections that are open since before.
     pub(super) fn id_now(&self, session: Digest, is_open: bool) -> Digest {
         if !is_open {

@@ -126,7 +126,7 @@ impl Identities {
     }
 
     /// Counts a try of an address, and writes it down.
-    async fn count_address(&self, address: IpAddr, now: Timestamp) -> Result<(), SignInError> {
+    pub(super) async fn count_address(&self, address: IpAddr, now: Timestamp) -> Result<(), SignInError> {
         let key = format!("{ADDRESS} {address}");
         if !self.addresses.knows(address) {
             self.store.throttle_forget(ADDRESS, Timestamp(now.0.saturating_sub_unsigned(FORGET_MS))).await?;

@@ -23,6 +23,7 @@ fn harmless(path: &str) -> &'static str {
             r#"{"id":999,"plan":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}"#
         }
         "/deployment/reject" => r#"{"id":999}"#,
+        "/deployment/decide" => r#"{"id":999,"word":"reject","password":"x"}"#,
         "/deployment/rollback" | "/deployment/rollback_plan" => r#"{"id":999}"#,
         "/deployment/promote" | "/deployment/promotion_plan" => r#"{"project":"nowhere"}"#,
         "/deployment/foresee" => r#"{"id":999,"act":"cancel"}"#,

@@ -15,7 +15,7 @@ use std::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
 
 /// Commands of somebody elsewhere: with a home of their own, and without the data folder.
-struct Elsewhere<'a> {
+pub struct Elsewhere<'a> {
     server: &'a Lockstep,
     home: PathBuf,
 }
@@ -27,7 +27,25 @@ impl<'a> Elsewhere<'a> {
         Self { server, home }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// As somebody who confirmed it on the page.
+    pub async fn signed_in(server: &'a Lockstep, cookie: &str) -> Self {
+        let elsewhere = Self::new(server);
+        let (child, code) = elsewhere.login();
+        let form = format!("code={code}&decision=confirm");
+        let (_, location) = decide(server, ("cookie", cookie.to_owned()), Some(&server.url()), &form).await;
+        assert_eq!(location, "/device?done=confirmed");
+        let (exit, said) = ended(child);
+        assert_eq!(exit, Some(0), "{said}");
+        elsewhere
+    }
+
+    /// The token that is kept.
+    pub fn token(&self) -> String {
+        let kept = fs::read_to_string(self.config()).expect("readable");
+        kept.split('"').find(|part| part.starts_with("ls_api_")).expect("a token").to_owned()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .args(arguments)

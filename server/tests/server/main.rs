@@ -10,6 +10,7 @@ mod canary;
 mod ci;
 mod crashes;
 mod deaths;
+mod decide;
 mod exec;
 mod fencing;
 mod full_disk;

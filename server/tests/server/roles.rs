@@ -64,6 +64,7 @@ impl Stage {
             "/deployment/start" => json!({"environment": environment, "reason": long}),
             "/deployment/promote" | "/deployment/promotion_plan" => json!({"to": environment}),
             "/deployment/approve" => json!({"id": id, "plan": format!("sha256:{}", "0".repeat(64))}),
+            "/deployment/decide" => json!({"id": id, "word": "reject", "password": "x"}),
             "/deployment/foresee" => json!({"id": id, "act": "cancel"}),
             "/deployment/neighbours" => json!({"id": id, "list": {}}),
             "/deployment/service_retry" => json!({"id": id, "service": "web"}),

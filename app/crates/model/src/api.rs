@@ -4,7 +4,7 @@
 use crate::{
     DeploymentId, EnvironmentName, ProjectName, Seq, ServiceName, StepId, Timestamp, UserName, Version,
     access::{Grant, Object, ObjectKind, Permission, Rights, Role, Scope},
-    approval::{ApproveDeployment, RejectDeployment},
+    approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
@@ -203,6 +203,8 @@ endpoints! {
     DeploymentApprove "/deployment/approve" Approve Deployment true ApproveDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Says that a deployment that waits for approvals may not begin: it ends.
     DeploymentReject "/deployment/reject" Approve Deployment true RejectDeployment => DeploymentSummary, [NotFound, Conflict];
+    /// Approves or rejects from a terminal elsewhere, with the token of `lockstep login` and its owner's password.
+    DeploymentDecide "/deployment/decide" Approve Deployment true DecideDeployment => DeploymentSummary, [NotFound, Conflict, Throttled];
     /// What could pass on to an environment, and what stands in its way; changes nothing.
     DeploymentPromotionPlan "/deployment/promotion_plan" View Inside false PromoteDeployment => PromotionView, [NotFound, Conflict];
     /// Deploys what has soaked in one environment to the next; refuses what has not.
@@ -1067,6 +1069,7 @@ macro_rules! about_deployment {
 about_deployment!(
     AbandonDeployment,
     ApproveDeployment,
+    DecideDeployment,
     DeploymentRequest,
     EndDeployment,
     ForeseeDeployment,

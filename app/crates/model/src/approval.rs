@@ -134,6 +134,43 @@ impl ApprovalView {
     }
 }
 
+/// What somebody says about a deployment that waits for approvals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Word {
+    /// It may begin.
+    Approve,
+    /// It may not.
+    Reject,
+}
+
+/// Approves or rejects from a terminal elsewhere: the token of `lockstep login` says whose word it is, the
+/// password that it is theirs. It counts for this one request.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DecideDeployment {
+    /// Its number.
+    pub id: DeploymentId,
+    /// What is said.
+    pub word: Word,
+    /// To approve: the digest of the plan that is meant.
+    #[serde(default)]
+    pub plan: Option<Digest>,
+    /// Why, in one's own words.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// One's own password.
+    pub password: String,
+}
+
+impl fmt::Debug for DecideDeployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecideDeployment({}, {:?})", self.id, self.word)
+    }
+}
+
 /// Approves that a deployment begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

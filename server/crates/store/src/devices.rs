@@ -129,8 +129,23 @@ impl DeviceStore for SqliteStore {
             return Ok(false);
         }
         token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
+        sqlx::query("UPDATE token SET by_login = 1 WHERE id = $1")
+            .bind(&token.id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
         audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(true)
+    }
+
+    async fn device_has_token(&self, token: &str) -> Result<bool, StoreError> {
+        let by_login: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM token WHERE id = $1 AND by_login = 1 AND revoked = 0")
+                .bind(token)
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failed("how a token was made"))?;
+        Ok(by_login.is_some())
     }
 }

@@ -63,4 +63,7 @@ pub trait DeviceStore: Send + Sync {
         secret: &Digest,
         audit: AuditEntry,
     ) -> Result<bool, StoreError>;
+
+    /// Whether a token was given to a command that signed in; those that were made otherwise are of programs.
+    async fn device_has_token(&self, token: &str) -> Result<bool, StoreError>;
 }

@@ -21,6 +21,7 @@ use matrix::Matrix;
 use std::fmt::Write;
 
 mod matrix;
+mod order;
 
 /// Shows something of the live store as soon as its first frames are there.
 #[component]
@@ -121,8 +122,9 @@ fn InTheWay() -> impl IntoView {
                 format!("{} of {}{by}: {}", one.kind, one.what(), one.reason)
             };
             // A hold concerns one version, the others whoever deploys.
-            let mut shown: Vec<&Restriction> = all.iter().filter(is_shown).collect();
-            shown.sort_by_key(|one| one.kind == RestrictionKind::Hold);
+            let (mut shown, holds): (Vec<&Restriction>, Vec<_>) =
+                all.iter().filter(is_shown).partition(|one| one.kind != RestrictionKind::Hold);
+            shown.extend(holds);
             shown.into_iter().map(line).collect::<Vec<_>>()
         })
     });

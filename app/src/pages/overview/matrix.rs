@@ -1,5 +1,6 @@
 //! Services by environment: how each one is, what needs somebody first.
 
+use super::order::{follow, kept};
 use crate::{
     live::{Cell, Live},
     prefs::Preferences,
@@ -16,21 +17,28 @@ use lockstep_model::{
     live::{CHECKS_SHOWN, CellView},
     view::{EnvironmentView, ServiceView},
 };
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 /// A service with its cells, one an environment.
-#[derive(Clone)]
-struct Row {
-    name: String,
+pub(super) struct Row {
+    pub(super) name: String,
     below: String,
     cells: Vec<Option<Cell>>,
     /// Another one is drawn anew.
-    key: String,
+    pub(super) key: String,
 }
 
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
+    }
+}
+
+#[cfg(test)]
+impl Row {
+    /// One without cells.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), below: String::new(), cells: Vec::new(), key: name.to_owned() }
     }
 }
 
@@ -47,7 +55,7 @@ fn rows(
     environments: &[EnvironmentView],
     project: &ProjectName,
     filter: &Filter,
-) -> Vec<Row> {
+) -> Vec<Arc<Row>> {
     // By name.
     let mut found = Vec::<(State, bool, Row)>::new();
     for cell in cells {
@@ -86,17 +94,17 @@ fn rows(
         });
     }
     let needle = filter.q.to_ascii_lowercase();
-    let mut rows: Vec<(State, Row)> = found
-        .into_iter()
-        .filter(|(_, fits, row)| {
-            *fits
-                && (row.name.to_ascii_lowercase().contains(&needle)
-                    || row.below.to_ascii_lowercase().contains(&needle))
-        })
-        .map(|(state, _, row)| (state, row))
-        .collect();
-    rows.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
-    rows.into_iter().map(|(_, row)| row).collect()
+    // By name already; a list for each state is less code than what sorts.
+    let mut rows: [Vec<Arc<Row>>; State::ALL.len()] = Default::default();
+    for (state, is_wanted, row) in found {
+        if is_wanted
+            && (row.name.to_ascii_lowercase().contains(&needle)
+                || row.below.to_ascii_lowercase().contains(&needle))
+        {
+            rows[state as usize].push(Arc::new(row));
+        }
+    }
+    rows.concat()
 }
 
 /// What was told last of a cell: which, the place of the look, and the words.
@@ -127,10 +135,15 @@ pub(super) fn Matrix() -> impl IntoView {
         }
     };
     let environments = move || {
-        let mut names: Vec<String> =
-            live.overview.environments.with(|all| all.iter().map(|one| one.name.to_string()).collect());
-        names.sort();
-        names.dedup();
+        // By name, each once.
+        let mut names = Vec::<String>::new();
+        live.overview.environments.with(|all| {
+            for name in all.iter().map(|one| one.name.as_str()) {
+                if let Err(at) = names.binary_search_by(|known| known.as_str().cmp(name)) {
+                    names.insert(at, name.to_owned());
+                }
+            }
+        });
         names
             .into_iter()
             .map(|name| {
@@ -197,10 +210,17 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
             columns.with(|columns| filter.with(|filter| rows(cells, columns, &project, filter)))
         })
     });
-    let row = move |row: Row| {
+    // The page moves rows by itself: of another order the list is told nothing.
+    let rows = Memo::new(move |was: Option<&Vec<Arc<Row>>>| {
+        shown.with(|shown| was.map_or_else(|| shown.clone(), |was| kept(was, shown)))
+    });
+    let body = NodeRef::new();
+    follow(body, shown);
+    let row = move |row: Arc<Row>| {
         let cells = row
             .cells
-            .into_iter()
+            .iter()
+            .cloned()
             .zip(columns.get_untracked())
             .map(|(cell, environment)| {
                 let label = environment.name.to_string();
@@ -213,10 +233,10 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
             })
             .collect_view();
         view! {
-            <tr>
+            <tr data-row=row.name.clone()>
                 <th scope="row">
-                    <span class="font-semibold">{row.name}</span>
-                    <span class="block text-meta text-subtle font-normal">{row.below}</span>
+                    <span class="font-semibold">{row.name.clone()}</span>
+                    <span class="block text-meta text-subtle font-normal">{row.below.clone()}</span>
                 </th>
                 {cells}
             </tr>
@@ -227,8 +247,8 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
         <Show when=move || !shown.with(Vec::is_empty) fallback=|| view! {
             <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
         }>
-            <div class="table-scroll matrix-scroll">
-            <table class="matrix" data-columns=move || columns.with(Vec::len).min(8)>
+            <div class="table-scroll matrix-scroll" data-columns=move || columns.with(Vec::len).min(8)>
+            <table class="matrix">
                 <caption class="sr-only">"Services by environment; those that need somebody first"</caption>
                 <thead>
                     <tr>
@@ -236,8 +256,8 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
                         {part(move || columns.get().into_iter().map(|one| view! { <th scope="col">{one.name.to_string()}</th> }).collect_view())}
                     </tr>
                 </thead>
-                <tbody>
-                    <For each=move || shown.get() key=|row| row.key.clone() children=row/>
+                <tbody node_ref=body>
+                    <For each=move || rows.get() key=|row| row.key.clone() children=row/>
                 </tbody>
             </table>
             </div>
@@ -418,7 +438,7 @@ mod tests {
         let project = "shop".parse().expect("valid");
         let all = Filter { q: String::new(), env: String::new(), status: String::new() };
         let names = |filter: &Filter| -> Vec<String> {
-            rows(&cells, &environments, &project, filter).into_iter().map(|row| row.name).collect()
+            rows(&cells, &environments, &project, filter).iter().map(|row| row.name.clone()).collect()
         };
         assert_eq!(names(&all), ["c", "b", "a"]);
         assert_eq!(names(&Filter { status: "unknown".to_owned(), ..all.clone() }), ["b"]);

@@ -8,6 +8,7 @@ mod links;
 mod oidc;
 mod password;
 mod session;
+mod strangers;
 mod throttle;
 mod token;
 
@@ -25,6 +26,7 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex},
 };
+use strangers::Strangers;
 use throttle::Addresses;
 use tokio::sync::watch;
 
@@ -32,7 +34,10 @@ pub use device::{CONFIRM_MS, LASTS_MS as LOGIN_LASTS_MS, Polled, Waiting};
 pub use exchange::ExchangeError;
 pub use links::LinkError;
 pub use oidc::{Going, OidcError, Provided};
-pub use session::{COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_over, known_device};
+pub use session::{
+    COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_admin, is_over, known_device,
+};
+pub use strangers::Door;
 pub use token::Wanted;
 
 /// The admin that is there from the first start; commands on the server's own machine act as it.
@@ -52,6 +57,8 @@ pub struct Sender {
     pub session: Option<Digest>,
     /// Whether their password was given a moment ago.
     pub is_confirmed: bool,
+    /// The id under which their session goes on; the answer carries it.
+    pub renewed: Option<String>,
 }
 
 /// What a request shows of its sender.
@@ -67,6 +74,8 @@ pub struct Shown<'a> {
     pub is_person: bool,
     /// Whether it is a connection that is open since before: it goes on when its session is renewed.
     pub is_open: bool,
+    /// Whether its answer can tell the browser a new id.
+    pub may_renew: bool,
 }
 
 /// From where somebody signs in.
@@ -88,6 +97,7 @@ pub struct Identities {
     addresses: Addresses,
     /// Commands that want to sign in, by address.
     commands: Addresses,
+    strangers: Strangers,
     local: String,
     withdrawals: watch::Sender<()>,
     lockdown: Lockdown,
@@ -114,6 +124,7 @@ impl Identities {
             passwords: Passwords::new(),
             addresses: Addresses::default(),
             commands: Addresses::default(),
+            strangers: Strangers::default(),
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
             lockdown,
@@ -162,11 +173,7 @@ impl Identities {
             [] if self.lockdown.now().is_some() => Ok(Sender::default()),
             [] => self.by_cookie(&shown).await,
             // A bearer token makes the cookie ignored, also one that is not valid.
-            [only] => Ok(Sender {
-                caller: self.by_bearer(only, shown.address).await?,
-                session: None,
-                is_confirmed: false,
-            }),
+            [only] => Ok(Sender { caller: self.by_bearer(only, shown.address).await?, ..Sender::default() }),
             _ => Ok(Sender::default()),
         }
     }

@@ -8,11 +8,12 @@ use std::path::Path;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 5] = [
     ("manifest", targets::manifest),
     ("live_frame", targets::live_frame),
     ("agent_frame", targets::agent_frame),
     ("mask", targets::mask),
+    ("webhook", targets::webhook),
 ];
 
 #[test]

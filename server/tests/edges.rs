@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lockstep-probes", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-gateway", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-secrets", &[]),
+    ("lockstep-signature", &["lockstep-model"]),
     ("lockstep-agent", &["lockstep-engine", "lockstep-model", "lockstep-probes", "lockstep-secrets"]),
     ("lockstep-targets", &["lockstep-engine", "lockstep-model"]),
     ("lockstep-coordinator", &["lockstep-calendar", "lockstep-engine", "lockstep-model"]),

@@ -1,9 +1,12 @@
 //! What hostile bytes are fed to, and what must hold of it whatever they are. `cargo fuzz` calls these with
 //! inputs that it makes up; a test of the server calls them with every file of the corpus, on any compiler.
 
-use lockstep_model::{live::ClientFrame, wire::AgentFrame};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use lockstep_model::{Timestamp, hooks::HookSender, live::ClientFrame, wire::AgentFrame};
 use lockstep_secrets::Mask;
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::Sha256;
 
 /// A manifest: read or refused with places that exist, never with a panic; what is read has a JSON form that
 /// is read back as the same.
@@ -58,6 +61,45 @@ pub fn mask(data: &[u8]) {
         // A mask beside what is left could spell a secret that holds one.
         let is_left = whole.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!is_left || secret.contains('*'), "{secret:?} is left");
+    }
+}
+
+/// A webhook: its signature and its time as lines, then the body. It is believed when it was made with the
+/// secret over exactly this, and never otherwise.
+pub fn webhook(data: &[u8]) {
+    const SECRET: &[u8] = b"a-secret-of-webhooks";
+    let mut parts = data.splitn(3, |byte| *byte == b'\n');
+    let [signature, time, body] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let now = Timestamp(1_700_000_000_000);
+    for sender in [HookSender::Github, HookSender::Generic] {
+        let (name, before) = match sender {
+            HookSender::Github => ("x-hub-signature-256", Vec::new()),
+            HookSender::Generic => ("x-lockstep-signature", [time, b"."].concat()),
+        };
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).expect("any length");
+        mac.update(&before);
+        mac.update(body);
+        let right: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let ours = format!("sha256={right}");
+        for (shown, is_ours) in [(signature, false), (ours.as_bytes(), true)] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(name, shown), ("x-lockstep-timestamp", time)] {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+            }
+            match lockstep_signature::shown(&headers, sender, now) {
+                Ok(shown) => {
+                    assert_eq!(shown.is_right(SECRET, body), shown.text() == right, "{shown:?}");
+                    assert!(!shown.is_right(SECRET, &[body, b"!"].concat()), "more was signed");
+                    assert!(!shown.is_right(b"another-secret-of-ours", body), "another secret");
+                }
+                Err(why) => {
+                    assert!(!why.is_empty(), "refused without a word");
+                    assert!(!is_ours || sender == HookSender::Generic, "ours was refused: {why}");
+                }
+            }
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use super::{
     people::{owner_filter, unknown},
     store,
 };
-use crate::{http::Renewed, identity::SignInError};
+use crate::{
+    http::Renewed,
+    identity::{SignInError, is_admin, is_over},
+};
 use app::{
     AppError,
     backend::{Caller, Credential},
@@ -18,6 +21,7 @@ use lockstep_model::{
     error::ErrorKind,
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
 };
+use std::collections::BTreeSet;
 
 /// So much of the digest of a session's id names it to people.
 const ID_CHARS: usize = 16;
@@ -90,8 +94,11 @@ pub(super) async fn end_all(
 
 async fn seen(services: &Services, caller: &Caller) -> Result<Vec<SessionRow>, AppError> {
     let now = services.clock.now();
-    let rows = services.identities.store().session_list(owner_filter(caller), now).await.map_err(store)?;
-    Ok(rows.into_iter().filter(|row| !crate::identity::is_over(row, now)).collect())
+    let people = services.identities.store();
+    let rows = people.session_list(owner_filter(caller), now).await.map_err(store)?;
+    let users = people.user_list().await.map_err(store)?;
+    let admins: BTreeSet<_> = users.iter().filter(|user| is_admin(user)).map(|user| &user.name).collect();
+    Ok(rows.into_iter().filter(|row| !is_over(row, admins.contains(&row.user), now)).collect())
 }
 
 const fn this(caller: &Caller) -> Option<&Digest> {

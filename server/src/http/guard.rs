@@ -1,8 +1,8 @@
 //! What holds for every request: our own host name only, the sender found out once, changes by
 //! cookie from our own pages only, and the final security headers on every answer.
 
-use super::{Web, api};
-use crate::identity::{Sender, Shown};
+use super::{Web, api, cookie};
+use crate::identity::{COOKIE, COOKIE_SECURE, Sender, Shown};
 use axum::{
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
@@ -30,15 +30,21 @@ const HEADERS: [(HeaderName, &str); 7] = [
 const OPEN: [&str; 2] = ["/health/live", "/agent"];
 /// What open pages ask by themselves when no socket reaches them.
 const MONITOR: &str = "/deployment/monitor";
+/// The socket of open pages.
+const LIVE: &str = "/live";
 /// As what tokens are put into addresses elsewhere.
 const TOKEN_NAMES: [&str; 6] = ["token", "access_token", "api_key", "apikey", "auth", "authorization"];
 const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
 
 pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
-    let mut response = match look(&web, &mut request).await {
+    let mut renewed = None;
+    let mut response = match look(&web, &mut request, &mut renewed).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => *refusal,
     };
+    if let Some(id) = renewed {
+        hand_over(&web, &mut response, &id);
+    }
     let headers = response.headers_mut();
     for (name, value) in &HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -56,7 +62,22 @@ pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
     response
 }
 
-async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
+/// Tells the browser the id under which its session goes on, unless the answer itself began or ended one.
+fn hand_over(web: &Web, response: &mut Response, id: &str) {
+    let set = values(response.headers(), &header::SET_COOKIE);
+    let names = [COOKIE, COOKIE_SECURE].map(|name| format!("{name}="));
+    if !set.iter().any(|set| names.iter().any(|name| set.starts_with(name.as_bytes()))) {
+        response.headers_mut().append(header::SET_COOKIE, cookie::set(&web.origin, id));
+    }
+}
+
+/// Whether an answer is one to a page or to what it asks: what browsers keep for ever carries no session.
+fn may_renew(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    request.uri().path().starts_with("/api/") || accepts.is_some_and(|kinds| kinds.contains("text/html"))
+}
+
+async fn look(web: &Web, request: &mut Request, renewed: &mut Option<String>) -> Result<(), Box<Response>> {
     let is_api = request.uri().path().starts_with("/api/");
     let refuse = |kind: ErrorKind, message: &str| {
         let body = ErrorBody::new(kind, message);
@@ -74,22 +95,24 @@ async fn look(web: &Web, request: &mut Request) -> Result<(), Box<Response>> {
     }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     // The agents' door has a key of its own.
-    let sender = if request.uri().path() == "/agent" {
+    let mut sender = if request.uri().path() == "/agent" {
         Sender::default()
     } else {
         let shown = Shown {
             authorization: values(request.headers(), &header::AUTHORIZATION),
             cookies: values(request.headers(), &header::COOKIE),
             address,
-            // A page that asks by itself what is new is nobody at work.
-            is_person: !request.uri().path().ends_with(MONITOR),
+            // A page that asks by itself what is new, or for its socket again, is nobody at work.
+            is_person: !request.uri().path().ends_with(MONITOR) && request.uri().path() != LIVE,
             is_open: false,
+            may_renew: may_renew(request),
         };
         web.identities.sender(shown).await.map_err(|error| {
             tracing::error!("nobody can be identified: {error}");
             refuse(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
         })?
     };
+    *renewed = sender.renewed.take();
     let is_closed = web.identities.lockdown().now().is_some();
     if is_closed && sender.caller.is_none() && !OPEN.contains(&request.uri().path()) {
         return Err(refuse(ErrorKind::Unavailable, "this server is closed; ask who looks after it"));

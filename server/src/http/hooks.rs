@@ -4,10 +4,10 @@
 
 mod act;
 mod github;
-mod signature;
+mod secrets;
 
 use super::{Web, api::error};
-use crate::secret;
+use crate::{identity::Door, secret};
 use axum::{
     Json,
     body::Bytes,
@@ -27,11 +27,11 @@ use std::net::{IpAddr, SocketAddr};
 const BODY_BYTES_MAX: usize = 1 << 20;
 const ID_CHARS_MAX: usize = 100;
 
-pub(super) use signature::VARIABLES;
+pub(super) use secrets::VARIABLES;
 
 /// Whether the secret that a rule names is set.
 pub(super) fn has_secret(place: &str) -> bool {
-    signature::secret(place).is_some()
+    secrets::secret(place).is_some()
 }
 
 type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
@@ -47,9 +47,18 @@ pub(super) async fn receive(
     request: Request,
 ) -> Response {
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
+    if web.identities.door_closed_ms(Door::Hooks, address) > 0 {
+        return error(refused(ErrorKind::Throttled, "too much was refused from this address; wait a minute"));
+    }
     match answer(&web, &name, address, request).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(refusal) => error(refusal),
+        Err(refusal) => {
+            // Whose signature is right is no stranger.
+            if matches!(refusal.kind, ErrorKind::NotFound | ErrorKind::Unauthenticated) {
+                web.identities.door_refused(Door::Hooks, address, &refusal.message).await;
+            }
+            error(refusal)
+        }
     }
 }
 
@@ -62,9 +71,9 @@ async fn answer(
     // A rule without a secret is a route that is off: both are not there.
     let off = || refused(ErrorKind::NotFound, format!("there is no webhook '{name}'"));
     let hook = web.hooks.hook_fetch(name).await.map_err(unavailable)?.ok_or_else(off)?;
-    let key = signature::secret(&hook.rule.secret).ok_or_else(off)?;
+    let key = secrets::secret(&hook.rule.secret).ok_or_else(off)?;
     let (parts, body) = request.into_parts();
-    let signed = signature::shown(&parts.headers, hook.rule.sender, web.clock.now())
+    let signed = lockstep_signature::shown(&parts.headers, hook.rule.sender, web.clock.now())
         .map_err(|message| refused(ErrorKind::Unauthenticated, message))?;
     let length = header_text(&parts.headers, header::CONTENT_LENGTH.as_str());
     if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES_MAX) {
@@ -115,7 +124,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn delivery_id(
     headers: &HeaderMap,
     sender: HookSender,
-    signed: &signature::Shown,
+    signed: &lockstep_signature::Shown,
 ) -> Result<String, ErrorBody> {
     let name = match sender {
         HookSender::Github => "x-github-delivery",

@@ -3,7 +3,7 @@
 
 use super::{Web, api::error};
 use crate::{
-    identity::{CONFIRM_MS, ExchangeError, Polled},
+    identity::{CONFIRM_MS, Door, ExchangeError, Polled},
     oidc::Untrusted,
 };
 use axum::{
@@ -60,6 +60,9 @@ pub(super) async fn token(
         Err(rejection) => return unread(&rejection),
     };
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
+    if web.identities.door_closed_ms(Door::Token, address) > 0 {
+        return refused(ErrorKind::Throttled, "too much was refused from this address; wait a minute");
+    }
     match asked.grant_type.as_str() {
         EXCHANGE => exchange(&web, &asked.subject_token, address).await,
         DEVICE => poll(&web, &asked.device_code, address).await,
@@ -105,7 +108,10 @@ async fn poll(web: &Web, device: &str, address: Option<std::net::IpAddr>) -> Res
     match web.identities.device_poll(&*web.devices, device, address).await {
         Ok(Polled::Waits) => told("authorization_pending", "nobody has confirmed it yet"),
         Ok(Polled::Denied) => told("access_denied", "somebody said that it was not them"),
-        Ok(Polled::Gone) => told("expired_token", "nobody confirmed it in time, or it was fetched before"),
+        Ok(Polled::Gone) => {
+            web.identities.door_refused(Door::Token, address, "no sign-in waits under its code").await;
+            told("expired_token", "nobody confirmed it in time, or it was fetched before")
+        }
         Ok(Polled::Token(view, access_token)) => Json(TokenIssued {
             access_token,
             issued_token_type: ISSUED.to_owned(),
@@ -148,8 +154,11 @@ async fn exchange(web: &Web, token: &str, address: Option<std::net::IpAddr>) -> 
         }
         Err(error) => error,
     };
-    // Whoever it is, they are nobody here: the log says it, and the audit is not filled by strangers.
+    // Whoever it is, they are nobody here: the audit says it, and is not filled by strangers.
     tracing::warn!("no token was given for an identity token: {failed}");
+    if !matches!(&failed, ExchangeError::Store(_) | ExchangeError::Untrusted(Untrusted::Issuer { .. })) {
+        web.identities.door_refused(Door::Token, address, &failed.to_string()).await;
+    }
     match failed {
         ExchangeError::NoRule(message) => refused(ErrorKind::Forbidden, message),
         ExchangeError::Untrusted(Untrusted::Issuer { issuer, source }) => {

@@ -1,11 +1,11 @@
 //! Sessions of browsers: a random id in a cookie, its digest in the store; ended by sign-out, by
-//! half an hour without a person, and after eight hours in any case.
+//! half an hour without a person (an admin's by a quarter), and after eight hours in any case.
 
 use super::{Identities, Sender, Shown, Whence, caller, password, throttle};
 use crate::secret;
 use app::backend::{Caller, Credential};
 use lockstep_engine::port::{StoreError, identity::SessionRow};
-use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor, view::UserView};
+use lockstep_model::{Digest, Timestamp, UserName, access::Role, deployment::Actor, view::UserView};
 use std::net::IpAddr;
 
 /// The cookie's name over plain HTTP on the own machine; the gateway keeps both from services.
@@ -19,6 +19,7 @@ pub const KNOWN_SECURE: &str = "__Host-lockstep_known";
 
 /// OWASP's bounds for applications of this kind.
 const IDLE_MS: u64 = 30 * 60 * 1_000;
+const ADMIN_IDLE_MS: u64 = 15 * 60 * 1_000;
 const ABSOLUTE_MS: u64 = 8 * 60 * 60 * 1_000;
 /// Sessions of one account; the oldest ends.
 const SESSIONS_MAX: u32 = 10;
@@ -79,7 +80,14 @@ impl Identities {
             None => "account -".to_owned(),
             Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
         };
-        let user = self.known_by(name.as_ref(), &key, password).await?;
+        let user = match self.known_by(name.as_ref(), &key, password).await {
+            // Also a try that an account waits for: whoever guesses from many places meets it.
+            Err(error @ (SignInError::Credentials | SignInError::Throttled { .. })) => {
+                self.guessed(whence.address, name.as_ref()).await;
+                return Err(error);
+            }
+            known => known?,
+        };
         Ok(self.session_start(&user, "browser", whence, self.clock.now()).await?)
     }
 
@@ -172,6 +180,8 @@ impl Identities {
             address: whence.address.map(|address| address.to_string()),
             device: whence.device.map(|device| shortened(&device)),
             confirmed_at: proven_at,
+            renewed_at: now,
+            is_settled: true,
         };
         let known = match whence.known {
             Some(known) if self.store.device_is_known(&secret::digest(&known), &user.name).await? => None,
@@ -203,28 +213,36 @@ impl Identities {
 
     pub(super) async fn by_cookie(&self, shown: &Shown<'_>) -> Result<Sender, StoreError> {
         let Some(id) = session_id(&shown.cookies) else { return Ok(Sender::default()) };
+        let now = self.clock.now();
         let digest = self.id_now(secret::digest(id), shown.is_open);
-        let Some((row, user)) = self.store.session_fetch(&digest).await? else {
+        let Some((row, user)) = self.store.session_fetch(&digest, now).await? else {
             return Ok(Sender::default());
         };
-        let now = self.clock.now();
-        if is_over(&row, now) || !user.enabled {
+        if is_over(&row, is_admin(&user), now) || !user.enabled {
             return Ok(Sender::default());
         }
         if shown.is_person && now.since_ms(row.used_at) >= TOUCH_EVERY_MS {
-            self.store.session_touch(&digest, now).await?;
+            self.store.session_touch(&row.id, now).await?;
         }
+        let renewed = self.renew_if_due(&row, &digest, shown).await;
+        let (digest, renewed) = renewed.map_or((row.id, None), |(digest, id)| (digest, Some(id)));
         let credential = Credential::Session(digest.clone());
         let caller = caller(user.name, user.grants, credential, "browser".to_owned(), shown.address);
         let caller = Caller { has_password: user.has_password, ..caller };
         let is_confirmed = now.since_ms(row.confirmed_at) < self.confirm_ms;
-        Ok(Sender { caller: Some(caller), session: Some(digest), is_confirmed })
+        Ok(Sender { caller: Some(caller), session: Some(digest), is_confirmed, renewed })
     }
 }
 
+/// Whether somebody has a role that looks after the server: their sessions end sooner.
+pub fn is_admin(user: &UserView) -> bool {
+    user.grants.strongest() == Some(Role::Admin)
+}
+
 /// Whether a session lets nobody in any more.
-pub fn is_over(row: &SessionRow, now: Timestamp) -> bool {
-    now >= row.expires_at || now.since_ms(row.used_at) >= IDLE_MS
+pub fn is_over(row: &SessionRow, is_admin: bool, now: Timestamp) -> bool {
+    let idle_ms = if is_admin { ADMIN_IDLE_MS } else { IDLE_MS };
+    now >= row.expires_at || now.since_ms(row.used_at) >= idle_ms
 }
 
 /// Under what tries from unknown browsers are counted.
@@ -263,7 +281,7 @@ fn only_cookie<'a>(cookies: &[&'a [u8]], names: [&str; 2]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{IDLE_MS, is_over, session_id};
+    use super::{ADMIN_IDLE_MS, IDLE_MS, is_over, session_id};
     use lockstep_engine::port::identity::SessionRow;
     use lockstep_model::Timestamp;
 
@@ -286,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a10_half_an_hour_without_a_person_or_eight_hours_in_all_end_a_session() {
+    fn a10_half_an_hour_or_an_admins_quarter_without_a_person_or_eight_hours_in_all_end_a_session() {
         let begun = Timestamp(1_000_000);
         let row = SessionRow {
             id: crate::secret::digest("x"),
@@ -297,13 +315,17 @@ mod tests {
             address: None,
             confirmed_at: begun,
             device: None,
+            renewed_at: begun,
+            is_settled: true,
         };
-        assert!(!is_over(&row, begun.plus_ms(IDLE_MS - 1)));
-        assert!(is_over(&row, begun.plus_ms(IDLE_MS)));
+        for (is_admin, idle_ms) in [(false, IDLE_MS), (true, ADMIN_IDLE_MS)] {
+            assert!(!is_over(&row, is_admin, begun.plus_ms(idle_ms - 1)));
+            assert!(is_over(&row, is_admin, begun.plus_ms(idle_ms)));
+        }
         // Busy all the time: over all the same.
         let busy = |at: Timestamp| SessionRow { used_at: at, ..row.clone() };
         let last = begun.plus_ms(super::ABSOLUTE_MS - 1);
-        assert!(!is_over(&busy(last), last));
-        assert!(is_over(&busy(row.expires_at), row.expires_at));
+        assert!(!is_over(&busy(last), true, last));
+        assert!(is_over(&busy(row.expires_at), true, row.expires_at));
     }
 }

@@ -318,6 +318,7 @@ impl Connection {
             address: *address,
             is_person,
             is_open: true,
+            may_renew: false,
         };
         match self.inner().identities.sender(shown).await {
             Ok(sender) => match sender.caller {

@@ -36,6 +36,7 @@ mod sessions;
 mod sign_on;
 mod skip_verification;
 mod step_up;
+mod strangers;
 mod support;
 mod tokens;
 mod trust;

@@ -97,3 +97,25 @@ async fn a15_a_link_sets_a_password_once_and_the_one_before_it_not_at_all() {
     server.ok(&["user", "change", "anna", "--enabled", "false"]);
     server.fails(2, &["user", "link", "anna"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a7_who_is_given_more_goes_on_under_another_id() {
+    let server = Lockstep::start();
+    let first = server.sign_in("anna", Role::Viewer).await;
+    let show = async |cookie: &str| {
+        let request = server.http.post(format!("{}/api/v1/session/show", server.url()));
+        let request = request.header("cookie", cookie).header("origin", server.url()).json(&json!({}));
+        let answer = request.send().await.expect("an answer");
+        let set = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        (answer.status().as_u16(), set.and_then(|set| set.split(';').next()).map(str::to_owned))
+    };
+    assert_eq!(show(&first).await, (200, None));
+    server.ok(&["user", "grant", "anna", "operator"]);
+    let (status, second) = show(&first).await;
+    let second = second.expect("another id");
+    assert!(status == 200 && second != first && second.starts_with("lockstep="), "{status} {second}");
+    // A request that was under way with the first is let in; neither is renewed again.
+    assert_eq!(show(&first).await, (200, None));
+    assert_eq!(show(&second).await, (200, None));
+    assert_eq!(sessions(&server, &second).await.len(), 1, "it is the same session");
+}

@@ -110,8 +110,13 @@ pub(crate) async fn put(
     .bind(project)
     .bind(environment)
     .bind(grant.role.word())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    // Whoever may do more does it under a new id.
+    sqlx::query("UPDATE session SET renewed_at = 0 WHERE account = $1")
+        .bind(user.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -247,8 +247,8 @@ impl IdentityStore for SqliteStore {
         const OPERATION: &str = "a session";
         let mut transaction = self.begin(OPERATION).await?;
         sqlx::query(
-            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(row.id.as_str())
         .bind(row.user.as_str())
@@ -258,6 +258,7 @@ impl IdentityStore for SqliteStore {
         .bind(row.address.as_deref())
         .bind(row.device.as_deref())
         .bind(row.confirmed_at.0)
+        .bind(row.renewed_at.0)
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
@@ -275,14 +276,21 @@ impl IdentityStore for SqliteStore {
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
-    async fn session_fetch(&self, id: &Digest) -> Result<Option<(SessionRow, UserView)>, StoreError> {
+    async fn session_fetch(
+        &self,
+        id: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<(SessionRow, UserView)>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
-             session.created_at, session.used_at, session.expires_at, session.address, session.device, session.confirmed_at \
-             FROM session JOIN account ON account.name = session.account WHERE session.id = $1",
+             session.id, session.created_at, session.used_at, session.expires_at, session.address, session.device, \
+             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL \
+             FROM session JOIN account ON account.name = session.account \
+             WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
         )
         .bind(id.as_str())
+        .bind(now.0)
         .fetch_optional(&mut *connection)
         .await
         .map_err(failed("reading a session"))?;
@@ -290,16 +298,32 @@ impl IdentityStore for SqliteStore {
         let grants = grants::of(&mut connection, row.get(0)).await?;
         let user = user(&row, grants)?.view;
         let session = SessionRow {
-            id: id.clone(),
+            id: parsed(row.get(4), "session")?,
             user: user.name.clone(),
-            created_at: Timestamp(row.get(4)),
-            used_at: Timestamp(row.get(5)),
-            expires_at: Timestamp(row.get(6)),
-            address: row.get(7),
-            device: row.get(8),
-            confirmed_at: Timestamp(row.get(9)),
+            created_at: Timestamp(row.get(5)),
+            used_at: Timestamp(row.get(6)),
+            expires_at: Timestamp(row.get(7)),
+            address: row.get(8),
+            device: row.get(9),
+            confirmed_at: Timestamp(row.get(10)),
+            renewed_at: Timestamp(row.get(11)),
+            is_settled: row.get(12),
         };
         Ok(Some((session, user)))
+    }
+
+    async fn session_renew(
+        &self,
+        row: &SessionRow,
+        shown: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.renew_session(row, shown, renewed, at).await
+    }
+
+    async fn session_settle(&self, id: &Digest, until: Timestamp) -> Result<(), StoreError> {
+        self.settle_session(id, until).await
     }
 
     async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
@@ -321,13 +345,16 @@ impl IdentityStore for SqliteStore {
     ) -> Result<bool, StoreError> {
         const OPERATION: &str = "confirming a session";
         let mut transaction = self.begin(OPERATION).await?;
-        let done = sqlx::query("UPDATE session SET id = $1, used_at = $2, confirmed_at = $2 WHERE id = $3")
-            .bind(renewed.as_str())
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
+        let done = sqlx::query(
+            "UPDATE session SET id = $1, used_at = $2, confirmed_at = $2, renewed_at = $2, earlier = NULL, \
+             earlier_until = NULL WHERE id = $3",
+        )
+        .bind(renewed.as_str())
+        .bind(at.0)
+        .bind(id.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }
@@ -529,6 +556,13 @@ impl IdentityStore for SqliteStore {
             .await
             .map_err(failed("forgetting throttles"))?;
         Ok(())
+    }
+
+    async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError> {
+        const OPERATION: &str = "noting what strangers do";
+        let mut transaction = self.begin(OPERATION).await?;
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))
     }
 
     async fn installation_id(&self) -> Result<String, StoreError> {

@@ -20,7 +20,8 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, account, created_at, used_at, expires_at, address, device, confirmed_at FROM session \
+            "SELECT id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, \
+             earlier IS NULL OR earlier_until IS NOT NULL FROM session \
              WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
         )
         .bind(user.map(UserName::as_str))
@@ -40,9 +41,44 @@ impl SqliteStore {
                     address: row.get(5),
                     device: row.get(6),
                     confirmed_at: Timestamp(row.get(7)),
+                    renewed_at: Timestamp(row.get(8)),
+                    is_settled: row.get(9),
                 })
             })
             .collect()
+    }
+
+    pub(crate) async fn renew_session(
+        &self,
+        row: &SessionRow,
+        shown: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Of requests that cross, one renews it: the browser would not know which answer is the last.
+        let done = sqlx::query(
+            "UPDATE session SET id = $1, renewed_at = $2, earlier = $3, earlier_until = NULL \
+             WHERE id = $4 AND renewed_at = $5",
+        )
+        .bind(renewed.as_str())
+        .bind(at.0)
+        .bind(shown.as_str())
+        .bind(row.id.as_str())
+        .bind(row.renewed_at.0)
+        .execute(&self.writer)
+        .await
+        .map_err(failed("renewing a session"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    pub(crate) async fn settle_session(&self, id: &Digest, until: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE session SET earlier_until = $1 WHERE id = $2 AND earlier_until IS NULL")
+            .bind(until.0)
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failed("noting that a session has its new id"))?;
+        Ok(())
     }
 
     pub(crate) async fn end_sessions(

@@ -237,10 +237,13 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
             address: Some("10.0.0.7".to_owned()),
             device: None,
             confirmed_at: Timestamp(i64::from(number)),
+            renewed_at: Timestamp(i64::from(number)),
+            is_settled: true,
         };
         store.session_add(&row, 3, entry()).await.expect("stored");
     }
-    let there = async |number| store.session_fetch(&digest(number)).await.expect("readable").is_some();
+    let there =
+        async |number| store.session_fetch(&digest(number), Timestamp(10)).await.expect("readable").is_some();
     assert!(!there(1).await && there(2).await && there(4).await);
     let listed = store.session_list(Some(&user), Timestamp(10)).await.expect("readable");
     let used: Vec<i64> = listed.iter().map(|row| row.used_at.0).collect();

@@ -41,6 +41,10 @@ pub struct SessionRow {
     pub device: Option<String>,
     /// When the password was given last.
     pub confirmed_at: Timestamp,
+    /// Since when it has had its id; long ago = it is to get another one.
+    pub renewed_at: Timestamp,
+    /// Whether it is known that its owner has got this id.
+    pub is_settled: bool,
 }
 
 /// What a one-time link does.
@@ -146,8 +150,26 @@ pub trait IdentityStore: Send + Sync {
     /// Keeps a session; the oldest of a user's beyond `keep` end.
     async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError>;
 
-    /// A session by the digest of its id, with its user.
-    async fn session_fetch(&self, id: &Digest) -> Result<Option<(SessionRow, UserView)>, StoreError>;
+    /// A session by the digest of its id, with its user; also by the id before it, for as long as that is
+    /// let in. The row says which id it has now.
+    async fn session_fetch(
+        &self,
+        id: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<(SessionRow, UserView)>, StoreError>;
+
+    /// A session goes on under another id, unless somebody else was first with that; false = they were.
+    /// `shown`: the id that its owner has, which lets in until [`Self::session_settle`] says for how long.
+    async fn session_renew(
+        &self,
+        row: &SessionRow,
+        shown: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// The owner of a session has got its id: the one before it lets in until then.
+    async fn session_settle(&self, id: &Digest, until: Timestamp) -> Result<(), StoreError>;
 
     /// Notes that a session was used.
     async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError>;
@@ -223,6 +245,9 @@ pub trait IdentityStore: Send + Sync {
 
     /// Forgets throttles whose key begins so and that have passed before then.
     async fn throttle_forget(&self, prefix: &str, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes in the audit what strangers do who are to be looked at.
+    async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError>;
 
     /// The installation's own id, made at the first start.
     async fn installation_id(&self) -> Result<String, StoreError>;

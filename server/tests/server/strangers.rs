@@ -1,0 +1,92 @@
+//! Strangers that try many passwords, tokens and signatures: admins read of it, and nobody fills the audit.
+
+use crate::support::Lockstep;
+use serde_json::{Value, json};
+
+/// What was denied at a place, the latest first.
+fn denied(server: &Lockstep, action: &str) -> Vec<Value> {
+    let audit = server.ok(&["audit", "list", "--action", action, "--denied", "--json"]);
+    let audit: Value = serde_json::from_str(&audit).expect("JSON");
+    audit["entries"].as_array().expect("a list").clone()
+}
+
+async fn guess(server: &Lockstep, user: &str, address: &str) {
+    let request =
+        server.http.post(format!("{}/session/sign_in", server.url())).header("origin", server.url());
+    let request = request
+        .header("x-forwarded-for", address)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("user={user}&password=wrong-wrong-wrong&next=/"));
+    assert_eq!(request.send().await.expect("an answer").status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a3_many_accounts_from_an_address_and_many_addresses_at_an_account_stand_in_the_audit() {
+    let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
+    for number in 0..9 {
+        guess(&server, &format!("user{number}"), "10.1.0.1").await;
+        guess(&server, "anna", &format!("10.2.0.{number}")).await;
+    }
+    assert_eq!(denied(&server, "/session/sign_in"), Vec::<Value>::new());
+    for number in 9..12 {
+        guess(&server, &format!("user{number}"), "10.1.0.1").await;
+        guess(&server, "anna", &format!("10.2.0.{number}")).await;
+    }
+    let told = denied(&server, "/session/sign_in");
+    let told: Vec<_> = told.iter().map(|line| [&line["user"], &line["target"], &line["reason"]]).collect();
+    let spraying = "spraying suspected: tries to sign in";
+    let anna = format!("{spraying} from 10 addresses within 10 minutes");
+    let address = format!("{spraying} to 10 accounts within 10 minutes");
+    assert_eq!(
+        told,
+        [
+            [&json!("system"), &json!("user anna"), &json!(anna)],
+            [&json!("system"), &json!("address 10.1.0.1"), &json!(address)]
+        ]
+    );
+    assert!(server.log().contains("spraying suspected"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doors_for_programs_close_to_an_address_that_is_refused_too_often_and_the_audit_says_it_twice() {
+    let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
+    let token = async |address: &str| {
+        let request = server.http.post(format!("{}/oauth/token", server.url()));
+        let request = request
+            .header("x-forwarded-for", address)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=nothing");
+        request.send().await.expect("an answer")
+    };
+    let hook = async |address: &str| {
+        let request = server.http.post(format!("{}/hooks/nothing", server.url()));
+        request
+            .header("x-forwarded-for", address)
+            .body("{}")
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            .as_u16()
+    };
+    let mut refused = 0;
+    let closed = loop {
+        let answer = token("10.3.0.1").await;
+        if answer.status() == 429 {
+            break answer;
+        }
+        assert_eq!(answer.status(), 401);
+        refused += 1;
+        assert!(refused <= 1_000, "it is never closed");
+    };
+    assert!(closed.headers().contains_key("retry-after"));
+    assert_eq!(token("10.3.0.2").await.status(), 401, "others are heard");
+    assert_eq!(hook("10.3.0.1").await, 404, "so is it at other doors");
+    let told = denied(&server, "/oauth/token");
+    assert!((2..=8).contains(&told.len()), "a line for the first, and one when it closed: {told:?}");
+    assert!(told.iter().all(|line| line["target"].as_str().is_some_and(|text| text.starts_with("address "))));
+    assert!(
+        told.iter().any(|line| line["reason"].as_str().is_some_and(|text| text.contains("closed to it")))
+    );
+    assert_eq!(denied(&server, "/hooks").len(), 1);
+}

@@ -63,7 +63,7 @@ pub(super) fn SignIn() -> impl IntoView {
 
 /// A line of what is known.
 fn fact(name: &'static str, value: impl IntoView + 'static) -> AnyView {
-    view! { <li class="px-4 py-2"><span class="block text-meta text-muted">{name}</span><span class="break-all">{value}</span></li> }
+    view! { <li class="px-4 py-2"><span class="block text-meta text-muted">{name}</span><span class="break-words">{value}</span></li> }
         .into_any()
 }
 
@@ -128,7 +128,7 @@ fn Check() -> impl IntoView {
     let line = |one: ProviderCheck| {
         let (sign, word) = if one.is_well { ("✓", "well") } else { ("✗", "wrong") };
         view! {
-            <li><span class="mono" aria-hidden="true">{sign}" "</span><span class="sr-only">{word}": "</span><span class="font-medium">{one.name}</span>": "<span class="break-all">{one.found}</span></li>
+            <li><span class="mono" aria-hidden="true">{sign}" "</span><span class="sr-only">{word}": "</span><span class="font-medium">{one.name}</span>": "<span class="break-words">{one.found}</span></li>
         }
     };
     let shown = move || match found.get() {

@@ -5,6 +5,7 @@ mod api;
 mod audit;
 mod cookie;
 mod device;
+mod downloads;
 mod export;
 mod guard;
 mod health;
@@ -54,6 +55,7 @@ use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use api::Renewed;
+pub use downloads::Downloads;
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
 
@@ -101,6 +103,8 @@ pub struct Parts {
     pub origin: Origin,
     /// What was counted since the start.
     pub counters: Counters,
+    /// Downloads under way.
+    pub downloads: Downloads,
     /// How long a body may take to come.
     pub body_limit: Duration,
 }
@@ -309,7 +313,34 @@ async fn agent(
 }
 
 /// The answer to a request whose handler panicked; what happened stands in the log.
-fn faulty(_: Box<dyn Any + Send>) -> Response {
-    let message = "the server made a fault while it answered, and wrote it to its log; please try again";
+fn faulty(fault: Box<dyn Any + Send>) -> Response {
+    let text = fault.downcast_ref::<String>().map(String::as_str).or(fault.downcast_ref().copied());
+    // Whoever reads the log finds by it what somebody was told; nothing else of the fault is told.
+    let id = &crate::secret::random()[..8];
+    tracing::error!("fault {id}: {}", text.unwrap_or("without a text"));
+    let message = format!(
+        "the server made a fault while it answered, and wrote it to its log as fault {id}; please try again"
+    );
     guard::plain(&ErrorBody::new(ErrorKind::Internal, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::faulty;
+    use axum::{Router, body::to_bytes, http::Request, routing::get};
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    #[tokio::test]
+    async fn g7_a_fault_is_told_by_a_number_and_not_by_what_it_was() {
+        async fn fail() -> &'static str {
+            panic!("no such table: session of /var/lib/lockstep")
+        }
+        let app: Router = Router::new().route("/", get(fail)).layer(CatchPanicLayer::custom(faulty));
+        let answer = app.oneshot(Request::new(axum::body::Body::empty())).await.expect("an answer");
+        assert_eq!(answer.status(), 500);
+        let text = to_bytes(answer.into_body(), 10_000).await.expect("a body");
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(" as fault ") && !text.contains("table") && !text.contains("/var"), "{text}");
+    }
 }

@@ -240,6 +240,7 @@ impl Server {
             options: site::options()?,
             origin,
             counters: Default::default(),
+            downloads: Default::default(),
             body_limit: options.body_limit.unwrap_or(slow::BODY_LIMIT),
         });
         let (ending, is_ending) = watch::channel(false);

@@ -69,16 +69,17 @@ fn lines(
     write: impl Fn(&[AuditView], bool, bool) -> anyhow::Result<String> + Clone + Send + 'static,
 ) -> Result<Body, Box<Response>> {
     let refuse = |body: ErrorBody| Box::new(plain(&body));
-    match &sender.caller {
+    let user = match &sender.caller {
         None => return Err(refuse(ErrorBody::new(ErrorKind::Unauthenticated, "say who you are"))),
         Some(caller) if !caller.rights.allows_on(Permission::ReadAudit, &Scope::default()) => {
             return Err(refuse(caller.forbidden(Permission::ReadAudit, &Scope::default()).0));
         }
-        Some(_) => {}
-    }
+        Some(caller) => &caller.user,
+    };
     let Query(request) =
         asked.map_err(|rejection| refuse(ErrorBody::new(ErrorKind::Malformed, rejection.body_text())))?;
     let request = FindAudit { limit: PAGE_ROWS_MAX, ..request };
+    let ticket = web.downloads.begin(user)?;
     let audit: Arc<dyn Audit> = web.backend.audit.clone();
     let pages = stream::try_unfold((Some(request), true), move |(request, is_first)| {
         let (audit, write) = (audit.clone(), write.clone());
@@ -92,7 +93,8 @@ fn lines(
             anyhow::Ok(Some((Bytes::from(text), (further, false))))
         }
     });
-    Ok(Body::from_stream(pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"))))
+    let pages = pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"));
+    Ok(Body::from_stream(ticket.held(pages)))
 }
 
 fn fields(row: &AuditView) -> Vec<String> {

@@ -150,8 +150,12 @@ pub(super) async fn log(
     };
     match found {
         Ok(Some(id)) => {
+            let ticket = match viewer(&sender).and_then(|caller| web.downloads.begin(&caller.user)) {
+                Ok(ticket) => ticket,
+                Err(refusal) => return *refusal,
+            };
             let name = format!("deployment-{id}.log");
-            let body = Body::from_stream(lines(web.logs.clone(), id));
+            let body = Body::from_stream(ticket.held(lines(web.logs.clone(), id)));
             download(&name, "text/plain; charset=utf-8", body)
         }
         Ok(None) => plain(&ErrorBody::new(ErrorKind::NotFound, format!("there is no deployment {id}"))),
@@ -201,6 +205,7 @@ fn deployments(
     let request = ListDeployments { limit: PAGE_ROWS_MAX, cursor: None, ..request };
     let mut search = search(&request, &caller).map_err(|error| Box::new(plain(&error.0)))?;
     search.count = false;
+    let ticket = web.downloads.begin(&caller.user)?;
     let store = web.store.clone();
     let pages = stream::try_unfold((Some(search), true), move |(search, is_first)| {
         let (store, write, caller) = (store.clone(), write.clone(), caller.clone());
@@ -215,7 +220,8 @@ fn deployments(
             anyhow::Ok(Some((Bytes::from(text), ((!is_last).then_some(search), false))))
         }
     });
-    Ok(Body::from_stream(pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"))))
+    let pages = pages.inspect_err(|error| tracing::error!("a download broke off: {error:#}"));
+    Ok(Body::from_stream(ticket.held(pages)))
 }
 
 /// Who asks, when they may see something.

@@ -170,4 +170,20 @@ mod tests {
         let expected = [(0, "one"), (4, "two"), (0, "one"), (4, "two"), (9, "three")];
         assert_eq!(kept, expected.map(|(offset, text)| (offset, text.to_owned())));
     }
+
+    #[test]
+    fn f9_output_without_an_end_of_line_is_cut_into_lines_and_takes_no_room() {
+        let mut lines = Lines::default();
+        let piece = "x".repeat(1_000);
+        let (mut count, mut longest) = (0, 0);
+        for number in 0..100_000 {
+            lines.add(number * 1_000, &piece, |_, text| {
+                count += 1;
+                longest = longest.max(text.len());
+            });
+            assert!(lines.begun.capacity() <= 4 * LINE_BYTES_MAX);
+        }
+        assert!(longest < LINE_BYTES_MAX + piece.len(), "{longest}");
+        assert!(count >= 100_000 * 1_000 / (LINE_BYTES_MAX + 1_000), "{count}");
+    }
 }

@@ -31,6 +31,9 @@ use tokio::{
 const SOCKETS_MAX: usize = 2_048;
 /// What a page says is a few words.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
+/// A page says a few words when it opens, and one every few seconds after that.
+const FRAMES_AT_ONCE: u32 = 200;
+const FRAMES_PER_SECOND: u32 = 20;
 /// A page that takes nothing for so long is gone.
 const SEND_LIMIT: Duration = Duration::from_secs(3);
 /// A page that says nothing for so long is gone.
@@ -111,6 +114,31 @@ struct Connection {
     /// What is said next, whatever the topics have.
     answers: Vec<ServerFrame>,
     heard: Instant,
+    allowance: Allowance,
+}
+
+/// How much a page may still say at this moment: whoever talks without end keeps the server from others.
+struct Allowance {
+    frames: u32,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(now: Instant) -> Self {
+        Self { frames: FRAMES_AT_ONCE, since: now }
+    }
+
+    /// Counts a frame; false when it is one too many.
+    fn takes(&mut self, now: Instant) -> bool {
+        let each = Duration::from_secs(1) / FRAMES_PER_SECOND;
+        let regained = now.duration_since(self.since).as_nanos() / each.as_nanos();
+        let regained = u32::try_from(regained).unwrap_or(u32::MAX);
+        self.since = if regained >= FRAMES_AT_ONCE { now } else { self.since + each * regained };
+        self.frames = self.frames.saturating_add(regained).min(FRAMES_AT_ONCE);
+        let is_allowed = self.frames > 0;
+        self.frames = self.frames.saturating_sub(1);
+        is_allowed
+    }
 }
 
 struct Subscription {
@@ -136,6 +164,7 @@ impl Connection {
             topics: BTreeMap::new(),
             answers: Vec::new(),
             heard: now,
+            allowance: Allowance::new(now),
         }
     }
 
@@ -195,6 +224,9 @@ impl Connection {
 
     async fn hear(&mut self, message: Message) -> Result<(), End> {
         self.heard = Instant::now();
+        if !self.allowance.takes(self.heard) {
+            return Err(End::Protocol("too many frames"));
+        }
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
@@ -338,5 +370,32 @@ async fn send(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
     match timeout(SEND_LIMIT, socket.send(Message::Text(text))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::Gone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowance, FRAMES_AT_ONCE, FRAMES_PER_SECOND};
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[test]
+    fn f5_a_page_that_talks_without_end_is_cut_and_one_that_talks_on_is_not() {
+        let begin = Instant::now();
+        let mut at_once = Allowance::new(begin);
+        assert!((0..FRAMES_AT_ONCE).all(|_| at_once.takes(begin)));
+        assert!(!at_once.takes(begin));
+        // A second later it may say as much as a second allows, and no more.
+        let later = begin + Duration::from_secs(1);
+        assert!((0..FRAMES_PER_SECOND).all(|_| at_once.takes(later)));
+        assert!(!at_once.takes(later));
+        // As much as is allowed, for an hour.
+        let mut steady = Allowance::new(begin);
+        let each = Duration::from_secs(1) / FRAMES_PER_SECOND;
+        assert!((0..72_000).all(|frame| steady.takes(begin + each * frame)));
+        // Long silence saves up no more than the first moment.
+        let after = begin + Duration::from_secs(7_200);
+        assert!((0..FRAMES_AT_ONCE).all(|_| steady.takes(after)));
+        assert!(!steady.takes(after));
     }
 }

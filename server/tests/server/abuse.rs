@@ -291,6 +291,46 @@ async fn b5_json_in_disguise_and_other_methods_in_disguise_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b11_b12_what_somebody_sees_is_kept_by_no_cache_and_a_download_is_no_page() {
+    let server = Lockstep::start();
+    let cookie = server.sign_in("anna", Role::Admin).await;
+    let get = async |path: &str| {
+        let answer = client().get(format!("{}{path}", server.url())).header("cookie", &cookie).send().await;
+        answer.expect("an answer")
+    };
+    let header = |answer: &Response, name: &str| {
+        answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    for path in ["/", "/services", "/admin/users", "/audit", "/metrics", "/health/detailed", "/docs/api"] {
+        let answer = get(path).await;
+        assert_eq!((answer.status().as_u16(), header(&answer, "cache-control")), (200, "no-store".into()));
+    }
+    for path in [
+        "/deployments.csv",
+        "/deployments.json",
+        "/services.csv",
+        "/services.json",
+        "/audit.csv",
+        "/audit.json",
+    ] {
+        let answer = get(path).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(header(&answer, "cache-control"), "no-store", "{path}");
+        assert!(header(&answer, "content-disposition").starts_with("attachment;"), "{path}");
+        assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
+        assert!(header(&answer, "content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert!(!header(&answer, "content-type").contains("html"), "{path}");
+        answer.bytes().await.expect("read to its end");
+    }
+    let (status, _) = server.call_as(&cookie, "/session/show", "{}").await;
+    assert_eq!(status, 200);
+    // After signing out the same address leads to the sign-in page.
+    let out = client().post(format!("{}/session/sign_out", server.url())).header("cookie", &cookie);
+    out.header("origin", server.url()).send().await.expect("an answer");
+    assert_eq!(get("/services").await.status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c5_nobody_gives_themselves_a_role_by_a_field_that_is_not_there() {
     let server = Lockstep::start();
     let viewer = make_token(&server, Role::Viewer);
@@ -351,6 +391,30 @@ async fn f1_f7_what_is_too_large_or_too_much_is_refused_before_it_is_read() {
     for body in [r#"{"limit":1000000000}"#, r#"{"limit":0}"#, r#"{"limit":-1}"#, r#"{"limit":1e999}"#] {
         let (status, told) = server.call("/deployment/list", Some(&token), body).await;
         assert!([400, 422].contains(&status), "{body}: {status} {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f4_http_2_is_not_spoken_and_nobody_is_led_to_it() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Lockstep::start();
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned();
+    let upgrade = format!(
+        "GET /health/live HTTP/1.1\r\nhost: {address}\r\nconnection: close, upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+    );
+    for (said, expected) in [(preface, None), (upgrade, Some("HTTP/1.1 200 "))] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.expect("connected");
+        socket.write_all(said.as_bytes()).await.expect("written");
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), socket.read_to_end(&mut answer));
+        // Whether it is closed or cut is the same here.
+        let _ = read.await.expect("the connection is closed");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        match expected {
+            Some(expected) => assert!(answer.starts_with(expected), "{answer}"),
+            None => assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}"),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ fn harmless(path: &str) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_endpoint_is_open_to_whom_it_is_declared_for_and_to_nobody_else() {
+async fn c1_every_endpoint_is_open_to_whom_it_is_declared_for_and_to_nobody_else() {
     let server = Lockstep::start();
     for endpoint in ENDPOINTS {
         let (status, body) = server.call(endpoint.path, None, harmless(endpoint.path)).await;
@@ -94,7 +94,7 @@ async fn every_endpoint_is_open_to_whom_it_is_declared_for_and_to_nobody_else() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
+async fn c1_plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
     let server = Lockstep::start();
     let viewer = make_token(&server, Role::Viewer);
     for route in server::http::PLAIN_ROUTES.iter().filter(|route| route.method == "GET") {
@@ -228,7 +228,7 @@ async fn a_user_sets_a_password_by_a_link_signs_in_and_out_and_is_throttled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_has_the_final_security_headers() {
+async fn b9_every_answer_has_the_final_security_headers() {
     let server = Lockstep::start();
     for path in ["/login", "/health/live", "/no/such/page", "/api/v1/no/such", "/metrics"] {
         let answer = server.http.get(format!("{}{path}", server.url())).send().await.expect("an answer");

@@ -116,7 +116,7 @@ async fn a_second_server_and_a_taken_address_are_told_who_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_deployment_waits_its_turn_or_is_refused_as_the_manifest_says() {
+async fn h2_a_second_deployment_waits_its_turn_or_is_refused_as_the_manifest_says() {
     let server = Lockstep::start();
     let ports = free_ports::<3>();
     let file = server.write("lockstep.yaml", &shop(ports, "2s"));

@@ -165,7 +165,7 @@ async fn the_socket_is_for_those_who_may_see_and_for_our_own_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_ends_and_a_token_that_is_revoked_end_their_sockets() {
+async fn b7_a_session_that_ends_and_a_token_that_is_revoked_end_their_sockets() {
     let server = Lockstep::start();
     let (url, cookie) = (server.url(), server.sign_in("anna", Role::Viewer).await);
     let mut of_session = open(&server, &[("cookie", &cookie), ("origin", &url)]).await.expect("let in");
@@ -201,8 +201,12 @@ async fn a_page_that_asks_is_answered_and_made_up_deployments_take_no_room() {
         let Some(Ok(Message::Text(text))) = message else { panic!("{message:?}") };
         pings += usize::from(matches!(serde_json::from_str(&text), Ok(ServerFrame::Ping { .. })));
     }
-    // Far more than there is room for: none of them keeps others from hearing.
+    // Far more than there is room for: none of them keeps others from hearing. A socket of its own for each
+    // few of them, as one that says so much at once is cut.
     for first in (1..=600).step_by(8) {
+        if first % 80 == 1 {
+            socket = open(&server, &[("authorization", &token)]).await.expect("let in");
+        }
         let ids: Vec<i64> = (first..first + 8).collect();
         for id in &ids {
             say(&mut socket, json!({"subscribe": {"topic": format!("deployment/{id}")}})).await;
@@ -217,7 +221,7 @@ async fn a_page_that_asks_is_answered_and_made_up_deployments_take_no_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_frame_ends_the_socket_and_nothing_else() {
+async fn f5_what_is_no_frame_ends_the_socket_and_nothing_else() {
     let server = Lockstep::start();
     let token = bearer(&server.token());
     for wrong in [
@@ -235,6 +239,15 @@ async fn what_is_no_frame_ends_the_socket_and_nothing_else() {
     // The server may have hung up before the whole of it is written.
     let is_sent = socket.send(Message::text("x".repeat(1 << 20))).await.is_ok();
     assert!(!is_sent || hear(&mut socket).await.is_err(), "a frame of a megabyte is not read");
+    let mut socket = open(&server, &[("authorization", &token)]).await.expect("let in");
+    for _ in 0..1_000 {
+        // The server may have hung up before the last of them.
+        if socket.send(Message::text(r#"{"ping":{"active":false}}"#)).await.is_err() {
+            break;
+        }
+    }
+    let cut = hear(&mut socket).await;
+    assert!(matches!(cut, Err(1008 | 0)), "a thousand frames at once: {cut:?}");
     let mut socket = open(&server, &[("authorization", &token)]).await.expect("let in");
     for id in 0..17 {
         say(&mut socket, json!({"subscribe": {"topic": format!("log/{id}")}})).await;

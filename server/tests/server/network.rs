@@ -60,7 +60,7 @@ async fn https_from_files_that_are_read_again_when_they_change() {
 }
 
 #[test]
-fn plain_http_for_other_machines_is_refused_unless_it_is_wanted() {
+fn b16_plain_http_for_other_machines_is_refused_unless_it_is_wanted() {
     let server = Lockstep::start();
     let said = |more: &[&str]| {
         let folder = tempfile::tempdir().expect("a folder");
@@ -81,14 +81,16 @@ fn plain_http_for_other_machines_is_refused_unless_it_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_named_proxy_says_where_a_request_came_from() {
+async fn c12_only_a_named_proxy_says_where_a_request_came_from() {
     let address = async |server: &Lockstep| {
         let request = client().post(format!("{}/api/v1/user/add", server.url())).bearer_auth(server.token());
-        let request = request.header("x-forwarded-for", "203.0.113.9, 198.51.100.7");
+        let request =
+            request.header("x-forwarded-for", "203.0.113.9, 198.51.100.7").header("x-user", "mallory");
         let body = serde_json::json!({"name": "anna", "role": "viewer"});
         assert_eq!(request.json(&body).send().await.expect("an answer").status(), 200);
         let listed = server.ok(&["audit", "list", "--action", "/user/add", "--json"]);
         let listed: Value = serde_json::from_str(&listed).expect("JSON");
+        assert_eq!(listed["entries"][0]["user"], "admin", "nobody is who a header says");
         listed["entries"][0]["address"].as_str().expect("an address").to_owned()
     };
     assert_eq!(address(&Lockstep::start()).await, "127.0.0.1");

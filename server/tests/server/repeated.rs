@@ -17,7 +17,7 @@ async fn send(server: &Lockstep, key: &str, path: &str, body: &Value) -> (u16, b
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_sent_again_with_its_key_is_done_once() {
+async fn h1_a_request_sent_again_with_its_key_is_done_once() {
     let server = Lockstep::start();
     let manifest = server.write("lockstep.yaml", &shop(free_ports(), "0s"));
     server.ok(&["apply", &manifest]);
@@ -60,7 +60,7 @@ async fn a_request_sent_again_with_its_key_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_header_is_the_key_of_a_deployment_and_survives_the_server() {
+async fn h1_the_header_is_the_key_of_a_deployment_and_survives_the_server() {
     let mut server = Lockstep::start();
     let manifest = server.write("lockstep.yaml", &shop(free_ports(), "0s"));
     server.ok(&["apply", &manifest]);

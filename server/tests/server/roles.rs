@@ -217,7 +217,7 @@ fn sees(one: &Somebody, environment: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_endpoint_answers_in_each_environment_as_is_declared_there() {
+async fn c1_every_endpoint_answers_in_each_environment_as_is_declared_there() {
     let stage = Stage::set();
     let server = &stage.server;
     for one in everybody(server).await {
@@ -243,7 +243,7 @@ async fn every_endpoint_answers_in_each_environment_as_is_declared_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_hidden_answers_word_for_word_like_what_is_not_there() {
+async fn c3_what_is_hidden_answers_word_for_word_like_what_is_not_there() {
     let stage = Stage::set();
     let server = &stage.server;
     let token = token(server, STAGING, Role::Deployer);
@@ -279,7 +279,7 @@ async fn what_is_hidden_answers_word_for_word_like_what_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_and_page_is_declared_and_answers_so_in_each_environment() {
+async fn c1_c3_every_route_and_page_is_declared_and_answers_so_in_each_environment() {
     let declared_paths: BTreeSet<&str> = server::http::PLAIN_ROUTES.iter().map(|route| route.path).collect();
     for path in server::http::page_paths() {
         assert!(declared_paths.contains(path.as_str()), "the page {path} declares nothing");
@@ -322,7 +322,7 @@ async fn every_route_and_page_is_declared_and_answers_so_in_each_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_topic_is_told_to_those_who_see_its_environment_and_to_nobody_else() {
+async fn b8_every_topic_is_told_to_those_who_see_its_environment_and_to_nobody_else() {
     let stage = Stage::set();
     let server = &stage.server;
     for one in everybody(server).await {
@@ -358,7 +358,7 @@ async fn every_topic_is_told_to_those_who_see_its_environment_and_to_nobody_else
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_taken_away_is_gone_at_once_also_from_open_sockets_and_tokens() {
+async fn b7_a_role_that_is_taken_away_is_gone_at_once_also_from_open_sockets_and_tokens() {
     let stage = Stage::set();
     let server = &stage.server;
     let anna = server.sign_in_on("anna", Role::Viewer, &["--project", "shop", "--env", STAGING]).await;
@@ -413,7 +413,7 @@ async fn a_role_that_is_taken_away_is_gone_at_once_also_from_open_sockets_and_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gives_what_they_lack_and_the_last_admin_stays() {
+async fn c4_nobody_gives_what_they_lack_and_the_last_admin_stays() {
     let stage = Stage::set();
     let server = &stage.server;
     for narrow in [["user", "revoke", "admin"].as_slice(), &["user", "grant", "admin", "deployer"]] {

@@ -118,7 +118,7 @@ async fn roles_are_given_on_parts_replaced_and_taken_away_and_the_audit_says_fro
 
 /// The transaction in which something is written looks at the right once more.
 #[tokio::test]
-async fn what_a_right_is_gone_for_does_not_happen() {
+async fn c13_what_a_right_is_gone_for_does_not_happen() {
     let (store, _folder) = store().await;
     let root = add(&store, "root", Role::Admin).await;
     let anna = add(&store, "anna", Role::Viewer).await;

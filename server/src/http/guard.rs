@@ -1,7 +1,7 @@
 //! What holds for every request: our own host name only, the sender found out once, changes by
 //! cookie from our own pages only, and the final security headers on every answer.
 
-use super::{Web, api, cookie};
+use super::{Web, api, cookie, site::Part};
 use crate::identity::{COOKIE, COOKIE_SECURE, Sender, Shown};
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -26,6 +26,10 @@ const HEADERS: [(HeaderName, &str); 7] = [
     ),
     (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
 ];
+/// Those that say something of a part of a page; the rest is about what is shown as a page. A page has
+/// more than a hundred parts, and each header comes with every one of them.
+const OF_PARTS: [HeaderName; 2] =
+    [header::X_CONTENT_TYPE_OPTIONS, HeaderName::from_static("cross-origin-resource-policy")];
 /// What answers while the server is closed: monitoring, and the door that agents have a key for.
 const OPEN: [&str; 2] = ["/health/live", "/agent"];
 /// What open pages ask by themselves when no socket reaches them.
@@ -45,11 +49,14 @@ pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
     if let Some(id) = renewed {
         hand_over(&web, &mut response, &id);
     }
+    let is_part = response.extensions().get::<Part>().is_some();
     let headers = response.headers_mut();
-    for (name, value) in &HEADERS {
+    for (name, value) in HEADERS.iter().filter(|(name, _)| !is_part || OF_PARTS.contains(name)) {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    if !is_part {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if web.origin.is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));

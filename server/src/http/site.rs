@@ -99,6 +99,10 @@ pub(super) fn router(options: &LeptosOptions) -> Router {
         .route("/favicon.ico", get(|| async { StatusCode::NOT_FOUND }))
 }
 
+/// Marks an answer as a part of pages, which is none itself: script, style, font.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part;
+
 fn asset(name: &str, headers: &HeaderMap) -> Response {
     let Some(kind) = kind(name) else { return StatusCode::NOT_FOUND.into_response() };
     let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -116,6 +120,9 @@ fn asset(name: &str, headers: &HeaderMap) -> Response {
     head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(coding) = coding {
         head.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    if !matches!(name.rsplit_once('.'), Some((_, "svg" | "txt"))) {
+        response.extensions_mut().insert(Part);
     }
     response
 }

@@ -35,6 +35,7 @@ const pages = () => [
   ["programs", "/admin/programs"],
   ["secrets", "/admin/secrets"],
   ["sessions", "/admin/sessions"],
+  ["sign-in", "/admin/sign-in"],
   ["audit", "/audit"],
   ["nothing-found", "/deployments?q=no-such-thing"],
   ["no-such-deployment", "/deployments/99999"],

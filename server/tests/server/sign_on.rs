@@ -6,6 +6,7 @@ use lockstep_model::access::Role;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    fs::File,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
@@ -17,8 +18,11 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oidc-provider.m
 /// Where npm put the provider; none = it cannot be had here.
 fn modules() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("oidc-provider-{VERSION}"));
+    std::fs::create_dir_all(&folder).expect("made");
+    // Tests beside this one want it, too, each in a process of its own: one installs, the others wait.
+    let turn = File::create(folder.join("turn")).expect("made");
+    turn.lock().expect("locked");
     if !folder.join("installed").exists() {
-        std::fs::create_dir_all(&folder).expect("made");
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
         let status = npm.arg(&folder).arg(format!("oidc-provider@{VERSION}")).stdout(Stdio::null()).status();

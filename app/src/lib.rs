@@ -12,6 +12,7 @@ pub mod error;
 mod few;
 pub mod live;
 mod pages;
+mod piece;
 pub mod prefs;
 pub mod query;
 mod root;

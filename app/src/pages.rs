@@ -15,43 +15,90 @@ mod services;
 mod settings;
 mod start;
 
+use crate::piece::piece;
 pub(crate) use deployment::encoded;
 use leptos::prelude::*;
-use leptos_router::{LazyRoute, lazy_route};
+use leptos_router::LazyRoute;
 
 pub(crate) use not_found::NotFound;
 pub(crate) use overview::OverviewPage;
 
-// Pages whose code the browser loads when they are opened, in pieces of their own: the first load
-// carries the frame and the overview only.
+// Pages whose code the browser loads when they are opened: the first load carries the frame and the
+// overview only. Those that people open one after the other come in one piece.
 macro_rules! later {
-    ($($page:ident = $module:ident::$view:ident;)*) => {$(
+    ($($piece:ident { $($page:ident = $module:ident::$view:ident;)* })*) => {$($(
         pub(crate) struct $page;
 
-        #[lazy_route]
-        impl LazyRoute for $page {
-            fn data() -> Self {
-                Self
-            }
-
-            fn view(_this: Self) -> AnyView {
+        // Named like the component that it shows.
+        #[expect(non_snake_case)]
+        const _: () = {
+            piece!($piece, load: fn $view() {
                 view! { <$module::$view/> }.into_any()
+            });
+
+            impl LazyRoute for $page {
+                fn data() -> Self {
+                    Self
+                }
+
+                async fn view(_this: Self) -> AnyView {
+                    $view().await
+                }
+
+                async fn preload() {
+                    #[cfg(feature = "hydrate")]
+                    load().await;
+                }
             }
-        }
-    )*};
+        };
+    )*)*};
 }
 
 later! {
-    Admin = admin::AdminPage;
-    Audit = audit::AuditPage;
-    Compare = compare::ComparePage;
-    Deployment = deployment::DeploymentPage;
-    History = history::HistoryPage;
-    Link = link::LinkPage;
-    Restrictions = restrictions::RestrictionsPage;
-    Login = login::LoginPage;
-    Service = service::ServicePage;
-    Services = services::ServicesPage;
-    Settings = settings::SettingsPage;
-    Start = start::StartPage;
+    lists {
+        History = history::HistoryPage;
+        Compare = compare::ComparePage;
+    }
+    services {
+        Service = service::ServicePage;
+        Services = services::ServicesPage;
+        Restrictions = restrictions::RestrictionsPage;
+    }
+    plans {
+        Start = start::StartPage;
+    }
+    people {
+        People = admin::PeoplePage;
+    }
+    records {
+        Secrets = admin::SecretsPage;
+        Audit = audit::AuditPage;
+        Settings = settings::SettingsPage;
+    }
+    door {
+        Login = login::LoginPage;
+        Link = link::LinkPage;
+    }
 }
+
+pub(crate) struct Deployment;
+
+impl LazyRoute for Deployment {
+    fn data() -> Self {
+        Self
+    }
+
+    async fn view(_this: Self) -> AnyView {
+        deployment_page().await
+    }
+
+    // The view has to be there at once after this, with the tab that the address asks for.
+    async fn preload() {
+        #[cfg(feature = "hydrate")]
+        futures_util::join!(load_deployment(), deployment::load_tab());
+    }
+}
+
+piece!(deployment, load_deployment: fn deployment_page() {
+    view! { <deployment::DeploymentPage/> }.into_any()
+});

@@ -2,8 +2,8 @@
 
 use crate::{
     pages::{
-        Admin, Audit, Compare, Deployment, History, Link, Login, NotFound, OverviewPage, Restrictions,
-        Service, Services, Settings, Start,
+        Audit, Compare, Deployment, History, Link, Login, NotFound, OverviewPage, People, Restrictions,
+        Secrets, Service, Services, Settings, Start,
     },
     prefs::{Preferences, Prefs},
     time::WrittenAt,
@@ -101,7 +101,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/restrictions") view={Lazy::<Restrictions>::new()} ssr=SsrMode::Async/>
-                    <Route path=path!("/admin/:part") view={Lazy::<Admin>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/secrets") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/sessions") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/sign-in") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/:part") view={Lazy::<People>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/audit") view={Lazy::<Audit>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<Settings>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>

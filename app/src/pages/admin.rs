@@ -8,7 +8,7 @@ use crate::{
     ui::{Nothing, PageTitle, PasswordAgain, StepUp},
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::use_location;
 use lockstep_model::{
     access::{Permission, Role, Scope},
     live::Topic,
@@ -34,12 +34,37 @@ const PARTS: [(&str, &str); 6] = [
     ("sign-in", "Sign-in"),
 ];
 
-/// The page.
+/// The parts about people and programs, and what is said of a part that there is not.
 #[component]
-pub(crate) fn AdminPage() -> impl IntoView {
+pub(crate) fn PeoplePage() -> impl IntoView {
+    let shown = |part: &str| match part {
+        "users" => view! { <people::People/> }.into_any(),
+        "tokens" => view! { <tokens::Tokens/> }.into_any(),
+        "programs" => view! { <programs::Programs/> }.into_any(),
+        _ => {
+            view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
+        }
+    };
+    view! { <Frame shown/> }
+}
+
+/// The parts about secrets, sessions and how people sign in.
+#[component]
+pub(crate) fn SecretsPage() -> impl IntoView {
+    let shown = |part: &str| match part {
+        "secrets" => view! { <secrets::Secrets/> }.into_any(),
+        "sessions" => view! { <Sessions own=false/> }.into_any(),
+        _ => view! { <sign_in::SignIn/> }.into_any(),
+    };
+    view! { <Frame shown/> }
+}
+
+/// What all parts have around them.
+#[component]
+fn Frame(shown: fn(&str) -> AnyView) -> impl IntoView {
     StepUp::provide();
-    let params = use_params_map();
-    let part = Memo::new(move |_| params.with(|params| params.get("part")).unwrap_or_default());
+    let here = use_location().pathname;
+    let part = Memo::new(move |_| here.with(|path| path.trim_start_matches("/admin/").to_owned()));
     let title = Signal::derive(move || {
         let name = PARTS.iter().find(|(path, _)| *path == part.get()).map(|(_, name)| *name);
         name.unwrap_or("Administration").to_owned()
@@ -52,17 +77,7 @@ pub(crate) fn AdminPage() -> impl IntoView {
         };
         PARTS.map(tab)
     };
-    let shown = move || match part.get().as_str() {
-        "users" => view! { <people::People/> }.into_any(),
-        "tokens" => view! { <tokens::Tokens/> }.into_any(),
-        "programs" => view! { <programs::Programs/> }.into_any(),
-        "secrets" => view! { <secrets::Secrets/> }.into_any(),
-        "sessions" => view! { <Sessions own=false/> }.into_any(),
-        "sign-in" => view! { <sign_in::SignIn/> }.into_any(),
-        _ => {
-            view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
-        }
-    };
+    let shown = move || shown(&part.get());
     view! {
         <PageTitle text=title/>
         <div class="head"><h1 class="text-h1 font-semibold">{move || title.get()}</h1></div>

@@ -13,6 +13,7 @@ mod part;
 mod plan;
 mod rollback;
 mod steer;
+mod tab;
 mod takeback;
 mod timeline;
 
@@ -24,20 +25,17 @@ use crate::{
     time::{As, When, duration},
     ui::{PageTitle, Pill, health_look},
 };
-use audit::Audit;
 use boxed::{at_times, part, value};
-use checks::Checks;
 pub(crate) use controls::fresh_key;
 use facts::Facts;
 use head::Head;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use lockstep_model::{DeploymentId, health::Evidence, live::Topic};
-use log::Log;
 use missing::{Missing, NoNumber};
-use plan::{Checkpoints, PlanShown};
-use rollback::Rollback;
-use timeline::Timeline;
+use tab::Tab;
+#[cfg(feature = "hydrate")]
+pub(super) use tab::load as load_tab;
 
 const TABS: [(&str, &str); 6] = [
     ("", "Timeline"),
@@ -90,21 +88,7 @@ fn Page(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
     let tabs = TABS.map(|(key, name)| view! {
         <a class="tab" href=value(move || query.with(&[("tab", key), ("stage", ""), ("l", "")])) aria-current=at_times("page", move || tab.get() == key)>{name}</a>
     });
-    let body = move || {
-        let store = store.clone();
-        match tab.get().as_str() {
-            "checks" => view! { <Checks store/> }.into_any(),
-            "plan" => view! { <PlanShown store/> }.into_any(),
-            "checkpoints" => view! { <Checkpoints store/> }.into_any(),
-            "rollback" => view! { <Rollback store/> }.into_any(),
-            "audit" => view! { <Audit id/> }.into_any(),
-            _ => view! {
-                <Timeline store=store.clone()/>
-                <Log id/>
-            }
-            .into_any(),
-        }
-    };
+    let body = move || view! { <Tab tab=tab.get() id store=store.clone()/> };
     view! {
         <Head id store=head/>
         <Facts store=facts/>

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     live::{Link, Live},
+    piece::piece,
     session::{At, Session},
     ui::state::{State, Tone},
 };
-use leptos::{lazy, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{components::Outlet, hooks::use_location};
 use lockstep_model::{
     access::{Permission, Role},
@@ -118,25 +119,21 @@ where
     move || was_wanted.get().then(&piece)
 }
 
-#[lazy]
-async fn palette_piece(open: RwSignal<bool>, help: RwSignal<bool>) -> AnyView {
+piece!(frame, load_palette: fn palette_piece(open: RwSignal<bool>, help: RwSignal<bool>) {
     view! { <Palette open help/> }.into_any()
-}
+});
 
-#[lazy]
-async fn help_piece(open: RwSignal<bool>) -> AnyView {
+piece!(frame, load_help: fn help_piece(open: RwSignal<bool>) {
     view! { <Help open/> }.into_any()
-}
+});
 
-#[lazy]
-async fn toasts_piece() -> AnyView {
+piece!(frame, load_toasts: fn toasts_piece() {
     view! { <ToastList/> }.into_any()
-}
+});
 
-#[lazy]
-async fn question_piece() -> AnyView {
+piece!(frame, load_question: fn question_piece() {
     view! { <Question/> }.into_any()
-}
+});
 
 fn is_here(path: &str, here: &str) -> bool {
     if path == "/" { here == "/" } else { here == path || here.starts_with(&format!("{path}/")) }

@@ -68,10 +68,15 @@ later! {
         Start = start::StartPage;
     }
     people {
-        People = admin::PeoplePage;
+        Users = admin::UsersPage;
+        Tokens = admin::TokensPage;
+        Programs = admin::ProgramsPage;
+        NoPart = admin::NoPartPage;
     }
     records {
         Secrets = admin::SecretsPage;
+        Sessions = admin::SessionsPage;
+        SignIn = admin::SignInPage;
         Audit = audit::AuditPage;
         Settings = settings::SettingsPage;
     }

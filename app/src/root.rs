@@ -2,8 +2,8 @@
 
 use crate::{
     pages::{
-        Audit, Compare, Deployment, History, Link, Login, NotFound, OverviewPage, People, Restrictions,
-        Secrets, Service, Services, Settings, Start,
+        Audit, Compare, Deployment, History, Link, Login, NoPart, NotFound, OverviewPage, Programs,
+        Restrictions, Secrets, Service, Services, Sessions, Settings, SignIn, Start, Tokens, Users,
     },
     prefs::{Preferences, Prefs},
     time::WrittenAt,
@@ -101,10 +101,13 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/restrictions") view={Lazy::<Restrictions>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/users") view={Lazy::<Users>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/tokens") view={Lazy::<Tokens>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/programs") view={Lazy::<Programs>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/admin/secrets") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
-                    <Route path=path!("/admin/sessions") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
-                    <Route path=path!("/admin/sign-in") view={Lazy::<Secrets>::new()} ssr=SsrMode::Async/>
-                    <Route path=path!("/admin/:part") view={Lazy::<People>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/sessions") view={Lazy::<Sessions>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/sign-in") view={Lazy::<SignIn>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/:part") view={Lazy::<NoPart>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/audit") view={Lazy::<Audit>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<Settings>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>

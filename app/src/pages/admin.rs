@@ -8,7 +8,6 @@ use crate::{
     ui::{Nothing, PageTitle, PasswordAgain, StepUp},
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 use lockstep_model::{
     access::{Permission, Role, Scope},
     live::Topic,
@@ -34,53 +33,39 @@ const PARTS: [(&str, &str); 6] = [
     ("sign-in", "Sign-in"),
 ];
 
-/// The parts about people and programs, and what is said of a part that there is not.
-#[component]
-pub(crate) fn PeoplePage() -> impl IntoView {
-    let shown = |part: &str| match part {
-        "users" => view! { <people::People/> }.into_any(),
-        "tokens" => view! { <tokens::Tokens/> }.into_any(),
-        "programs" => view! { <programs::Programs/> }.into_any(),
-        _ => {
-            view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> }.into_any()
+// Each part is a page, all alike but for what is shown below the tabs.
+macro_rules! parts {
+    ($($page:ident = $part:literal: $shown:expr;)*) => {$(
+        #[component]
+        pub(crate) fn $page() -> impl IntoView {
+            view! { <Frame part=$part shown=|| $shown.into_any()/> }
         }
-    };
-    view! { <Frame shown/> }
+    )*};
 }
 
-/// The parts about secrets, sessions and how people sign in.
-#[component]
-pub(crate) fn SecretsPage() -> impl IntoView {
-    let shown = |part: &str| match part {
-        "secrets" => view! { <secrets::Secrets/> }.into_any(),
-        "sessions" => view! { <Sessions own=false/> }.into_any(),
-        _ => view! { <sign_in::SignIn/> }.into_any(),
-    };
-    view! { <Frame shown/> }
+parts! {
+    UsersPage = "users": people::People();
+    TokensPage = "tokens": tokens::Tokens();
+    ProgramsPage = "programs": programs::Programs();
+    SecretsPage = "secrets": secrets::Secrets();
+    SessionsPage = "sessions": view! { <Sessions own=false/> };
+    SignInPage = "sign-in": sign_in::SignIn();
+    NoPartPage = "": view! { <Nothing heading="There is no such part"><p>"Choose one above."</p></Nothing> };
 }
 
 /// What all parts have around them.
 #[component]
-fn Frame(shown: fn(&str) -> AnyView) -> impl IntoView {
+fn Frame(part: &'static str, shown: fn() -> AnyView) -> impl IntoView {
     StepUp::provide();
-    let here = use_location().pathname;
-    let part = Memo::new(move |_| here.with(|path| path.trim_start_matches("/admin/").to_owned()));
-    let title = Signal::derive(move || {
-        let name = PARTS.iter().find(|(path, _)| *path == part.get()).map(|(_, name)| *name);
-        name.unwrap_or("Administration").to_owned()
+    let title = PARTS.iter().find(|(path, _)| *path == part).map_or("Administration", |(_, name)| *name);
+    let tabs = PARTS.map(|(path, name)| {
+        view! {
+            <a class="tab" href=format!("/admin/{path}") aria-current=(part == path).then_some("page")>{name}</a>
+        }
     });
-    let tabs = move || {
-        let tab = |(path, name): (&'static str, &'static str)| {
-            view! {
-                <a class="tab" href=format!("/admin/{path}") aria-current=(part.get() == path).then_some("page")>{name}</a>
-            }
-        };
-        PARTS.map(tab)
-    };
-    let shown = move || shown(&part.get());
     view! {
         <PageTitle text=title/>
-        <div class="head"><h1 class="text-h1 font-semibold">{move || title.get()}</h1></div>
+        <div class="head"><h1 class="text-h1 font-semibold">{title}</h1></div>
         <nav class="tabs" aria-label="Administration">
             {tabs}
             <a class="tab" href="/audit">"Audit"</a>

@@ -11,6 +11,7 @@ mod session;
 mod strangers;
 mod throttle;
 mod token;
+mod tries;
 
 use crate::{lockdown::Lockdown, secret};
 use app::backend::{Caller, Credential};

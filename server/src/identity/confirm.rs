@@ -2,7 +2,7 @@
 //! password is given again, every hour, and when their owner may do more. Connections that are open since
 //! before know it by the old one.
 
-use super::{Identities, Shown, SignInError, session};
+use super::{Identities, Shown, SignInError, tries};
 use crate::secret;
 use lockstep_engine::port::{StoreError, identity::SessionRow};
 use lockstep_model::{Digest, UserName, deployment::Actor};
@@ -29,7 +29,7 @@ impl Identities {
     ) -> Result<Option<String>, SignInError> {
         let user: &UserName = &actor.user;
         // Tries of its own: whoever guesses elsewhere does not keep those out who are in already.
-        let key = format!("{} session {session}", session::account_key(user));
+        let key = format!("{} session {session}", tries::account_key(user));
         self.known_by(Some(user), &key, password).await?;
         Ok(self.session_renew(actor, session).await?)
     }
@@ -124,7 +124,7 @@ impl Identities {
         if let Some(address) = actor.address.as_ref().and_then(|address| address.parse().ok()) {
             self.count_address(address, self.clock.now()).await?;
         }
-        let key = format!("{} token {token}", session::account_key(user));
+        let key = format!("{} token {token}", tries::account_key(user));
         self.known_by(Some(user), &key, password).await?;
         Ok(())
     }
@@ -276,7 +276,7 @@ mod tests {
         let stage = Stage::new().await;
         let entered = stage.entered("Vera", Role::Viewer).await;
         let store = stage.identities.store();
-        let key = |session: &Digest| format!("{} session {session}", session::account_key(&entered.user));
+        let key = |session: &Digest| format!("{} session {session}", tries::account_key(&entered.user));
         let first = stage.asks(&entered.id).await.session.expect("a session");
         let tries = lockstep_engine::port::identity::Throttle { failures: 3, blocked_until: Timestamp(7) };
         store.throttle_set(&key(&first), Some(tries)).await.expect("kept");

@@ -1,6 +1,6 @@
 //! One-time links: with one somebody sets their password, with another the demo signs in.
 
-use super::{Identities, Started, Whence, password, session};
+use super::{Identities, Started, Whence, password, tries};
 use crate::secret;
 use lockstep_engine::port::{
     StoreError,
@@ -90,7 +90,7 @@ impl Identities {
         let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
         let changed = self.store.user_set_password(&row.user, &hash, audit).await?;
         // Whoever has the link is no guesser: the account is open to them again.
-        self.store.throttle_set(&session::account_key(&row.user), None).await?;
+        self.store.throttle_set(&tries::account_key(&row.user), None).await?;
         self.withdrawn();
         match changed {
             UserChanged::Done(_) => self.enter(&row.user, whence).await,

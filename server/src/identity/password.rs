@@ -11,7 +11,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Characters of a password. Without a second factor NIST (SP 800-63B-4) asks for 15, and for no rules of
 /// composition; the upper bound keeps hashing short.
@@ -67,6 +67,9 @@ pub(super) struct Passwords {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Busy;
 
+/// A place among those whose password is looked at.
+pub(super) struct Place(OwnedSemaphorePermit);
+
 impl Passwords {
     pub(super) fn new() -> Self {
         let (jobs, queue) = mpsc::channel();
@@ -85,27 +88,38 @@ impl Passwords {
 
     /// The password as it is kept.
     pub(super) async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.work(move |memory| hash(&password, memory)).await
+        let place = self.place()?;
+        self.work(place, move |memory| hash(&password, memory)).await
+    }
+
+    /// A place for somebody; an error when there is none at this moment.
+    pub(super) fn place(&self) -> Result<Place, Busy> {
+        self.waiting.clone().try_acquire_owned().map(Place).map_err(|_| Busy)
     }
 
     /// Whether the password is the one that is kept.
-    pub(super) async fn is_right(&self, password: String, kept: Option<String>) -> Result<bool, Busy> {
+    pub(super) async fn is_right(
+        &self,
+        place: Place,
+        password: String,
+        kept: Option<String>,
+    ) -> Result<bool, Busy> {
         let is_somebody = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.nobody.clone());
-        let is_same = self.work(move |memory| verify(&password, &kept, memory)).await?;
+        let is_same = self.work(place, move |memory| verify(&password, &kept, memory)).await?;
         Ok(is_somebody && is_same)
     }
 
     async fn work<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| Busy)?;
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             // An error: nobody waits any more, the request was given up.
             let _ = tell.send(work(memory));
-            drop(waiting);
+            drop(place.0);
         });
         self.jobs.send(job).map_err(|_| Busy)?;
         told.await.map_err(|_| Busy)
@@ -178,7 +192,11 @@ mod tests {
         let kept = passwords.hash("correct horse battery".to_owned()).await.expect("not busy");
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         let check = async |password: &str, kept: Option<&str>| {
-            passwords.is_right(password.to_owned(), kept.map(ToOwned::to_owned)).await.expect("not busy")
+            let place = passwords.place().expect("not busy");
+            passwords
+                .is_right(place, password.to_owned(), kept.map(ToOwned::to_owned))
+                .await
+                .expect("not busy")
         };
         assert!(check("correct horse battery", Some(&kept)).await);
         assert!(!check("correct horse batterz", Some(&kept)).await);

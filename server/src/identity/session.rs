@@ -1,7 +1,7 @@
 //! Sessions of browsers: a random id in a cookie, its digest in the store; ended by sign-out, by
 //! half an hour without a person (an admin's by a quarter), and after eight hours in any case.
 
-use super::{Identities, Sender, Shown, Whence, caller, password, throttle};
+use super::{Identities, Sender, Shown, Whence, caller};
 use crate::secret;
 use app::backend::{Caller, Credential};
 use lockstep_engine::port::{StoreError, identity::SessionRow};
@@ -25,7 +25,7 @@ const ABSOLUTE_MS: u64 = 8 * 60 * 60 * 1_000;
 const SESSIONS_MAX: u32 = 10;
 /// Use is noted this often at most.
 const TOUCH_EVERY_MS: u64 = 60_000;
-const COOKIE_BYTES_MAX: usize = 128;
+pub(super) const COOKIE_BYTES_MAX: usize = 128;
 const DEVICE_CHARS_MAX: usize = 300;
 /// What the throttles of addresses begin with; they are forgotten after an hour.
 const ADDRESS: &str = "address";
@@ -75,11 +75,7 @@ impl Identities {
             self.count_address(address, now).await?;
         }
         let name: Option<UserName> = name.trim().parse().ok();
-        // Names that cannot be are counted together, so that they leave no rows behind.
-        let key = match &name {
-            None => "account -".to_owned(),
-            Some(name) => self.throttle_key(name, whence.known.as_deref()).await?,
-        };
+        let key = self.tries_key(name.as_ref(), whence.known.as_deref()).await?;
         let user = match self.known_by(name.as_ref(), &key, password).await {
             // Also a try that an account waits for: whoever guesses from many places meets it.
             Err(error @ (SignInError::Credentials | SignInError::Throttled { .. })) => {
@@ -89,48 +85,6 @@ impl Identities {
             known => known?,
         };
         Ok(self.session_start(&user, "browser", whence, self.clock.now()).await?)
-    }
-
-    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
-    /// slow further ones down.
-    pub(super) async fn known_by(
-        &self,
-        name: Option<&UserName>,
-        key: &str,
-        password: String,
-    ) -> Result<UserView, SignInError> {
-        let now = self.clock.now();
-        let before = self.store.throttle_fetch(key).await?;
-        let wait_ms = throttle::wait_ms(before, now);
-        if wait_ms > 0 {
-            return Err(SignInError::Throttled { wait_ms });
-        }
-        let row = match name {
-            Some(name) => self.store.user_fetch(name).await?,
-            None => None,
-        };
-        let kept = row.as_ref().and_then(|row| row.password.clone());
-        let length = password.chars().count();
-        let is_right = length <= *password::CHARS.end()
-            && self
-                .passwords
-                .is_right(password, kept)
-                .await
-                .map_err(|password::Busy| SignInError::Throttled { wait_ms: 1_000 })?;
-        match row {
-            Some(row) if is_right && row.view.enabled => {
-                if before.failures > 0 {
-                    self.store.throttle_set(key, None).await?;
-                }
-                Ok(row.view)
-            }
-            Some(_) | None => {
-                // From now on: looking at the password takes a while on a busy machine.
-                let throttle = throttle::failed(before, self.clock.now());
-                self.store.throttle_set(key, Some(throttle)).await?;
-                Err(SignInError::Credentials)
-            }
-        }
     }
 
     /// Counts a try of an address, and writes it down.
@@ -148,17 +102,6 @@ impl Identities {
             self.store.throttle_set(&key, kept).await?;
         }
         outcome.map_err(|wait_ms| SignInError::Throttled { wait_ms })
-    }
-
-    /// Under what tries to sign in as somebody are counted: browsers that they have signed in with have
-    /// tries of their own.
-    async fn throttle_key(&self, name: &UserName, known: Option<&str>) -> Result<String, StoreError> {
-        let account = account_key(name);
-        let Some(device) = known.filter(|known| known.len() <= COOKIE_BYTES_MAX).map(secret::digest) else {
-            return Ok(account);
-        };
-        let is_known = self.store.device_is_known(&device, name).await?;
-        Ok(if is_known { format!("{account} device {device}") } else { account })
     }
 
     /// Begins a session, always under a new id. `proven_at`: when its owner proved last who they are.
@@ -243,11 +186,6 @@ pub fn is_admin(user: &UserView) -> bool {
 pub fn is_over(row: &SessionRow, is_admin: bool, now: Timestamp) -> bool {
     let idle_ms = if is_admin { ADMIN_IDLE_MS } else { IDLE_MS };
     now >= row.expires_at || now.since_ms(row.used_at) >= idle_ms
-}
-
-/// Under what tries from unknown browsers are counted.
-pub(super) fn account_key(name: &UserName) -> String {
-    format!("account {}", name.as_str().to_ascii_lowercase())
 }
 
 /// What a program calls itself, as far as it is kept.

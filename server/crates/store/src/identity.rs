@@ -9,7 +9,7 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
-    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged, UserRow},
+    identity::{LinkKind, LinkRow, SessionRow, Throttle, Tried, UserChanged, UserRow},
     store::AuditEntry,
 };
 use lockstep_model::{
@@ -522,40 +522,28 @@ impl IdentityStore for SqliteStore {
     }
 
     async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError> {
-        let row = sqlx::query("SELECT failures, blocked_until FROM throttle WHERE key = $1")
-            .bind(key)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("reading a throttle"))?;
-        Ok(row.map_or_else(Throttle::default, |row| Throttle {
-            failures: u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX),
-            blocked_until: Timestamp(row.get(1)),
-        }))
+        self.fetch_throttle(key).await
+    }
+
+    async fn throttle_try(
+        &self,
+        key: &str,
+        now: Timestamp,
+        failed: fn(Throttle, Timestamp) -> Throttle,
+    ) -> Result<Tried, StoreError> {
+        self.try_throttle(key, now, failed).await
+    }
+
+    async fn throttle_delay(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.delay_throttle(key, until).await
     }
 
     async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError> {
-        let query = match throttle {
-            None => sqlx::query("DELETE FROM throttle WHERE key = $1").bind(key),
-            Some(throttle) => sqlx::query(
-                "INSERT INTO throttle (key, failures, blocked_until) VALUES ($1, $2, $3) \
-                 ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until",
-            )
-            .bind(key)
-            .bind(i64::from(throttle.failures))
-            .bind(throttle.blocked_until.0),
-        };
-        query.execute(&self.writer).await.map_err(failed("a throttle"))?;
-        Ok(())
+        self.set_throttle(key, throttle).await
     }
 
     async fn throttle_forget(&self, prefix: &str, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM throttle WHERE substr(key, 1, length($1)) = $1 AND blocked_until < $2")
-            .bind(prefix)
-            .bind(before.0)
-            .execute(&self.writer)
-            .await
-            .map_err(failed("forgetting throttles"))?;
-        Ok(())
+        self.forget_throttles(prefix, before).await
     }
 
     async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError> {

@@ -25,6 +25,7 @@ mod secrets;
 mod sessions;
 #[cfg(feature = "testing")]
 mod testing;
+mod throttles;
 mod trust;
 
 use sqlx::SqlitePool;

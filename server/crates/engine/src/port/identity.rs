@@ -78,6 +78,15 @@ pub struct Throttle {
     pub blocked_until: Timestamp,
 }
 
+/// What came of a try that was about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// It is counted as failed, as the throttle says now, until it is found to be right.
+    Counted(Throttle),
+    /// It is not to be made before then, and not counted.
+    Waits(Timestamp),
+}
+
 /// What came of a change to users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserChanged {
@@ -239,6 +248,18 @@ pub trait IdentityStore: Send + Sync {
 
     /// The throttle of a key such as `account anna` or `address 10.0.0.1`.
     async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError>;
+
+    /// Counts a try under a key, in one step with looking whether it may be made: of many at the same time
+    /// each counts, and those that are too many are not made. `failed`: the throttle after one more failure.
+    async fn throttle_try(
+        &self,
+        key: &str,
+        now: Timestamp,
+        failed: fn(Throttle, Timestamp) -> Throttle,
+    ) -> Result<Tried, StoreError>;
+
+    /// Refuses further tries under a key until then, unless it is forgotten or they are refused longer.
+    async fn throttle_delay(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
 
     /// Sets the throttle of a key; none forgets it.
     async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError>;

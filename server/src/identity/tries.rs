@@ -1,0 +1,193 @@
+//! Tries to give a password, by account: each is counted before the password is looked at, so that many at the
+//! same time count as many. Who gives the right one has made none.
+
+use super::{Identities, SignInError, password, session, throttle};
+use crate::secret;
+use lockstep_engine::port::{StoreError, identity::Tried};
+use lockstep_model::{UserName, view::UserView};
+
+impl Identities {
+    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
+    /// slow further ones down.
+    pub(super) async fn known_by(
+        &self,
+        name: Option<&UserName>,
+        key: &str,
+        password: String,
+    ) -> Result<UserView, SignInError> {
+        const BUSY: SignInError = SignInError::Throttled { wait_ms: 1_000 };
+        // First: a try that cannot be made now is not counted.
+        let place = self.passwords.place().map_err(|password::Busy| BUSY)?;
+        let now = self.clock.now();
+        let counted = match self.store.throttle_try(key, now, throttle::failed).await? {
+            Tried::Counted(counted) => counted,
+            Tried::Waits(until) => return Err(SignInError::Throttled { wait_ms: until.since_ms(now) }),
+        };
+        let row = match name {
+            Some(name) => self.store.user_fetch(name).await?,
+            None => None,
+        };
+        let kept = row.as_ref().and_then(|row| row.password.clone());
+        let length = password.chars().count();
+        let is_right = length <= *password::CHARS.end()
+            && self.passwords.is_right(place, password, kept).await.map_err(|password::Busy| BUSY)?;
+        match row {
+            Some(row) if is_right && row.view.enabled => {
+                self.store.throttle_set(key, None).await?;
+                Ok(row.view)
+            }
+            Some(_) | None => {
+                // From now on: looking at the password takes a while on a busy machine.
+                let wait_ms = throttle::wait_ms(counted, now);
+                if wait_ms > 0 {
+                    self.store.throttle_delay(key, self.clock.now().plus_ms(wait_ms)).await?;
+                }
+                Err(SignInError::Credentials)
+            }
+        }
+    }
+
+    /// Under what tries to sign in as somebody are counted: browsers that they have signed in with have
+    /// tries of their own. Names that cannot be are counted together.
+    pub(super) async fn tries_key(
+        &self,
+        name: Option<&UserName>,
+        known: Option<&str>,
+    ) -> Result<String, StoreError> {
+        let Some(name) = name else { return Ok("account -".to_owned()) };
+        let account = account_key(name);
+        let known = known.filter(|known| known.len() <= session::COOKIE_BYTES_MAX);
+        let Some(device) = known.map(secret::digest) else { return Ok(account) };
+        let is_known = self.store.device_is_known(&device, name).await?;
+        Ok(if is_known { format!("{account} device {device}") } else { account })
+    }
+}
+
+/// Under what tries from unknown browsers are counted.
+pub(super) fn account_key(name: &UserName) -> String {
+    format!("account {}", name.as_str().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{identity::Whence, lockdown::Lockdown};
+    use lockstep_engine::port::Clock as _;
+    use lockstep_model::{
+        access::{Grant, Role, Scope},
+        deployment::Actor,
+    };
+    use lockstep_store::SqliteStore;
+    use lockstep_testkit::ManualClock;
+    use std::sync::Arc;
+    use tempfile::TempDir;
+
+    const RIGHT: &str = "vier blaue Tassen im Regen";
+    const AT_ONCE: usize = 32;
+
+    struct Stage {
+        identities: Arc<Identities>,
+        clock: Arc<ManualClock>,
+        _folder: TempDir,
+    }
+
+    /// A server's people with `vera`, whose password is [`RIGHT`].
+    async fn stage() -> Stage {
+        let folder = TempDir::new().expect("a folder");
+        let store = Arc::new(SqliteStore::open(folder.path()).await.expect("a store"));
+        let clock = Arc::new(ManualClock::default());
+        clock.advance_ms(1_000_000_000);
+        let lockdown = Lockdown::open(folder.path().join("lockdown"));
+        let identities = Identities::open(store, clock.clone(), lockdown, None).await.expect("open");
+        let grant = Grant { on: Scope::default(), role: Role::Viewer };
+        let audit = || identities.entry(&vera(), "/user/add", "user");
+        identities.store.user_add(&vera().user, &grant, clock.now(), audit()).await.expect("added");
+        let hash = identities.passwords.hash(RIGHT.to_owned()).await.expect("not busy");
+        identities.store.user_set_password(&vera().user, &hash, audit()).await.expect("set");
+        Stage { identities: Arc::new(identities), clock, _folder: folder }
+    }
+
+    fn vera() -> Actor {
+        Actor { user: "vera".parse().expect("a name"), via: "test".to_owned(), address: None }
+    }
+
+    /// How many of many tries at the same time had their password looked at.
+    async fn looked_at<F>(guess: impl Fn() -> F) -> usize
+    where
+        F: Future<Output = Result<(), SignInError>> + Send + 'static,
+    {
+        let all: Vec<_> = (0..AT_ONCE).map(|_| tokio::spawn(guess())).collect();
+        let mut looked_at = 0;
+        for one in all {
+            match one.await.expect("ended") {
+                Err(SignInError::Credentials) => looked_at += 1,
+                Err(SignInError::Throttled { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        looked_at
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a2_guesses_at_the_same_time_count_each_and_lock_no_owner_out() {
+        let stage = stage().await;
+        let enter = |password: &str, known: Option<String>| {
+            let (identities, password) = (stage.identities.clone(), password.to_owned());
+            let whence = Whence { known, ..Whence::default() };
+            async move { identities.sign_in("Vera", password, whence).await }
+        };
+        let known = enter(RIGHT, None).await.expect("let in").known.expect("a cookie");
+        let guess = || {
+            let tried = enter("wrong-wrong-wrong", None);
+            async { tried.await.map(drop) }
+        };
+        // Five are free; the sixth closes the account to unknown browsers for a second.
+        assert_eq!(looked_at(guess).await, 6);
+        assert!(matches!(enter(RIGHT, None).await, Err(SignInError::Throttled { wait_ms: 1_000 })));
+        stage.clock.advance_ms(1_000);
+        assert_eq!(looked_at(guess).await, 1);
+        enter(RIGHT, Some(known)).await.expect("the owner's own browser");
+        stage.clock.advance_ms(2_000);
+        enter(RIGHT, None).await.expect("let in");
+        let kept = stage.identities.store.throttle_fetch("account vera").await.expect("readable");
+        assert_eq!(kept.failures, 0, "who is let in has made no wrong try");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a2_guesses_from_within_a_session_or_with_a_token_count_each() {
+        let stage = stage().await;
+        let session = secret::digest("a session");
+        let confirm = || {
+            let (identities, session) = (stage.identities.clone(), session.clone());
+            async move {
+                identities.session_confirm(&vera(), &session, "wrong-wrong-wrong".to_owned()).await.map(drop)
+            }
+        };
+        assert_eq!(looked_at(confirm).await, 6);
+        let decide = || {
+            let identities = stage.identities.clone();
+            async move { identities.token_confirm(&vera(), "t1", "wrong-wrong-wrong".to_owned()).await }
+        };
+        assert_eq!(looked_at(decide).await, 6);
+        let right = stage.identities.token_confirm(&vera(), "t2", RIGHT.to_owned()).await;
+        right.expect("another token has tries of its own");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn right_passwords_at_the_same_time_are_all_let_in() {
+        let stage = stage().await;
+        for _ in 0..3 {
+            let all: Vec<_> = (0..4)
+                .map(|_| {
+                    let identities = stage.identities.clone();
+                    tokio::spawn(async move {
+                        identities.sign_in("vera", RIGHT.to_owned(), Whence::default()).await
+                    })
+                })
+                .collect();
+            for one in all {
+                one.await.expect("ended").expect("let in");
+            }
+        }
+    }
+}

@@ -123,6 +123,11 @@ impl DataDir {
         self.0.join("secrets.key")
     }
 
+    /// The key under which browsers keep sign-ins that are on their way to the identity provider.
+    pub fn sign_in_key(&self) -> PathBuf {
+        self.0.join("sign-in.key")
+    }
+
     /// What closes the server.
     pub fn lockdown(&self) -> PathBuf {
         self.0.join("lockdown.json")

@@ -12,6 +12,7 @@ mod strangers;
 mod throttle;
 mod token;
 mod tries;
+mod way;
 
 use crate::{lockdown::Lockdown, secret};
 use app::backend::{Caller, Credential};
@@ -39,6 +40,7 @@ pub use session::{
     COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_admin, is_over, known_device,
 };
 pub use strangers::Door;
+pub use throttle::network;
 pub use token::Wanted;
 
 /// The admin that is there from the first start; commands on the server's own machine act as it.
@@ -99,6 +101,8 @@ pub struct Identities {
     /// Commands that want to sign in, by address.
     commands: Addresses,
     strangers: Strangers,
+    /// Sign-ins that are on their way to the identity provider.
+    ways: way::Ways,
     local: String,
     withdrawals: watch::Sender<()>,
     lockdown: Lockdown,
@@ -126,6 +130,7 @@ impl Identities {
             addresses: Addresses::default(),
             commands: Addresses::default(),
             strangers: Strangers::default(),
+            ways: way::Ways::new(lockstep_secrets::Key::random()),
             local: secret::random(),
             withdrawals: watch::Sender::new(()),
             lockdown,

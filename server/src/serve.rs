@@ -29,6 +29,7 @@ use lockstep_coordinator::{Coordinator, Dependencies, Lease};
 use lockstep_engine::port::{
     Clock, DeviceStore, HookStore, Host, IdentityStore, LogStore, Store, Target, TrustStore,
 };
+use lockstep_secrets::Key;
 use lockstep_store::{SqliteLogStore, SqliteStore};
 use lockstep_targets::Targets;
 use std::{
@@ -159,7 +160,8 @@ impl Server {
                 Lockdown::open(data.lockdown()),
                 options.confirm_ms,
             )
-            .await?,
+            .await?
+            .with_sign_in_key(Key::read_or_make(&data.sign_in_key())?),
         );
         let key = options.secrets_key.unwrap_or_else(|| data.secrets_key());
         let vault = Vault::open(Arc::new(store.clone()), clock.clone(), key).await?;

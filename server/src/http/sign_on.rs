@@ -1,11 +1,11 @@
-//! The way to the identity provider and back. What comes back must have begun in the same browser: a cookie
-//! of its own holds the state.
+//! The way to the identity provider and back. What comes back must have begun in the same browser: it keeps,
+//! sealed, what is known of it.
 
 use super::{
     Web,
     session::{self, Peer},
 };
-use crate::identity::{OidcError, Provided, Sender};
+use crate::identity::{Door, OidcError, Provided, Sender};
 use axum::{
     Extension,
     extract::{Query, State},
@@ -42,19 +42,19 @@ pub(super) struct Back {
     iss: Option<String>,
 }
 
-fn cookie(web: &Web, state: &str, seconds: u32) -> HeaderValue {
+fn cookie(web: &Web, kept: &str, seconds: u32) -> HeaderValue {
     // Whole path: a name that begins with __Host- needs it.
     let (name, secure) = if web.origin.is_https { (COOKIE_SECURE, "; Secure") } else { (COOKIE, "") };
-    let text = format!("{name}={state}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    let text = format!("{name}={kept}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("lockstep_oidc=; Path=/; Max-Age=0"))
 }
 
-/// The state that this browser began with.
+/// What this browser keeps of how it began.
 fn begun(web: &Web, headers: &HeaderMap) -> Option<String> {
     let name = if web.origin.is_https { COOKIE_SECURE } else { COOKIE };
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(known, _)| *known == name).map(|(_, state)| state.to_owned());
+    let mut found = pairs.filter(|(known, _)| *known == name).map(|(_, kept)| kept.to_owned());
     let only = found.next()?;
     (found.next().is_none() && !only.is_empty()).then_some(only)
 }
@@ -80,7 +80,7 @@ pub(super) async fn begin(State(web): State<Web>, Query(asked): Query<Begin>) ->
     match web.identities.oidc_begin(&at, &next, asked.again > 0).await {
         Ok(going) => {
             let mut response = see(&going.address);
-            response.headers_mut().insert(header::SET_COOKIE, cookie(&web, &going.state, COOKIE_SECONDS));
+            response.headers_mut().insert(header::SET_COOKIE, cookie(&web, &going.kept, COOKIE_SECONDS));
             response
         }
         Err(error) => failed(&error),
@@ -97,20 +97,30 @@ pub(super) async fn back(
     let Some(at) = provided(&web) else { return off() };
     // RFC 9207: another provider's answer is not taken for this one's.
     let is_of_it = told.iss.as_ref().is_none_or(|issuer| *issuer == at.settings.issuer);
-    let is_ours = begun(&web, &headers).is_some_and(|state| crate::secret::same(&state, &told.state));
-    let mut response = if !is_of_it || !is_ours || told.code.len() > CODE_BYTES_MAX {
-        failed(&OidcError::Foreign)
-    } else if told.code.is_empty() {
+    let way = begun(&web, &headers).and_then(|kept| web.identities.oidc_begun(&kept, &told.state));
+    let way = way.filter(|_| is_of_it && told.code.len() <= CODE_BYTES_MAX);
+    let whence = session::whence(peer, &headers);
+    let address = whence.address;
+    if web.identities.door_closed_ms(Door::SignOn, address) > 0 {
+        return see("/login?error=throttled");
+    }
+    let is_ours = way.is_some();
+    let mut response = if let Some(way) = way.filter(|_| !told.code.is_empty()) {
+        let present = sender.caller.as_ref().zip(sender.session.as_ref());
+        let present = present.map(|(caller, session)| (&caller.actor, session));
+        match web.identities.oidc_finish(&at, way, &told.code, whence, present).await {
+            Ok((started, next)) => session::enter_as(&web, &started, &session::local_path(&next)),
+            Err(error) => {
+                // Each asks the provider something.
+                web.identities.door_refused(Door::SignOn, address, "the provider vouches for nobody").await;
+                failed(&error)
+            }
+        }
+    } else if is_ours {
         let word: String = told.error.chars().filter(char::is_ascii_graphic).take(100).collect();
         failed(&OidcError::Provider(word))
     } else {
-        let present = sender.caller.as_ref().zip(sender.session.as_ref());
-        let present = present.map(|(caller, session)| (&caller.actor, session));
-        let whence = session::whence(peer, &headers);
-        match web.identities.oidc_finish(&at, &told.state, &told.code, whence, present).await {
-            Ok((started, next)) => session::enter_as(&web, &started, &session::local_path(&next)),
-            Err(error) => failed(&error),
-        }
+        failed(&OidcError::Foreign)
     };
     response.headers_mut().append(header::SET_COOKIE, cookie(&web, "", 0));
     response

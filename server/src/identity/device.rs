@@ -1,7 +1,7 @@
 //! `lockstep login`: a command shows a code, somebody who is signed in confirms it on a page, and the command
 //! fetches a token of theirs (RFC 8628). Neither code is kept, and the token is made only when it is fetched.
 
-use super::{Identities, Wanted, token::described};
+use super::{Identities, Wanted, throttle::network, token::described};
 use crate::secret;
 use app::backend::Caller;
 use lockstep_engine::port::{
@@ -86,7 +86,7 @@ impl Identities {
     ) -> Result<Option<Waiting>, StoreError> {
         let now = self.clock.now();
         if let Some(address) = address
-            && self.commands.try_from(address, now).1.is_err()
+            && self.commands.try_from(network(address), now).1.is_err()
         {
             return Ok(None);
         }
@@ -97,6 +97,7 @@ impl Identities {
             code: kept(&waiting.code),
             name,
             address: address.map(|address| address.to_string()).unwrap_or_default(),
+            network: address.map(|address| network(address).to_string()).unwrap_or_default(),
             expires_at: now.plus_ms(CONFIRM_MS),
             decision: Decision::Waits,
         };

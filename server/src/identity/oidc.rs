@@ -1,7 +1,7 @@
 //! Signing in at an identity provider: authorization code with state, nonce and PKCE. Who somebody is, is
 //! issuer and subject; what they may follows from their groups, anew at each sign-in.
 
-use super::{Identities, Started, Whence};
+use super::{Identities, Started, Whence, way::OnTheWay, way::Ways};
 use crate::{
     oidc::{Issuers, Settings, Untrusted, bounded, client},
     secret,
@@ -9,22 +9,20 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use lockstep_engine::port::{
     OidcStore, StoreError,
-    oidc::{Arrived, OnTheWay, Person},
+    oidc::{Arrived, Person},
 };
 use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-/// How long somebody may take at the provider.
-const AWAY_MS: u64 = 10 * 60 * 1_000;
 const SUBJECT_CHARS_MAX: usize = 255;
 const GROUPS_MAX: usize = 1_000;
 /// Names that are tried for a new account before it gets none.
 const NAMES_MAX: u32 = 20;
 const NAME_CHARS_MAX: usize = 63;
 
-/// The provider, and what is kept of sign-ins there.
+/// The provider, and what is kept of its people.
 pub struct Provided<'a> {
     /// As the file says.
     pub settings: &'a Settings,
@@ -41,8 +39,8 @@ pub struct Provided<'a> {
 pub struct Going {
     /// Where to.
     pub address: String,
-    /// What this browser must show when it comes back.
-    pub state: String,
+    /// What this browser keeps, and must show when it comes back.
+    pub kept: String,
 }
 
 /// Why nobody was signed in.
@@ -105,19 +103,8 @@ impl Identities {
         let endpoint = endpoint.filter(|endpoint| at.issuers.check(endpoint).is_ok());
         let endpoint =
             endpoint.ok_or_else(|| OidcError::Provider("it has no authorization_endpoint".to_owned()))?;
-        let (state, nonce, verifier) = (secret::random(), secret::random(), secret::random());
-        let now = self.clock.now();
-        let on_the_way = OnTheWay {
-            state: secret::digest(&state),
-            nonce: nonce.clone(),
-            verifier: verifier.clone(),
-            next: next.to_owned(),
-            expires_at: now.plus_ms(AWAY_MS),
-        };
-        if !at.store.oidc_begin(&on_the_way, now).await? {
-            return Err(OidcError::Account("too many sign-ins are on their way; wait a minute".to_owned()));
-        }
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+        let (state, way) = Ways::begin(next, self.clock.now());
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(way.verifier.as_bytes()));
         let scope = std::iter::once("openid").chain(at.settings.scopes.iter().map(String::as_str));
         let scope = scope.collect::<Vec<_>>().join(" ");
         let mut fields = vec![
@@ -126,7 +113,7 @@ impl Identities {
             ("redirect_uri", &at.back),
             ("scope", &scope),
             ("state", &state),
-            ("nonce", &nonce),
+            ("nonce", &way.nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
@@ -136,7 +123,7 @@ impl Identities {
         let query: Vec<String> =
             fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let join = if endpoint.contains('?') { '&' } else { '?' };
-        Ok(Going { address: format!("{endpoint}{join}{}", query.join("&")), state })
+        Ok(Going { address: format!("{endpoint}{join}{}", query.join("&")), kept: self.ways.seal(&way) })
     }
 
     /// Ends a sign-in that comes back with a code: a session under a new id, and where it goes. A session
@@ -147,13 +134,14 @@ impl Identities {
     pub async fn oidc_finish(
         &self,
         at: &Provided<'_>,
-        state: &str,
+        begun: OnTheWay,
         code: &str,
         whence: Whence,
         present: Option<(&Actor, &Digest)>,
     ) -> Result<(Started, String), OidcError> {
-        let taken = at.store.oidc_take(&secret::digest(state), self.clock.now()).await?;
-        let begun = taken.ok_or(OidcError::Foreign)?;
+        if !self.ways.comes_back(&begun, self.clock.now()) {
+            return Err(OidcError::Foreign);
+        }
         let token = fetch(at, code, &begun.verifier).await?;
         let settings = at.settings;
         let claims: PersonClaims =

@@ -31,6 +31,8 @@ pub enum Door {
     Token,
     /// `/hooks/…`.
     Hooks,
+    /// Back from the identity provider.
+    SignOn,
 }
 
 impl Door {
@@ -38,6 +40,7 @@ impl Door {
         match self {
             Self::Token => "/oauth/token",
             Self::Hooks => "/hooks",
+            Self::SignOn => "/session/oidc/back",
         }
     }
 }

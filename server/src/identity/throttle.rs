@@ -4,7 +4,7 @@ use lockstep_engine::port::identity::Throttle;
 use lockstep_model::Timestamp;
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,6 +21,14 @@ const ADDRESS_TRIES_MAX: u32 = 20;
 const ADDRESS_WINDOW_MS: u64 = 60_000;
 /// Addresses that are remembered; beyond it those whose window has passed are forgotten.
 const ADDRESSES_MAX: usize = 10_000;
+
+/// The network that an address stands for: an IPv6 address has as many neighbours as somebody wants.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) if !six.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
+        one @ (IpAddr::V4(_) | IpAddr::V6(_)) => one,
+    }
+}
 
 /// The throttle after one more failure: from the sixth on, 1 s, doubling up to 15 minutes, and a day from
 /// the hundredth on.

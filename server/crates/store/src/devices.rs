@@ -28,6 +28,7 @@ fn device(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
         address: row.get(3),
         expires_at: Timestamp(row.get(4)),
         decision,
+        network: row.get(7),
     })
 }
 
@@ -41,16 +42,27 @@ impl DeviceStore for SqliteStore {
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
+        // What somebody has confirmed is let be: those are few.
+        sqlx::query(
+            "DELETE FROM device WHERE device IN (SELECT device FROM device WHERE account IS NULL AND network = \
+             (SELECT network FROM device WHERE account IS NULL GROUP BY network \
+             ORDER BY count(*) DESC, min(expires_at) LIMIT 1) ORDER BY expires_at LIMIT 1) \
+             AND (SELECT count(*) FROM device) >= $1",
+        )
+        .bind(i64::try_from(DEVICES_MAX).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
         let added = sqlx::query(
-            "INSERT INTO device (device, code, name, address, expires_at) SELECT $1, $2, $3, $4, $5 \
-             WHERE (SELECT count(*) FROM device) < $6 ON CONFLICT DO NOTHING",
+            "INSERT INTO device (device, code, name, address, expires_at, network) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         )
         .bind(row.device.as_str())
         .bind(row.code.as_str())
         .bind(&row.name)
         .bind(&row.address)
         .bind(row.expires_at.0)
-        .bind(i64::try_from(DEVICES_MAX).unwrap_or(i64::MAX))
+        .bind(&row.network)
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
@@ -60,7 +72,7 @@ impl DeviceStore for SqliteStore {
 
     async fn device_by_code(&self, code: &Digest) -> Result<Option<DeviceRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT device, code, name, address, expires_at, is_denied, account FROM device WHERE code = $1",
+            "SELECT device, code, name, address, expires_at, is_denied, account, network FROM device WHERE code = $1",
         )
         .bind(code.as_str())
         .fetch_optional(&self.readers)
@@ -71,7 +83,7 @@ impl DeviceStore for SqliteStore {
 
     async fn device_fetch(&self, id: &Digest) -> Result<Option<DeviceRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT device, code, name, address, expires_at, is_denied, account FROM device WHERE device = $1",
+            "SELECT device, code, name, address, expires_at, is_denied, account, network FROM device WHERE device = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.readers)
@@ -147,5 +159,52 @@ impl DeviceStore for SqliteStore {
                 .await
                 .map_err(failed("how a token was made"))?;
         Ok(by_login.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn digest(number: usize) -> Digest {
+        format!("sha256:{number:064x}").parse().expect("a digest")
+    }
+
+    fn row(number: usize, network: &str, at: i64) -> DeviceRow {
+        DeviceRow {
+            device: digest(number),
+            code: digest(1_000_000 + number),
+            name: "laptop".to_owned(),
+            address: network.to_owned(),
+            network: network.to_owned(),
+            expires_at: Timestamp(at + 600_000),
+            decision: Decision::Waits,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_begins_many_closes_nobody_else_out() {
+        let folder = TempDir::new().expect("a folder");
+        let store = SqliteStore::open(folder.path()).await.expect("a store");
+        let add = async |number, network, at: usize| {
+            let at = i64::try_from(at).expect("small");
+            assert!(store.device_add(&row(number, network, at), Timestamp(at)).await.expect("stored"));
+        };
+        add(0, "192.0.2.1", 0).await;
+        // From two networks, more than there is room for.
+        for number in 1..=DEVICES_MAX + 50 {
+            let network = if number % 3 == 0 { "198.51.100.7" } else { "203.0.113.9" };
+            add(number, network, number).await;
+        }
+        let last = DEVICES_MAX + 51;
+        add(last, "192.0.2.2", last).await;
+        for kept in [0, last, DEVICES_MAX + 50] {
+            assert!(store.device_fetch(&digest(kept)).await.expect("readable").is_some(), "{kept}");
+        }
+        let first = store.device_by_code(&digest(1_000_001)).await.expect("readable");
+        assert!(first.is_none(), "the oldest of who has most made room");
+        let fair = store.device_fetch(&digest(3)).await.expect("readable");
+        assert!(fair.is_some(), "who has fewer keeps theirs");
     }
 }

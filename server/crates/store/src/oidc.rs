@@ -5,60 +5,16 @@ use crate::{SqliteStore, error::failed, error::parsed, grants};
 use async_trait::async_trait;
 use lockstep_engine::port::{
     OidcStore, StoreError,
-    oidc::{Arrived, ON_THE_WAY_MAX, OnTheWay, Person},
+    oidc::{Arrived, Person},
     store::AuditEntry,
 };
-use lockstep_model::{Digest, Timestamp, UserName, view::UserView};
-use sqlx::{Row, SqliteConnection};
+use lockstep_model::{Timestamp, UserName, view::UserView};
+use sqlx::SqliteConnection;
 
 const OPERATION: &str = "somebody who comes from the identity provider";
 
 #[async_trait]
 impl OidcStore for SqliteStore {
-    async fn oidc_begin(&self, sign_in: &OnTheWay, now: Timestamp) -> Result<bool, StoreError> {
-        const OPERATION: &str = "a sign-in at the identity provider";
-        let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("DELETE FROM oidc_sign_in WHERE expires_at <= $1")
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        let added = sqlx::query(
-            "INSERT INTO oidc_sign_in (state, nonce, verifier, next, expires_at) SELECT $1, $2, $3, $4, $5 \
-             WHERE (SELECT count(*) FROM oidc_sign_in) < $6",
-        )
-        .bind(sign_in.state.as_str())
-        .bind(&sign_in.nonce)
-        .bind(&sign_in.verifier)
-        .bind(&sign_in.next)
-        .bind(sign_in.expires_at.0)
-        .bind(i64::try_from(ON_THE_WAY_MAX).unwrap_or(i64::MAX))
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        transaction.commit().await.map_err(failed(OPERATION))?;
-        Ok(added.rows_affected() == 1)
-    }
-
-    async fn oidc_take(&self, state: &Digest, now: Timestamp) -> Result<Option<OnTheWay>, StoreError> {
-        let row = sqlx::query(
-            "DELETE FROM oidc_sign_in WHERE state = $1 AND expires_at > $2 \
-             RETURNING nonce, verifier, next, expires_at",
-        )
-        .bind(state.as_str())
-        .bind(now.0)
-        .fetch_optional(&self.writer)
-        .await
-        .map_err(failed("a sign-in that comes back"))?;
-        Ok(row.map(|row| OnTheWay {
-            state: state.clone(),
-            nonce: row.get(0),
-            verifier: row.get(1),
-            next: row.get(2),
-            expires_at: Timestamp(row.get(3)),
-        }))
-    }
-
     async fn oidc_arrive(&self, person: &Person, audit: AuditEntry) -> Result<Arrived, StoreError> {
         let mut transaction = self.begin(OPERATION).await?;
         let known: Option<String> =

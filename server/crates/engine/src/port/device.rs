@@ -4,7 +4,7 @@ use crate::port::store::{AuditEntry, StoreError};
 use async_trait::async_trait;
 use lockstep_model::{Digest, Timestamp, UserName, view::TokenView};
 
-/// The most that wait at a time.
+/// The most that wait at a time; the oldest of the network that has most of them makes room for the next.
 pub const DEVICES_MAX: usize = 1_000;
 
 /// A command that wants to sign in.
@@ -18,6 +18,8 @@ pub struct DeviceRow {
     pub name: String,
     /// From where it asked.
     pub address: String,
+    /// The network from which it asked: for whoever can have many addresses, all of them.
+    pub network: String,
     /// Until when somebody can confirm it, and it can fetch its token.
     pub expires_at: Timestamp,
     /// What was decided.
@@ -38,7 +40,8 @@ pub enum Decision {
 /// Keeps commands that want to sign in.
 #[async_trait]
 pub trait DeviceStore: Send + Sync {
-    /// Keeps one; false = [`DEVICES_MAX`] wait already. Those whose time is over go.
+    /// Keeps one; false = there is one with its code. Those whose time is over go, and of [`DEVICES_MAX`] the
+    /// oldest of the network that has most: whoever begins many closes out nobody else.
     async fn device_add(&self, row: &DeviceRow, now: Timestamp) -> Result<bool, StoreError>;
 
     /// One by the code that it shows.

@@ -4,6 +4,7 @@
 mod api;
 mod audit;
 mod cookie;
+mod crowd;
 mod device;
 mod downloads;
 mod export;
@@ -22,6 +23,7 @@ mod session;
 mod sign_on;
 pub mod site;
 pub mod slow;
+mod stall;
 pub mod tls;
 
 use crate::{
@@ -55,6 +57,7 @@ use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use api::Renewed;
+pub(crate) use crowd::Seat;
 pub use downloads::Downloads;
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
@@ -218,6 +221,7 @@ impl Web {
             .merge(site::router(&self.options))
             .layer(CatchPanicLayer::custom(faulty))
             .layer(middleware::from_fn_with_state(self.clone(), slow::limit))
+            .layer(middleware::from_fn(crowd::seated))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
     }
 }
@@ -291,6 +295,7 @@ async fn live(
     State(web): State<Web>,
     Extension(sender): Extension<Sender>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    seat: Option<Extension<Seat>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> axum::response::Response {
@@ -305,7 +310,10 @@ async fn live(
         return guard::plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are"));
     };
     match upgrade {
-        Ok(upgrade) => web.live.accept(caller, &headers, peer.map(|Extension(info)| info.0.ip()), upgrade),
+        Ok(upgrade) => {
+            let (address, seat) = (peer.map(|Extension(info)| info.0.ip()), seat.map(|Extension(seat)| seat));
+            web.live.accept(caller, &headers, address, upgrade, seat)
+        }
         Err(rejection) => rejection.into_response(),
     }
 }

@@ -1,18 +1,30 @@
 //! The accept loop: bounds on headers, connections in all and by address, and an end that lets
 //! requests under way finish. The framework's own loop has none of these bounds.
 
-use super::{Web, tls::Tls};
-use axum::{Router, extract::ConnectInfo, http::HeaderMap};
+use super::{
+    Web,
+    crowd::{Crowd, Seat},
+    stall::{Paced, STALL_LIMIT},
+    tls::Tls,
+};
+use crate::identity::network;
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    http::{HeaderMap, StatusCode},
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use std::{
-    collections::HashMap,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -39,9 +51,14 @@ impl Door {
         !self.is_closed || address.is_loopback() || self.proxies.contains(&address)
     }
 
+    /// Whether connections of many come from there, so that it is none of them that is counted.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.contains(&address)
+    }
+
     /// Where a request came from: the last address that a proxy names and that is no proxy itself.
     fn origin(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
-        if !self.proxies.contains(&peer.ip()) {
+        if !self.is_proxy(peer.ip()) {
             return peer;
         }
         let named = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
@@ -58,47 +75,18 @@ impl Door {
 }
 
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// For headers to come, also those of the next request on a connection that stays open.
 const HEADER_LIMIT: Duration = Duration::from_secs(30);
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 const CONNECTIONS_MAX: u64 = 2_048;
-const CONNECTIONS_PER_ADDRESS_MAX: u32 = 128;
-/// Programs on the own machine share one address.
-const CONNECTIONS_PER_LOOPBACK_MAX: u32 = 1_024;
 /// Requests under way may take this long when the server ends.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
-
-#[derive(Default)]
-struct Addresses(Mutex<HashMap<IpAddr, u32>>);
-
-impl Addresses {
-    fn enter(&self, address: IpAddr) -> bool {
-        let most =
-            if address.is_loopback() { CONNECTIONS_PER_LOOPBACK_MAX } else { CONNECTIONS_PER_ADDRESS_MAX };
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= most {
-            return false;
-        }
-        *count += 1;
-        true
-    }
-
-    fn leave(&self, address: IpAddr) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&address);
-            }
-        }
-    }
-}
 
 /// Serves until `ending` turns true, then lets what is under way finish.
 pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watch::Receiver<bool>) {
     let router = web.router();
     let door = Arc::new(door);
-    let addresses = Arc::new(Addresses::default());
+    let (near, behind) = (Arc::new(Crowd::default()), Arc::new(Crowd::default()));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -115,17 +103,19 @@ pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watc
         };
         let counters = &web.counters;
         let is_full = counters.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX;
-        if is_full || !door.lets_in(peer.ip()) || !addresses.enter(peer.ip()) {
+        let is_proxy = door.is_proxy(peer.ip());
+        let place = if is_proxy { None } else { near.enter(network(peer.ip())) };
+        if is_full || !door.lets_in(peer.ip()) || !(is_proxy || place.is_some()) {
             counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
         counters.connections.fetch_add(1, Ordering::Relaxed);
         let (router, door, ending) = (router.clone(), door.clone(), ending.clone());
-        let (web, addresses) = (web.clone(), addresses.clone());
+        let (web, behind) = (web.clone(), behind.clone());
         tokio::spawn(async move {
-            enter(router, stream, peer, &door, ending).await;
+            enter(router, stream, Peer { address: peer, door, behind }, ending).await;
             web.counters.connections.fetch_sub(1, Ordering::Relaxed);
-            addresses.leave(peer.ip());
+            drop(place);
         });
     }
     drop(listener);
@@ -139,38 +129,58 @@ pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watc
     }
 }
 
-async fn enter(
-    router: Router,
-    stream: TcpStream,
-    peer: SocketAddr,
-    door: &Arc<Door>,
-    ending: watch::Receiver<bool>,
-) {
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+struct Peer {
+    address: SocketAddr,
+    door: Arc<Door>,
+    /// What those have under way who come through a proxy.
+    behind: Arc<Crowd>,
+}
+
+async fn enter(router: Router, stream: TcpStream, peer: Peer, ending: watch::Receiver<bool>) {
     // A page is a few writes; each is to arrive at once.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = &door.tls else { return connection(router, stream, peer, door.clone(), ending).await };
+    let is_socket = Arc::new(AtomicBool::new(false));
+    let stream = Paced::new(stream, STALL_LIMIT, is_socket.clone());
+    let address = peer.address.ip();
+    let Some(tls) = &peer.door.tls else {
+        return connection(router, stream, is_socket, peer, HEADER_LIMIT, ending).await;
+    };
     match timeout(HANDSHAKE_LIMIT, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => connection(router, stream, peer, door.clone(), ending).await,
-        Ok(Err(error)) => tracing::debug!("{} did not come with TLS: {error}", peer.ip()),
-        Err(_) => tracing::debug!("{} did not finish its handshake", peer.ip()),
+        Ok(Ok(stream)) => connection(router, stream, is_socket, peer, HEADER_LIMIT, ending).await,
+        Ok(Err(error)) => tracing::debug!("{address} did not come with TLS: {error}"),
+        Err(_) => tracing::debug!("{address} did not finish its handshake"),
     }
 }
 
 async fn connection(
     router: Router,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    door: Arc<Door>,
+    is_socket: Arc<AtomicBool>,
+    peer: Peer,
+    header_limit: Duration,
     mut ending: watch::Receiver<bool>,
 ) {
+    let address = peer.address.ip();
     let service = router.map_request(move |mut request: axum::http::Request<hyper::body::Incoming>| {
-        let origin = door.origin(peer, request.headers());
+        let origin = peer.door.origin(peer.address, request.headers());
+        if origin != peer.address {
+            let place = peer.behind.enter(network(origin.ip()));
+            request.extensions_mut().insert(Seat::of(place));
+        }
         request.extensions_mut().insert(ConnectInfo(origin));
         request.map(axum::body::Body::new)
     });
+    let service = service.map_response(move |response: axum::response::Response| {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            is_socket.store(true, Ordering::Relaxed);
+        }
+        response
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
+        .header_read_timeout(header_limit)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
@@ -187,13 +197,21 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("a connection from {} ended early: {error}", peer.ip());
+        tracing::debug!("a connection from {address} ended early: {error}");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
+    };
+
+    /// For what must come to pass; tests judge nothing by how long it took.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -224,5 +242,69 @@ mod tests {
         assert_eq!(from("10.0.0.2", &[]), ip("10.0.0.2"));
         // Who is no proxy says nothing.
         assert_eq!(from("192.0.2.7", &["203.0.113.9"]), ip("192.0.2.7"));
+    }
+
+    #[test]
+    fn a_proxy_is_none_of_those_whose_connections_are_counted() {
+        let door = Door { tls: None, proxies: vec![ip("10.0.0.2")], is_closed: true };
+        assert!(door.is_proxy(ip("10.0.0.2")) && !door.is_proxy(ip("10.0.0.3")));
+        assert!(!Door::default().is_proxy(ip("127.0.0.1")));
+    }
+
+    /// A server of one connection, which ends what comes in after these times; and whoever is connected.
+    async fn stage(router: Router, header: Duration, stall: Duration) -> (JoinHandle<()>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        let (stream, address) = listener.accept().await.expect("accepted");
+        let served = tokio::spawn(async move {
+            let is_socket = Arc::new(AtomicBool::new(false));
+            let stream = Paced::new(stream, stall, is_socket.clone());
+            let peer = Peer { address, door: Arc::default(), behind: Arc::default() };
+            let (_keep, ending) = watch::channel(false);
+            connection(router, stream, is_socket, peer, header, ending).await;
+        });
+        (served, client)
+    }
+
+    const LARGE: usize = 64 << 20;
+
+    fn large() -> Router {
+        Router::new().route("/", get(|| async { vec![7_u8; LARGE] }))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn f3_who_asks_for_much_and_reads_nothing_is_cut_off() {
+        let (served, mut client) = stage(large(), HEADER_LIMIT, Duration::from_millis(200)).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        timeout(PATIENCE, served).await.expect("the connection is closed").expect("ended");
+        drop(client);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_reads_slowly_gets_everything() {
+        let (served, mut client) = stage(large(), HEADER_LIMIT, PATIENCE).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("written");
+        let (mut got, mut piece) = (0, vec![0; 1 << 20]);
+        loop {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            match client.read(&mut piece).await.expect("read") {
+                0 => break,
+                more => got += more,
+            }
+        }
+        assert!(got > LARGE, "{got}");
+        served.await.expect("ended");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn f3_a_connection_on_which_nothing_more_is_asked_is_closed() {
+        let hello = Router::new().route("/", get(|| async { "hello" }));
+        let (served, mut client) = stage(hello, Duration::from_millis(300), PATIENCE).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        let mut answer = Vec::new();
+        let read = timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it is closed");
+        read.expect("read");
+        assert!(String::from_utf8_lossy(&answer).ends_with("hello"));
+        served.await.expect("ended");
     }
 }

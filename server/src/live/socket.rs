@@ -5,7 +5,7 @@ use super::{
     Audience, Inner, Live,
     channel::{Frame, place},
 };
-use crate::identity::Shown;
+use crate::{http::Seat, identity::Shown};
 use app::backend::Caller;
 use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
@@ -61,12 +61,13 @@ enum End {
 
 impl Live {
     /// Takes a socket up, for somebody who may see something; what, is looked at for each topic.
-    pub fn accept(
+    pub(crate) fn accept(
         &self,
         caller: Caller,
         headers: &HeaderMap,
         address: Option<IpAddr>,
         upgrade: WebSocketUpgrade,
+        seat: Option<Seat>,
     ) -> Response {
         if self.0.sockets.fetch_add(1, Ordering::Relaxed) >= SOCKETS_MAX {
             self.0.sockets.fetch_sub(1, Ordering::Relaxed);
@@ -87,6 +88,8 @@ impl Live {
             .on_upgrade(async move |socket| {
                 let live = &counted.0;
                 Connection::new(live.clone(), caller, credentials).run(socket).await;
+                // Its place behind a proxy is free again.
+                drop(seat);
             })
             .into_response()
     }

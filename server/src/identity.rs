@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use strangers::Strangers;
-use throttle::Addresses;
+use throttle::{Addresses, Tidier};
 use tokio::sync::watch;
 
 pub use device::{CONFIRM_MS, LASTS_MS as LOGIN_LASTS_MS, Polled, Waiting};
@@ -101,6 +101,7 @@ pub struct Identities {
     /// Commands that want to sign in, by address.
     commands: Addresses,
     strangers: Strangers,
+    tidier: Tidier,
     /// Sign-ins that are on their way to the identity provider.
     ways: way::Ways,
     local: String,
@@ -130,6 +131,7 @@ impl Identities {
             addresses: Addresses::default(),
             commands: Addresses::default(),
             strangers: Strangers::default(),
+            tidier: Tidier::default(),
             ways: way::Ways::new(lockstep_secrets::Key::random()),
             local: secret::random(),
             withdrawals: watch::Sender::new(()),

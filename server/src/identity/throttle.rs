@@ -1,6 +1,6 @@
 //! Throttles of tries to sign in: per account, kept over restarts, and per address.
 
-use lockstep_engine::port::identity::Throttle;
+use lockstep_engine::port::identity::{Throttle, Tidying};
 use lockstep_model::Timestamp;
 use std::{
     collections::HashMap,
@@ -17,6 +17,14 @@ const MOST_MS: u64 = 15 * 60 * 1_000;
 /// are known are not among them: whoever guesses does not lock the owner out.
 const HARD_STOP: u32 = 100;
 const STOPPED_MS: u64 = 24 * 60 * 60 * 1_000;
+/// A few failures are forgotten after a day without another, more of them after thirty. Names of nobody are
+/// treated as those of somebody: nothing tells which they are.
+const FEW_FOR_MS: u64 = 24 * 60 * 60 * 1_000;
+const MANY_FOR_MS: u64 = 30 * FEW_FOR_MS;
+/// What strangers can fill with names, at most.
+const ACCOUNTS_MAX: u32 = 100_000;
+/// How often it is looked at what has no effect any more.
+const TIDY_EVERY_MS: u64 = 60_000;
 const ADDRESS_TRIES_MAX: u32 = 20;
 const ADDRESS_WINDOW_MS: u64 = 60_000;
 /// Addresses that are remembered; beyond it those whose window has passed are forgotten.
@@ -41,6 +49,29 @@ pub(super) fn failed(before: Throttle, now: Timestamp) -> Throttle {
         beyond => FIRST_MS.saturating_mul(1 << (beyond - 1).min(20)).min(MOST_MS),
     };
     Throttle { failures, blocked_until: now.plus_ms(wait_ms) }
+}
+
+/// Looks at times after what has no effect any more.
+#[derive(Default)]
+pub(super) struct Tidier(Mutex<Timestamp>);
+
+impl Tidier {
+    /// What is to go now; none = that was done a moment ago.
+    pub(super) fn due(&self, now: Timestamp) -> Option<Tidying> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= *last && now.since_ms(*last) < TIDY_EVERY_MS {
+            return None;
+        }
+        *last = now;
+        let before = |ms| Timestamp(now.0.saturating_sub_unsigned(ms));
+        Some(Tidying {
+            prefix: "account ",
+            few: FREE,
+            few_before: before(FEW_FOR_MS),
+            all_before: before(MANY_FOR_MS),
+            most: ACCOUNTS_MAX,
+        })
+    }
 }
 
 /// How long until the throttle lets another try pass; 0 = now.
@@ -118,6 +149,15 @@ mod tests {
         let ninety_nine = failed(before, Timestamp(0));
         assert_eq!(wait_ms(ninety_nine, Timestamp(0)), MOST_MS);
         assert_eq!(wait_ms(failed(ninety_nine, Timestamp(0)), Timestamp(0)), STOPPED_MS);
+    }
+
+    #[test]
+    fn neighbours_of_an_ipv6_address_are_one_network() {
+        let of = |text: &str| network(text.parse().expect("valid")).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!((of("192.0.2.7"), of("::1")), ("192.0.2.7".to_owned(), "::1".to_owned()));
     }
 
     #[test]

@@ -23,6 +23,9 @@ impl Identities {
             Tried::Counted(counted) => counted,
             Tried::Waits(until) => return Err(SignInError::Throttled { wait_ms: until.since_ms(now) }),
         };
+        if let Some(rule) = self.tidier.due(now) {
+            self.store.throttle_tidy(&rule).await?;
+        }
         let row = match name {
             Some(name) => self.store.user_fetch(name).await?,
             None => None,
@@ -171,6 +174,29 @@ mod tests {
         assert_eq!(looked_at(decide).await, 6);
         let right = stage.identities.token_confirm(&vera(), "t2", RIGHT.to_owned()).await;
         right.expect("another token has tries of its own");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn names_that_strangers_try_are_forgotten_after_a_day() {
+        let stage = stage().await;
+        let guess = async |name: &str| {
+            let tried =
+                stage.identities.sign_in(name, "wrong-wrong-wrong".to_owned(), Whence::default()).await;
+            assert!(matches!(tried, Err(SignInError::Credentials)), "{tried:?}");
+        };
+        let failures =
+            async |key: &str| stage.identities.store.throttle_fetch(key).await.expect("readable").failures;
+        guess("nobody").await;
+        for _ in 0..6 {
+            guess("vera").await;
+        }
+        stage.clock.advance_ms(24 * 60 * 60 * 1_000);
+        guess("somebody").await;
+        assert_eq!(failures("account nobody").await, 1);
+        stage.clock.advance_ms(60_000);
+        guess("somebody").await;
+        assert_eq!((failures("account nobody").await, failures("account vera").await), (0, 6));
+        assert_eq!(failures("account somebody").await, 2);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
-    identity::{LinkKind, LinkRow, SessionRow, Throttle, Tried, UserChanged, UserRow},
+    identity::{LinkKind, LinkRow, SessionRow, Throttle, Tidying, Tried, UserChanged, UserRow},
     store::AuditEntry,
 };
 use lockstep_model::{
@@ -536,6 +536,10 @@ impl IdentityStore for SqliteStore {
 
     async fn throttle_delay(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
         self.delay_throttle(key, until).await
+    }
+
+    async fn throttle_tidy(&self, rule: &Tidying) -> Result<(), StoreError> {
+        self.tidy_throttles(rule).await
     }
 
     async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use crate::{SqliteStore, error::failed};
 use lockstep_engine::port::{
     StoreError,
-    identity::{Throttle, Tried},
+    identity::{Throttle, Tidying, Tried},
 };
 use lockstep_model::Timestamp;
 use sqlx::{Executor, Row, Sqlite};
@@ -76,6 +76,34 @@ impl SqliteStore {
         Ok(())
     }
 
+    pub(crate) async fn tidy_throttles(&self, rule: &Tidying) -> Result<(), StoreError> {
+        const OPERATION: &str = "tidying throttles";
+        let mut transaction = self.begin(OPERATION).await?;
+        sqlx::query(
+            "DELETE FROM throttle WHERE substr(key, 1, length($1)) = $1 \
+             AND ((failures <= $2 AND blocked_until < $3) OR blocked_until < $4)",
+        )
+        .bind(rule.prefix)
+        .bind(i64::from(rule.few))
+        .bind(rule.few_before.0)
+        .bind(rule.all_before.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        sqlx::query(
+            "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle \
+             WHERE substr(key, 1, length($1)) = $1 ORDER BY failures > $2, blocked_until LIMIT max(0, \
+             (SELECT count(*) FROM throttle WHERE substr(key, 1, length($1)) = $1) - $3))",
+        )
+        .bind(rule.prefix)
+        .bind(i64::from(rule.few))
+        .bind(i64::from(rule.most))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
     pub(crate) async fn set_throttle(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError> {
         let Some(throttle) = throttle else {
             let forget = sqlx::query("DELETE FROM throttle WHERE key = $1").bind(key);
@@ -93,5 +121,47 @@ impl SqliteStore {
             .await
             .map_err(failed("forgetting throttles"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    const RULE: Tidying = Tidying {
+        prefix: "account ",
+        few: 5,
+        few_before: Timestamp(1_000),
+        all_before: Timestamp(100),
+        most: 3,
+    };
+
+    async fn left(store: &SqliteStore) -> Vec<String> {
+        let keys = sqlx::query_scalar("SELECT key FROM throttle ORDER BY key").fetch_all(&store.readers);
+        keys.await.expect("readable")
+    }
+
+    #[tokio::test]
+    async fn throttles_without_effect_go_and_never_more_than_so_many_stay() {
+        let folder = TempDir::new().expect("a folder");
+        let store = SqliteStore::open(folder.path()).await.expect("a store");
+        let put = async |key: &str, failures, at| {
+            let throttle = Throttle { failures, blocked_until: Timestamp(at) };
+            store.set_throttle(key, Some(throttle)).await.expect("stored");
+        };
+        put("account few-old", 5, 999).await;
+        put("account few-new", 5, 1_000).await;
+        put("account many-old", 6, 999).await;
+        put("account many-older", 6, 99).await;
+        put("address 10.0.0.1", 1, 1).await;
+        store.tidy_throttles(&RULE).await.expect("tidied");
+        assert_eq!(left(&store).await, ["account few-new", "account many-old", "address 10.0.0.1"]);
+        for number in 0..20 {
+            put(&format!("account stranger{number:02}"), 1, 2_000 + number).await;
+        }
+        store.tidy_throttles(&RULE).await.expect("tidied");
+        let expected = ["account many-old", "account stranger18", "account stranger19", "address 10.0.0.1"];
+        assert_eq!(left(&store).await, expected, "what is throttled stays");
     }
 }

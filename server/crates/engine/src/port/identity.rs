@@ -78,6 +78,21 @@ pub struct Throttle {
     pub blocked_until: Timestamp,
 }
 
+/// Which throttles have no effect any more.
+#[derive(Debug, Clone, Copy)]
+pub struct Tidying {
+    /// What their keys begin with.
+    pub prefix: &'static str,
+    /// Failures that are nothing yet.
+    pub few: u32,
+    /// Those with a few go when they have passed before then.
+    pub few_before: Timestamp,
+    /// All go when they have passed before then.
+    pub all_before: Timestamp,
+    /// So many stay at most: those with few failures go first, then the oldest.
+    pub most: u32,
+}
+
 /// What came of a try that was about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tried {
@@ -260,6 +275,9 @@ pub trait IdentityStore: Send + Sync {
 
     /// Refuses further tries under a key until then, unless it is forgotten or they are refused longer.
     async fn throttle_delay(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Forgets throttles that have no effect any more.
+    async fn throttle_tidy(&self, rule: &Tidying) -> Result<(), StoreError>;
 
     /// Sets the throttle of a key; none forgets it.
     async fn throttle_set(&self, key: &str, throttle: Option<Throttle>) -> Result<(), StoreError>;

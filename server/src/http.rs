@@ -3,6 +3,7 @@
 
 mod api;
 mod audit;
+mod bodies;
 mod cookie;
 mod crowd;
 mod device;
@@ -51,6 +52,7 @@ use lockstep_engine::port::{
 };
 use lockstep_model::{
     access::{ObjectKind, Permission},
+    api::BODY_BYTES_MAX,
     error::{ErrorBody, ErrorKind},
 };
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
@@ -221,20 +223,27 @@ impl Web {
             .merge(site::router(&self.options))
             .layer(CatchPanicLayer::custom(faulty))
             .layer(middleware::from_fn_with_state(self.clone(), slow::limit))
+            .layer(middleware::from_fn(bodies::bounded))
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .layer(middleware::from_fn(crowd::seated))
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
     }
 }
 
+/// A route that takes a form of ours.
+fn form(route: MethodRouter<Web>) -> MethodRouter<Web> {
+    route.layer(DefaultBodyLimit::max(bodies::FORM_BYTES_MAX))
+}
+
 /// What answers a route. Only what is declared is served: this is asked for declared paths alone.
 fn handler(path: &str) -> Option<MethodRouter<Web>> {
     Some(match path {
-        "/session/sign_in" => post(session::sign_in),
-        "/session/set_password" => post(session::set_password),
-        "/session/sign_out" => post(session::sign_out),
+        "/session/sign_in" => form(post(session::sign_in)),
+        "/session/set_password" => form(post(session::set_password)),
+        "/session/sign_out" => form(post(session::sign_out)),
         "/session/oidc" => get(sign_on::begin),
         sign_on::BACK => get(sign_on::back),
-        "/session/device" => post(device::decide),
+        "/session/device" => form(post(device::decide)),
         "/device" => get(device::page),
         "/oauth/device" => post(oauth::device).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/oauth/token" => post(oauth::token).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),

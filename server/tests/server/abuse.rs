@@ -2,9 +2,13 @@
 //! its number in the name of a test elsewhere: `cargo nextest list | grep -E '::[a-h][0-9]+_'`.
 
 use crate::support::{Lockstep, make_token};
-use lockstep_model::{access::Role, api::PREFIX};
+use lockstep_model::{
+    access::Role,
+    api::{ENDPOINTS, PREFIX},
+};
 use reqwest::{Client, Method, Response, redirect::Policy};
 use serde_json::{Value, json};
+use server::http::PLAIN_ROUTES;
 use std::collections::BTreeSet;
 
 const PASSWORD: &str = "correct-horse-battery";
@@ -273,8 +277,10 @@ async fn a18_the_eleventh_session_ends_the_oldest_and_a_huge_password_is_not_loo
     assert!(is_let_in(&server, &first).await, "ten are kept");
     assert_eq!(location(&sign_in(&server, "anna", PASSWORD, "/", "").await), "/");
     assert!(!is_let_in(&server, &first).await);
-    let huge = sign_in(&server, "anna", &"x".repeat(1_000_000), "/", "").await;
-    assert_eq!(huge.status(), 422);
+    let long = sign_in(&server, "anna", &"x".repeat(5_000), "/", "").await;
+    assert_eq!(long.status(), 422);
+    let huge = sign_in(&server, "anna", &"x".repeat(100_000), "/", "").await;
+    assert_eq!(huge.status(), 413);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -391,6 +397,61 @@ async fn f1_f7_what_is_too_large_or_too_much_is_refused_before_it_is_read() {
     for body in [r#"{"limit":1000000000}"#, r#"{"limit":0}"#, r#"{"limit":-1}"#, r#"{"limit":1e999}"#] {
         let (status, told) = server.call("/deployment/list", Some(&token), body).await;
         assert!([400, 422].contains(&status), "{body}: {status} {told}");
+    }
+}
+
+/// Sends a head and perhaps chunks, and nothing more; the status that comes.
+async fn status_of(server: &Lockstep, head: &str, chunk: &str, chunks: usize) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let socket = tokio::net::TcpStream::connect(&address).await.expect("connected");
+    let (mut read, mut write) = socket.into_split();
+    let head = format!("{head}host: {address}\r\norigin: http://{address}\r\nconnection: close\r\n\r\n");
+    write.write_all(head.as_bytes()).await.expect("written");
+    let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
+    let sending = tokio::spawn(async move {
+        for _ in 0..chunks {
+            // It may have been told no by now.
+            if write.write_all(chunk.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+        write
+    });
+    let mut answer = [0; 12];
+    let got = tokio::time::timeout(crate::support::PATIENCE, read.read_exact(&mut answer)).await;
+    got.expect("an answer").expect("a status");
+    sending.abort();
+    String::from_utf8_lossy(&answer[9..]).parse().expect("a status")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_every_body_is_bounded_and_comes_without_compression() {
+    let server = Lockstep::start();
+    let cookie = server.sign_in("anna", Role::Admin).await;
+    let plain = PLAIN_ROUTES.iter().filter(|route| route.method == "POST").map(|route| route.path.to_owned());
+    let api = ENDPOINTS.iter().map(|endpoint| format!("{PREFIX}{}", endpoint.path));
+    for path in plain.chain(api).map(|path| path.replace("{name}", "none")) {
+        let head = |more: &str| {
+            let kind = if path.starts_with("/api") || path.ends_with("monitor") {
+                "application/json"
+            } else {
+                "application/x-www-form-urlencoded"
+            };
+            format!("POST {path} HTTP/1.1\r\ncookie: {cookie}\r\ncontent-type: {kind}\r\n{more}\r\n")
+        };
+        assert_eq!(status_of(&server, &head("content-length: 1048577"), "", 0).await, 413, "{path}");
+        for coding in ["gzip", "br", "identity"] {
+            let packed = head(&format!("content-length: 2\r\ncontent-encoding: {coding}"));
+            assert_eq!(status_of(&server, &packed, "", 0).await, 415, "{path} {coding}");
+        }
+    }
+    // What does not say how long it is is counted while it comes.
+    for path in ["/session/sign_in", "/session/set_password", "/session/device"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\ncookie: {cookie}\r\ncontent-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n"
+        );
+        assert_eq!(status_of(&server, &head, &"x".repeat(1_024), 80).await, 413, "{path}");
     }
 }
 

@@ -1,0 +1,42 @@
+//! What holds for every body, wherever it goes: it is bounded, and not compressed.
+
+use super::{api, guard};
+use axum::{
+    extract::Request,
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use lockstep_model::{
+    api::BODY_BYTES_MAX,
+    error::{ErrorBody, ErrorKind},
+};
+
+/// Our largest form is that of a new password: twice 4 KiB, each byte as three, and a code.
+pub(super) const FORM_BYTES_MAX: usize = 64 << 10;
+
+/// Refuses what says already that it is too large or compressed. What does not say it is bounded where it is
+/// read.
+pub(super) async fn bounded(request: Request, next: Next) -> Response {
+    let (is_api, is_form) = {
+        let path = request.uri().path();
+        (path.starts_with("/api/") || path.starts_with("/oauth/"), path.starts_with("/session/"))
+    };
+    match refusal(request.headers(), if is_form { FORM_BYTES_MAX } else { BODY_BYTES_MAX }) {
+        None => next.run(request).await,
+        Some(body) if is_api => api::error(body),
+        Some(body) => guard::plain(&body),
+    }
+}
+
+fn refusal(headers: &HeaderMap, most: usize) -> Option<ErrorBody> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Some(ErrorBody::new(ErrorKind::UnsupportedMediaType, "send the body without compression"));
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    let is_too_large =
+        length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most));
+    is_too_large
+        .then(|| ErrorBody::new(ErrorKind::TooLarge, format!("the body is larger than {} KiB", most >> 10)))
+}

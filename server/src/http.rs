@@ -112,6 +112,8 @@ pub struct Parts {
     pub downloads: Downloads,
     /// How long a body may take to come.
     pub body_limit: Duration,
+    /// Whether a link signs in once: the demo's.
+    pub has_sign_in_link: bool,
 }
 
 impl std::ops::Deref for Web {
@@ -143,6 +145,9 @@ const fn route(
     PlainRoute { path, method, permission, object }
 }
 
+/// Where a link leads that signs in once.
+const ENTER: &str = "/enter/{code}";
+
 /// All routes that are not server functions; pages are below `GET /`.
 pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/sign_in", "POST", Permission::Public, ObjectKind::Oneself),
@@ -157,7 +162,8 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/session/device", "POST", Permission::SignedIn, ObjectKind::Oneself),
     // Its signature says who sends.
     route("/hooks/{name}", "POST", Permission::Public, ObjectKind::Oneself),
-    route("/enter/{code}", "GET", Permission::Public, ObjectKind::Oneself),
+    // In the demo alone.
+    route(ENTER, "GET", Permission::Public, ObjectKind::Oneself),
     // The door asks for the agent's own token.
     route("/agent", "GET", Permission::Public, ObjectKind::Oneself),
     route("/live", "GET", Permission::View, ObjectKind::Seen),
@@ -211,7 +217,9 @@ impl Web {
     /// The router over everything.
     pub fn router(&self) -> Router {
         // What stands in the list and has no handler is a page.
-        let declared = PLAIN_ROUTES.iter().filter_map(|route| Some((route.path, handler(route.path)?)));
+        let is_there = |route: &&PlainRoute| self.has_sign_in_link || route.path != ENTER;
+        let declared =
+            PLAIN_ROUTES.iter().filter(is_there).filter_map(|route| Some((route.path, handler(route.path)?)));
         let routes = declared
             .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
             .route("/api/{*path}", any(api::handle))
@@ -248,7 +256,7 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/oauth/device" => post(oauth::device).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/oauth/token" => post(oauth::token).layer(DefaultBodyLimit::max(oauth::BODY_BYTES_MAX)),
         "/hooks/{name}" => post(hooks::receive),
-        "/enter/{code}" => get(session::enter),
+        ENTER => get(session::enter),
         "/agent" => get(agent),
         "/live" => get(live),
         "/deployments.csv" => get(export::deployments_csv),

@@ -70,6 +70,8 @@ pub struct ServeOptions {
     pub plain_issuers: bool,
     /// How long the coordinator's lease is; none = as the coordinator has it.
     pub lease_ttl: Option<Duration>,
+    /// Whether a link signs in once: the demo's.
+    pub has_sign_in_link: bool,
     /// How long a password counts as given a moment ago; none = ten minutes.
     pub confirm_ms: Option<u64>,
 }
@@ -244,6 +246,7 @@ impl Server {
             counters: Default::default(),
             downloads: Default::default(),
             body_limit: options.body_limit.unwrap_or(slow::BODY_LIMIT),
+            has_sign_in_link: options.has_sign_in_link,
         });
         let (ending, is_ending) = watch::channel(false);
         let http = tokio::spawn(async move {

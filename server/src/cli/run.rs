@@ -45,6 +45,7 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
         plain_issuers: options.plain_issuers,
         lease_ttl: options.lease_ms.map(Duration::from_millis),
         confirm_ms: options.confirm_ms,
+        has_sign_in_link: options.demo,
     })
     .await?;
     if options.demo {

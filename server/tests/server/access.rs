@@ -110,6 +110,11 @@ async fn c1_plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
         match route.permission {
             // The agents' door has a key of its own; without an upgrade it is no request at all.
             Permission::Public if path == "/agent" => assert!(status >= 400, "{path}: {status}"),
+            // Only the demo has links that sign in.
+            Permission::Public if path.starts_with("/enter/") => {
+                let location = anonymous.headers()["location"].to_str().expect("text").to_owned();
+                assert!(location.starts_with("/login?next="), "it is no route: {location}");
+            }
             Permission::Public => assert!(status == 200 || status == 303, "{path}: {status}"),
             // Pages lead to the sign-in page and back.
             _ if status == 303 => {

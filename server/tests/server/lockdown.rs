@@ -22,8 +22,15 @@ async fn a_closed_server_answers_its_own_machine_only_and_goes_on_with_what_it_d
     let started = server.ok(&["deploy", "--accept-no-rollback", "--json"]);
     let id = serde_json::from_str::<Value>(&started).expect("JSON")["id"].as_i64().expect("a number");
     server.fails(2, &["lockdown", "--reason", " "]);
-    let (status, _) = server.call("/lockdown/begin", Some(&token), r#"{"reason":"a token leaked"}"#).await;
-    assert_eq!(status, 200);
+    // A token that leaked closes nothing; somebody in a browser does, and commands on this machine.
+    let begin = r#"{"reason":"a token leaked"}"#;
+    let (status, told) = server.call("/lockdown/begin", Some(&token), begin).await;
+    assert_eq!(status, 403, "{told}");
+    assert_eq!(look(&server, "/", &cookie).await, 200);
+    let (status, told) = server.call_as(&cookie, "/lockdown/begin", begin).await;
+    assert_eq!(status, 200, "{told}");
+    server.ok(&["unlock"]);
+    server.ok(&["lockdown", "--reason", "a token leaked"]);
     // Twice, with a restart between.
     for _ in 0..2 {
         for path in ["/", "/login", "/metrics", "/docs/api", "/services.csv"] {

@@ -4,6 +4,7 @@
 mod confirm;
 mod device;
 mod exchange;
+mod failures;
 mod links;
 mod oidc;
 mod password;
@@ -16,6 +17,7 @@ mod way;
 
 use crate::{lockdown::Lockdown, secret};
 use app::backend::{Caller, Credential};
+use failures::Failures;
 use lockstep_engine::port::{Clock, IdentityStore, StoreError, store::AuditEntry};
 use lockstep_model::{
     Digest, UserName,
@@ -101,6 +103,7 @@ pub struct Identities {
     /// Commands that want to sign in, by address.
     commands: Addresses,
     strangers: Strangers,
+    failures: Failures,
     tidier: Tidier,
     /// Sign-ins that are on their way to the identity provider.
     ways: way::Ways,
@@ -131,6 +134,7 @@ impl Identities {
             addresses: Addresses::default(),
             commands: Addresses::default(),
             strangers: Strangers::default(),
+            failures: Failures::default(),
             tidier: Tidier::default(),
             ways: way::Ways::new(lockstep_secrets::Key::random()),
             local: secret::random(),

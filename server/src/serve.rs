@@ -265,6 +265,7 @@ impl Server {
             tokio::spawn(monitor.keep(eyes)),
             noting,
             telling,
+            tokio::spawn(identities.clone().keep_failures()),
         ];
         let token = identities.local_token().to_owned();
         data.local_write(&Local { url: own, token, pid: std::process::id() })?;
@@ -292,6 +293,7 @@ impl Server {
         // It ends within its own limit.
         let _ = (&mut self.http).await;
         self.tasks_end().await;
+        self.services.identities.tell_failures(true).await;
         self.services.coordinator.shutdown().await;
         self.store.close().await;
         tracing::info!("the server has ended");

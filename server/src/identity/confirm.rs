@@ -2,11 +2,11 @@
 //! password is given again, every hour, and when their owner may do more. Connections that are open since
 //! before know it by the old one.
 
-use super::{Identities, Shown, SignInError, tries};
+use super::{Identities, Shown, SignInError, failures::Asked, tries};
 use crate::secret;
 use lockstep_engine::port::{StoreError, identity::SessionRow};
 use lockstep_model::{Digest, UserName, deployment::Actor};
-use std::sync::PoisonError;
+use std::{net::IpAddr, sync::PoisonError};
 
 /// How long a session has the same id.
 const RENEW_MS: u64 = 60 * 60 * 1_000;
@@ -30,7 +30,8 @@ impl Identities {
         let user: &UserName = &actor.user;
         // Tries of its own: whoever guesses elsewhere does not keep those out who are in already.
         let key = format!("{} session {session}", tries::account_key(user));
-        self.known_by(Some(user), &key, password).await?;
+        let asked = Asked { action: "/session/confirm", name: Some(user), address: address_of(actor) };
+        self.known_by(asked, &key, password).await?;
         Ok(self.session_renew(actor, session).await?)
     }
 
@@ -121,11 +122,12 @@ impl Identities {
         password: String,
     ) -> Result<(), SignInError> {
         let user: &UserName = &actor.user;
-        if let Some(address) = actor.address.as_ref().and_then(|address| address.parse().ok()) {
+        if let Some(address) = address_of(actor) {
             self.count_address(address, self.clock.now()).await?;
         }
         let key = format!("{} token {token}", tries::account_key(user));
-        self.known_by(Some(user), &key, password).await?;
+        let asked = Asked { action: "/deployment/decide", name: Some(user), address: address_of(actor) };
+        self.known_by(asked, &key, password).await?;
         Ok(())
     }
 
@@ -137,6 +139,10 @@ impl Identities {
         let known = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&session).cloned().unwrap_or(session)
     }
+}
+
+fn address_of(actor: &Actor) -> Option<IpAddr> {
+    actor.address.as_ref().and_then(|address| address.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Sessions of browsers: a random id in a cookie, its digest in the store; ended by sign-out, by
 //! half an hour without a person (an admin's by a quarter), and after eight hours in any case.
 
-use super::{Identities, Sender, Shown, Whence, caller};
+use super::{Identities, Sender, Shown, Whence, caller, failures::Asked};
 use crate::secret;
 use app::backend::{Caller, Credential};
 use lockstep_engine::port::{StoreError, identity::SessionRow};
@@ -76,7 +76,8 @@ impl Identities {
         }
         let name: Option<UserName> = name.trim().parse().ok();
         let key = self.tries_key(name.as_ref(), whence.known.as_deref()).await?;
-        let user = match self.known_by(name.as_ref(), &key, password).await {
+        let asked = Asked { action: "/session/sign_in", name: name.as_ref(), address: whence.address };
+        let user = match self.known_by(asked, &key, password).await {
             // Also a try that an account waits for: whoever guesses from many places meets it.
             Err(error @ (SignInError::Credentials | SignInError::Throttled { .. })) => {
                 self.guessed(whence.address, name.as_ref()).await;

@@ -1,7 +1,7 @@
 //! Tries to give a password, by account: each is counted before the password is looked at, so that many at the
 //! same time count as many. Who gives the right one has made none.
 
-use super::{Identities, SignInError, password, session, throttle};
+use super::{Identities, SignInError, failures::Asked, password, session, throttle};
 use crate::secret;
 use lockstep_engine::port::{StoreError, identity::Tried};
 use lockstep_model::{UserName, view::UserView};
@@ -10,6 +10,19 @@ impl Identities {
     /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
     /// slow further ones down.
     pub(super) async fn known_by(
+        &self,
+        asked: Asked<'_>,
+        key: &str,
+        password: String,
+    ) -> Result<UserView, SignInError> {
+        let known = self.look_at(asked.name, key, password).await;
+        if let Err(why @ (SignInError::Credentials | SignInError::Throttled { .. })) = &known {
+            self.failed(asked, why).await?;
+        }
+        known
+    }
+
+    async fn look_at(
         &self,
         name: Option<&UserName>,
         key: &str,

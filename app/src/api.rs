@@ -463,12 +463,7 @@ pub async fn session_confirm(req: ConfirmSession) -> Result<SessionView, AppErro
 #[server(name = SessionShowCall, prefix = "/api/v1", endpoint = "/session/show", input = ApiJson, output = ApiAnswer)]
 pub async fn session_show(req: Empty) -> Result<SessionView, AppError> {
     let (_, caller, Empty {}) = authorised::<endpoint::SessionShow>(req).await?;
-    Ok(SessionView {
-        user: caller.user,
-        rights: caller.rights,
-        via: caller.actor.via,
-        has_password: caller.has_password,
-    })
+    Ok(crate::session::of_caller(&caller))
 }
 
 #[cfg(all(test, feature = "ssr"))]

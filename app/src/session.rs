@@ -1,5 +1,7 @@
 //! Who looks at the page, and what they may do.
 
+#[cfg(feature = "ssr")]
+use crate::backend::{Caller, Identity};
 use crate::{
     api::session_show,
     codec::{Loaded, load},
@@ -13,12 +15,22 @@ use lockstep_model::{
 
 /// Who looks at the page; in the context of all.
 #[derive(Clone, Copy)]
-pub struct Session(Loaded<SessionView>);
+pub struct Session {
+    asked: Loaded<SessionView>,
+    /// The server knows who asked before it draws anything: no button is drawn as if it did not, and then
+    /// otherwise in the browser.
+    #[cfg(feature = "ssr")]
+    known: StoredValue<Option<SessionView>>,
+}
 
 impl Session {
     /// Puts it into the context.
     pub fn provide() -> Self {
-        let session = Self(load(|| (), |()| session_show(Empty {})));
+        let session = Self {
+            asked: load(|| (), |()| session_show(Empty {})),
+            #[cfg(feature = "ssr")]
+            known: StoredValue::new(known()),
+        };
         provide_context(session);
         session
     }
@@ -28,9 +40,13 @@ impl Session {
         expect_context()
     }
 
-    /// Who, once that is known. To be read below a `Suspense`, or in an effect.
+    /// Who, once that is known: on the server at once, and in a page that was drawn there from the begin.
     pub fn get(self) -> Option<SessionView> {
-        self.0.get().and_then(Result::ok)
+        #[cfg(feature = "ssr")]
+        if let Some(known) = self.known.get_value() {
+            return Some(known);
+        }
+        self.asked.get().and_then(Result::ok)
     }
 
     /// Why somebody may not, on a part or with none anywhere; none = they may.
@@ -47,6 +63,22 @@ impl Session {
         let least = permission.least_role().map_or("", Role::word);
         let role = role.map_or("not", Role::word);
         Some(format!("This needs the role {least}{place}; you are {role}."))
+    }
+}
+
+/// Who asks for what is drawn; none = nobody who is signed in.
+#[cfg(feature = "ssr")]
+fn known() -> Option<SessionView> {
+    use_context::<Identity>()?.0.as_ref().map(of_caller)
+}
+
+#[cfg(feature = "ssr")]
+pub(crate) fn of_caller(caller: &Caller) -> SessionView {
+    SessionView {
+        user: caller.user.clone(),
+        rights: caller.rights.clone(),
+        via: caller.actor.via.clone(),
+        has_password: caller.has_password,
     }
 }
 

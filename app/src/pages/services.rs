@@ -25,6 +25,8 @@ fn Shown() -> impl IntoView {
     let live = Live::here();
     let query = Query::here();
     let q = query.signal("q");
+    let sort = query.signal("sort");
+    let is_by_state = move || sort.with(|sort| sort == "state");
     let services = Memo::new(move |_| {
         live.overview.states.track();
         let needle = q.get().to_ascii_lowercase();
@@ -33,8 +35,13 @@ fn Shown() -> impl IntoView {
             .cells
             .with(|cells| cells.iter().map(|cell| cell.service_now(ServiceView::clone)).collect());
         all.retain(|service| service.words().contains(&needle));
+        // What needs somebody comes first, where that is asked for.
+        let by_state = is_by_state();
+        let first = |one: &ServiceView| by_state.then(|| State::of(one));
         all.sort_by(|a, b| {
-            (&a.project, &a.service, &a.environment).cmp(&(&b.project, &b.service, &b.environment))
+            let names =
+                (&a.project, &a.service, &a.environment).cmp(&(&b.project, &b.service, &b.environment));
+            first(a).cmp(&first(b)).then(names)
         });
         all
     });
@@ -62,6 +69,16 @@ fn Shown() -> impl IntoView {
             </tr>
         }
     };
+    let head = move |word: &'static str, order: &'static str| {
+        let is_on = move || sort.with(|sort| sort == order);
+        view! {
+            <th scope="col" aria-sort=move || is_on().then_some("ascending")>
+                <a class="sort" href=move || query.with(&[("sort", order)]) aria-current=move || is_on().then_some("true")>
+                    {word}<span aria-hidden="true">{move || is_on().then_some(" ↑")}</span>
+                </a>
+            </th>
+        }
+    };
     // What is downloaded is what is listed.
     let export = move |kind: &str| match q.get() {
         q if q.is_empty() => format!("/services.{kind}"),
@@ -83,14 +100,15 @@ fn Shown() -> impl IntoView {
                 </form>
                 <span class="text-meta text-muted">{move || services.with(Vec::len)}" shown"</span>
             </div>
-            <Show when=move || !services.with(Vec::is_empty) fallback=|| view! {
-                <Nothing heading="No service fits"><a class="link" href="/services">"Clear the filter"</a></Nothing>
+            <Show when=move || !services.with(Vec::is_empty) fallback=move || match q.with(String::is_empty) {
+                true => view! { <Nothing heading="No service yet"><p>"Describe your services in a lockstep.yaml, then "<code>"lockstep apply"</code></p></Nothing> }.into_any(),
+                false => view! { <Nothing heading="No service fits"><a class="link" href="/services">"Clear the filter"</a></Nothing> }.into_any(),
             }>
                 <div class="table-scroll">
                 <table class="table">
                     <caption class="sr-only">"Services with state and version"</caption>
                     <thead><tr>
-                        <th scope="col">"Service"</th><th scope="col">"Environment"</th><th scope="col">"State"</th><th scope="col">"Version"</th>
+                        {head("Service", "")}<th scope="col">"Environment"</th>{head("State", "state")}<th scope="col">"Version"</th>
                         <th scope="col">"Since"</th><th scope="col">"Deployment"</th><th scope="col">"Team"</th><th scope="col">"Address"</th>
                     </tr></thead>
                     <tbody>{move || services.get().into_iter().map(row).collect_view()}</tbody>

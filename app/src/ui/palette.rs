@@ -17,16 +17,30 @@ use leptos_router::hooks::use_navigate;
 use lockstep_model::{
     access::{Permission, Scope},
     api::ListDeployments,
+    deployment::Phase,
     live::DeploymentCard,
     view::DeploymentSummary,
 };
 use std::time::Duration;
 
 const SHOWN: usize = 12;
+/// Pages that have no place in the navigation, or only for admins: name, address, whether only for admins.
+const FURTHER: [(&str, &str, bool); 7] = [
+    ("Tokens", "/admin/tokens", false),
+    ("People", "/admin/users", true),
+    ("Programs", "/admin/programs", true),
+    ("Secrets", "/admin/secrets", true),
+    ("Sessions", "/admin/sessions", true),
+    ("Sign-in", "/admin/sign-in", true),
+    ("Audit", "/audit", true),
+];
 const SEARCH_AFTER: Duration = Duration::from_millis(200);
 /// What a deployment's page asks about when its address says so: the value of `ask`, words, and a sign.
-const ASKED: [(&str, &str, Glyph); 2] =
-    [("take_back", "Take back", Glyph::Back), ("cancel", "Cancel", Glyph::Close)];
+const ASKED: [(&str, &str, Glyph); 3] = [
+    ("take_back", "Take back", Glyph::Back),
+    ("cancel", "Cancel", Glyph::Close),
+    ("pause", "Pause", Glyph::Paused),
+];
 
 /// Something that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +77,7 @@ fn steering(row: &DeploymentSummary, session: Session) -> Vec<Entry> {
     }
     ASKED
         .iter()
+        .filter(|(key, ..)| *key != "pause" || row.phase == Phase::Running)
         .map(|(key, words, glyph)| {
             let path = format!("/deployments/{}?ask={key}", row.id);
             entry(format!("{words} #{}…", row.id), row.environment.to_string(), *glyph, Act::Go(path))
@@ -99,6 +114,10 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
         let path = format!("/deployments?environment={}", environment.name);
         let words = format!("Deployments in {}", environment.name);
         all.push(entry(words, environment.project.to_string(), Glyph::Deployments, Act::Go(path)));
+    }
+    let is_admin = session.refusal(Permission::ManageUsers, None).is_none();
+    for (name, path, _) in FURTHER.into_iter().filter(|(.., for_admins)| is_admin || !for_admins) {
+        all.push(entry(name, "", Glyph::Lines, Act::Go(path.to_owned())));
     }
     for theme in Theme::ALL {
         all.push(entry(format!("Theme: {}", theme.word()), "t", Glyph::Settings, Act::Theme(theme)));

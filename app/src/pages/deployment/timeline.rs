@@ -18,7 +18,7 @@ use crate::{
     prefs::Preferences,
     query::Query,
     time::duration,
-    ui::{AsOf, Glyph, Icon, Nothing, Pill, step_look},
+    ui::{AsOf, CopyButton, Glyph, Icon, Nothing, Pill, page_address, step_look},
 };
 use axis::{Axis, AxisRow, shown_ticks};
 use brush::Brush;
@@ -252,6 +252,7 @@ fn Chosen(context: Context) -> impl IntoView {
             <section class="chosen" aria-label=format!("Step {id}")>
                 <p class="flex flex-wrap items-center gap-2">
                     <span class="mono font-semibold">{id.clone()}</span><Pill look=step_look(state)/>
+                    <CopyButton text=Signal::derive(page_address) label="Copy the link to this step"/>
                     <a class="btn-icon ml-auto" aria-label=format!("Close {id}") href=context.query.with(&[("stage", "")])><Icon glyph=Glyph::Close/></a>
                 </p>
                 {none}

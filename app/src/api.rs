@@ -21,6 +21,7 @@ use lockstep_model::{
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     approval::{ApproveDeployment, RejectDeployment},
+    pause::ResumeDeployment,
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
@@ -181,7 +182,7 @@ pub async fn deployment_pause(req: PauseDeployment) -> Result<DeploymentSummary,
 
 /// Lets a paused deployment go on.
 #[server(name = DeploymentResumeCall, prefix = "/api/v1", endpoint = "/deployment/resume", input = ApiJson, output = ApiAnswer)]
-pub async fn deployment_resume(req: DeploymentRequest) -> Result<DeploymentSummary, AppError> {
+pub async fn deployment_resume(req: ResumeDeployment) -> Result<DeploymentSummary, AppError> {
     let (backend, caller, req) = authorised::<endpoint::DeploymentResume>(req).await?;
     backend.deployments.deployment_resume(&caller, req).await
 }

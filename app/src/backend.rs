@@ -22,6 +22,7 @@ use lockstep_model::{
     deployment::Actor,
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
+    pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
@@ -158,7 +159,7 @@ pub trait Deployments: Send + Sync {
     async fn deployment_resume(
         &self,
         caller: &Caller,
-        req: DeploymentRequest,
+        req: ResumeDeployment,
     ) -> Result<DeploymentSummary, AppError>;
     /// Leaves a step out.
     async fn deployment_step_skip(

@@ -13,22 +13,31 @@ test.describe.serial("steering", () => {
     const pill = page.locator(".head .pill").first();
     const id = start("--set", "backend=1.5.0");
     await open(page, `/deployments/${id}`);
-    // What can be taken back at once asks nothing, and offers to undo it.
+    // What can be taken back at once asks only why, which may be left out, and offers to undo it.
     const pausing = page.getByRole("button", { name: "Pause", exact: true });
-    await pausing.tap();
-    await expect(pill).toHaveText("Paused");
-    await expect(page.getByRole("dialog")).toBeHidden();
+    const pause = async (reason) => {
+      await pausing.tap();
+      const question = page.getByRole("dialog");
+      if (reason) await question.getByLabel(/^Why/).fill(reason);
+      await question.getByRole("button", { name: "Pause", exact: true }).tap();
+      await expect(pill).toHaveText("Paused");
+      await expect(question).toBeHidden();
+    };
+    await pause();
     await fits(page);
     await page.locator(".toasts").getByRole("button", { name: "Undo" }).tap();
     await expect(pill).toHaveText("Running");
-    await pausing.tap();
-    await expect(pill).toHaveText("Paused");
-    // Somebody else was faster: there is nothing to undo any more, and that is said.
+    await pause("the database team asked");
+    await expect(page.locator("main .why")).toContainText(/Paused by .*the database team asked/);
+    const undo = page.locator(".toasts").getByRole("button", { name: "Undo" }).last();
+    await expect(undo).toBeVisible();
+    // Somebody else resumed it and paused it anew: that pause is not the one that is taken back.
     command("resume", String(id));
     await expect(pill).not.toHaveText("Paused");
-    await page.locator(".toasts").getByRole("button", { name: "Undo" }).last().tap();
-    await expect(page.locator(".toasts")).toContainText("cannot be undone any more");
-    command("pause", String(id));
+    command("pause", String(id), "--reason", "the disk is full");
+    await expect(page.locator("main .why")).toContainText("the disk is full");
+    await undo.tap();
+    await expect(page.locator(".toasts")).toContainText(/cannot be undone any more.*paused anew by .* ago: the disk is full/);
     await expect(pill).toHaveText("Paused");
     await page.getByRole("button", { name: "Steps…" }).tap();
     await expect(page.getByRole("dialog")).toContainText("Retry makes a new attempt");

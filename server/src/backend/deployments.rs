@@ -26,6 +26,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     error::{ErrorBody, ErrorKind},
     gateway::Slot,
+    pause::ResumeDeployment,
     restriction::Restriction,
     view::{
         DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, KnownVersion, PlanView, PromotionView,
@@ -159,9 +160,9 @@ impl Deployments for Services {
     async fn deployment_resume(
         &self,
         caller: &Caller,
-        req: DeploymentRequest,
+        req: ResumeDeployment,
     ) -> Result<DeploymentSummary, AppError> {
-        let command = Command::Resume { by: caller.actor.clone() };
+        let command = Command::Resume { by: caller.actor.clone(), pause: req.pause };
         self.command(caller, req.id, command, "/deployment/resume").await
     }
 

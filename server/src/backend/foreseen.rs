@@ -73,7 +73,7 @@ fn command(caller: &Caller, req: &ForeseeDeployment) -> Result<Command, AppError
     };
     Ok(match req.act {
         Act::Pause => Command::Pause { by, reason: None },
-        Act::Resume => Command::Resume { by },
+        Act::Resume => Command::Resume { by, pause: None },
         Act::Skip => Command::SkipStep { step: step()?, by, reason: reason() },
         Act::Retry if req.step.is_none() => Command::RetryService { service: one_service()?, by },
         Act::Retry => Command::RetryStep { step: step()?, by },

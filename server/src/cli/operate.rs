@@ -20,6 +20,7 @@ use lockstep_model::{
         RollbackDeployment, SkipStep, WAIT_MS_MAX, WaitDeployment,
     },
     event::Event,
+    pause::ResumeDeployment,
     view::DeploymentSummary,
 };
 
@@ -102,7 +103,7 @@ pub(super) async fn resume(
     id: DeploymentId,
     waiting: Waiting,
 ) -> Result<u8, Failure> {
-    let summary = client.call(DeploymentResume, &DeploymentRequest { id }).await?;
+    let summary = client.call(DeploymentResume, &ResumeDeployment { id, pause: None }).await?;
     follow::begun(global, client, &summary, waiting, Hope::Release).await
 }
 

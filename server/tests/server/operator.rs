@@ -8,6 +8,7 @@ use lockstep_model::{
     deployment::{Phase, StepState},
 };
 use lockstep_store::SqliteStore;
+use serde_json::{Value, json};
 
 /// `schema` is deployed by a command whose undo works only when the file `may-undo` is there; `web`
 /// needs it and breaks.
@@ -182,6 +183,44 @@ async fn a_deployment_is_paused_and_goes_on_also_after_the_server_was_killed() {
     server.ok(&["resume", "1", "--wait"]);
     server.ok(&["watch", "2"]);
     assert_eq!((server.phase(1), first(&server).as_str()), (Phase::Succeeded, "2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_their_pause_back_ends_no_other() {
+    let server = Lockstep::start();
+    let file = server.write("lockstep.yaml", &steered(&server, true));
+    server.write("hang", "");
+    server.ok(&["deploy", "-f", &file]);
+    server.wait("the second to run", |server| tries(server) == 1);
+    let (anna, bert) =
+        (server.sign_in("anna", Role::Operator).await, server.sign_in("bert", Role::Operator).await);
+    let post = async |cookie: &str, path: &str, body: Value| {
+        server.call_as(cookie, &format!("/deployment/{path}"), &body.to_string()).await
+    };
+    let (status, mine) = post(&anna, "pause", json!({"id": 1})).await;
+    assert_eq!((status, &mine["paused"]["by"]["user"]), (200, &json!("anna")), "{mine}");
+    let (status, said) = post(&bert, "pause", json!({"id": 1})).await;
+    let text = said.to_string();
+    assert!(status == 409 && text.contains("paused already by anna"), "{text}");
+    assert_eq!(post(&bert, "resume", json!({"id": 1})).await.0, 200);
+    // Nothing is paused: there is nothing to take back.
+    let mine = json!({"id": 1, "pause": mine["paused"]["seq"]});
+    let (status, said) = post(&anna, "resume", mine.clone()).await;
+    assert!(status == 409 && said.to_string().contains("not paused"), "{said}");
+    let (status, theirs) = post(&bert, "pause", json!({"id": 1, "reason": "the disk is full"})).await;
+    assert_eq!((status, &theirs["paused"]["reason"]), (200, &json!("the disk is full")), "{theirs}");
+    let (status, said) = post(&anna, "resume", mine).await;
+    let text = said.to_string();
+    assert_eq!(status, 409, "{text}");
+    assert!(text.contains("paused anew by bert") && text.contains("ago: the disk is full"), "{text}");
+    assert_eq!(server.phase(1), Phase::Paused);
+    let (status, rows) = post(&anna, "audit", json!({"id": 1})).await;
+    assert!(status == 200 && rows.to_string().contains("the disk is full"), "{rows}");
+    let (status, on) = post(&bert, "resume", json!({"id": 1, "pause": theirs["paused"]["seq"]})).await;
+    assert_eq!((status, &on["paused"]), (200, &Value::Null), "{on}");
+    std::fs::remove_file(server.folder.path().join("hang")).expect("it hung");
+    server.ok(&["watch", "1"]);
+    server.keeps_every_promise();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use crate::{
     error::ErrorKind,
     hooks::{HookPage, HookRule, HookView, NamedHook},
     live::{Place, ServerFrame, Topic},
+    pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
@@ -190,7 +191,7 @@ endpoints! {
     /// Lets nothing more begin; what runs comes to its end.
     DeploymentPause "/deployment/pause" Operate Deployment true PauseDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Lets a paused deployment go on.
-    DeploymentResume "/deployment/resume" Operate Deployment true DeploymentRequest => DeploymentSummary, [NotFound, Conflict];
+    DeploymentResume "/deployment/resume" Operate Deployment true ResumeDeployment => DeploymentSummary, [NotFound, Conflict];
     /// Leaves a step out that only looks; the reason is recorded.
     DeploymentStepSkip "/deployment/step_skip" Operate Deployment true SkipStep => DeploymentSummary, [NotFound, Conflict];
     /// Tries a step again that failed, or that runs and seems to hang.
@@ -1083,6 +1084,7 @@ about_deployment!(
     ReadLogs,
     RejectDeployment,
     ResolveDeployment,
+    ResumeDeployment,
     RetryService,
     RetryStep,
     SkipStep,

@@ -7,6 +7,7 @@ use crate::{
     closing::Closing,
     health::Evidence,
     part::Part,
+    pause::Pause,
     plan::{Checkpoint, Plan},
 };
 use serde::{Deserialize, Serialize};
@@ -487,6 +488,9 @@ pub struct Deployment {
     /// How long it waited for a person.
     #[serde(default)]
     pub pauses: Pauses,
+    /// The pause that stands, or stood when it stopped going forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// Since when a service is in work, by place in [`Plan::services`].
     #[serde(default)]
     pub in_work: BTreeMap<u32, InWork>,

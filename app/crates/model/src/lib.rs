@@ -16,6 +16,7 @@ pub mod hooks;
 pub mod live;
 pub mod manifest;
 pub mod part;
+pub mod pause;
 pub mod plan;
 pub mod provider;
 pub mod restriction;

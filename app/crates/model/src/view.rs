@@ -16,6 +16,7 @@ use crate::{
     deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
     health::{Evidence, Health},
+    pause::Pause,
     plan::{PlanWarning, StepKind, Undo},
     tokens::{Action, words},
 };
@@ -59,6 +60,9 @@ pub struct DeploymentSummary {
     /// While it waits for approvals: how many there are, and how many it needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<(u32, u32)>,
+    /// The pause that stands; none = it is not paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
 }
 
 /// What a deployment changes of a service, and how far it is.

@@ -28,7 +28,8 @@ pub(crate) fn fresh_key() -> String {
 }
 
 type Work = Pin<Box<dyn Future<Output = Result<DeploymentSummary, AppError>>>>;
-type Undo = Box<dyn Fn() + Send + Sync>;
+/// What takes something back, by what came of it.
+type Undo = Box<dyn Fn(&DeploymentSummary) + Send + Sync>;
 
 #[derive(Clone, Copy)]
 pub(super) struct Doing {
@@ -51,8 +52,12 @@ impl Doing {
 
     /// The same for what can be taken back at once, and so asked nothing before: the words about it
     /// offer to.
-    pub(super) fn run_undoable<F>(self, what: &'static str, work: F, undo: impl Fn() + Send + Sync + 'static)
-    where
+    pub(super) fn run_undoable<F>(
+        self,
+        what: &'static str,
+        work: F,
+        undo: impl Fn(&DeploymentSummary) + Send + Sync + 'static,
+    ) where
         F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
     {
         self.run_boxed(what, "", Box::pin(work), Some(Box::new(undo)));
@@ -74,7 +79,7 @@ impl Doing {
                     let text = format!("{what}: #{} is {}", row.id, row.phase);
                     // What has ended meanwhile cannot be taken back.
                     match undo.filter(|_| !row.phase.is_final()) {
-                        Some(undo) => self.toasts.undoable(text, undo),
+                        Some(undo) => self.toasts.undoable(text, move || undo(&row)),
                         None => self.toasts.done(text),
                     }
                 }

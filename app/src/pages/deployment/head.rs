@@ -11,6 +11,7 @@ use crate::{
     codec::load,
     live::DeploymentStore,
     query::Query,
+    time::When,
     ui::{CopyButton, Glyph, Icon, Pill, page_address, phase_look, progress_look},
 };
 use leptos::prelude::*;
@@ -18,6 +19,7 @@ use lockstep_model::{
     DeploymentId,
     api::{ListDeployments, NeighboursRequest},
     deployment::Phase,
+    pause::Pause,
     view::{Answer, DeploymentSummary, ServiceChange, ServiceProgress, answers},
 };
 
@@ -58,6 +60,15 @@ fn answered(row: &DeploymentSummary) -> AnyView {
     let line = |one: Answer| view! { <li><code>{one.command}</code>{format!(" {}", one.does)}</li> };
     let all = answers(row.id, row.asked(), row.restore_of.is_some());
     view! { <ul class="impact mt-2">{all.into_iter().map(line).collect_view()}</ul> }.into_any()
+}
+
+/// Who has it wait, since when and why.
+fn paused(pause: &Pause) -> AnyView {
+    let because = pause.reason.as_ref().map(|reason| format!(": “{reason}”"));
+    view! {
+        <p class="why why-back">{format!("Paused by {} ", pause.by.user)}<When at=pause.at/>{because}</p>
+    }
+    .into_any()
 }
 
 /// Whether more people have to approve it.
@@ -121,13 +132,15 @@ pub(super) fn Head(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
         let partly = row.is_partly_back().then(|| view! {
             <p class="why why-back">"Partly taken back: it succeeded without the services that are marked so."</p>
         });
-        (failure, operator, partly)
+        let paused = row.paused.as_ref().map(paused);
+        (failure, operator, partly, paused)
     })
     };
     view! {
         <p class="text-meta text-muted mb-1"><span class="trail"><a class="link" href="/deployments">"Deployments"</a>" / "</span>{project}</p>
         <div class="head">
             <h1 class="text-h1 font-semibold">{format!("#{id} {environment}")}</h1>
+            <CopyButton text=id.to_string() label="Copy the number"/>
             <Pill look/>
             <span class="beside"><Neighbours id/></span>
             <div class="head-actions">

@@ -3,7 +3,7 @@
 
 use super::{
     boxed::{click, part},
-    controls::Doing,
+    controls::{Doing, ask_when_told},
 };
 use crate::{
     api::{
@@ -17,10 +17,9 @@ use leptos::prelude::*;
 use lockstep_model::{
     ServiceName, StepId,
     access::Permission,
-    api::{
-        DeploymentRequest, EndDeployment, KeepService, PauseDeployment, RetryService, RetryStep, SkipStep,
-    },
+    api::{EndDeployment, KeepService, PauseDeployment, RetryService, RetryStep, SkipStep},
     deployment::StepState,
+    pause::ResumeDeployment,
     view::{DeploymentSummary, ServiceProgress, StepView},
 };
 
@@ -28,18 +27,36 @@ fn given(reason: String) -> Option<String> {
     Some(reason).filter(|reason| !reason.trim().is_empty())
 }
 
-/// Nothing is lost by it, and it can go on at once: nothing is asked before, and the words about it offer
-/// to undo it.
+/// Nothing is lost by it, and it can go on at once: all that is asked is why, which may be left out, and
+/// the words about it offer to undo it.
 #[component]
 pub(super) fn PauseButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
-    let pause = Callback::new(move |()| {
+    let ask = Callback::new(move |()| {
         let id = row.with_untracked(|row| row.id);
-        let undo = move || doing.undo("Goes on", deployment_resume(DeploymentRequest { id }));
-        doing.run_undoable("Paused", deployment_pause(PauseDeployment { id, reason: None }), undo);
+        doing.questions.ask(Ask {
+            title: format!("Pause #{id}"),
+            impact: vec![
+                "What runs comes to its end; nothing else begins until somebody resumes it.".to_owned(),
+            ],
+            must_type: None,
+            reason: Reason::Optional,
+            verb: "Pause",
+            is_risky: false,
+            then: Then::new(move |reason| {
+                let request = PauseDeployment { id, reason: given(reason) };
+                // It is this pause that is taken back; somebody else's, made meanwhile, stays.
+                let undo = move |made: &DeploymentSummary| {
+                    let pause = made.paused.as_ref().map(|paused| paused.seq);
+                    doing.undo("Goes on", deployment_resume(ResumeDeployment { id, pause }));
+                };
+                doing.run_undoable("Paused", deployment_pause(request), undo);
+            }),
+        });
     });
+    ask_when_told("pause", doing, ask);
     view! {
-        <Guarded permission=Permission::Operate on_click=pause><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
+        <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
     }
 }
 
@@ -48,9 +65,14 @@ pub(super) fn PauseButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
 pub(super) fn ResumeButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
     let doing = Doing::here();
     let resume = Callback::new(move |()| {
-        let id = row.with_untracked(|row| row.id);
-        let undo = move || doing.undo("Paused again", deployment_pause(PauseDeployment { id, reason: None }));
-        doing.run_undoable("Goes on", deployment_resume(DeploymentRequest { id }), undo);
+        let (id, stands) = row.with_untracked(|row| (row.id, row.paused.clone()));
+        let pause = stands.as_ref().map(|paused| paused.seq);
+        let reason = stands.and_then(|paused| paused.reason);
+        let undo = move |_: &DeploymentSummary| {
+            let request = PauseDeployment { id, reason: reason.clone() };
+            doing.undo("Paused again", deployment_pause(request));
+        };
+        doing.run_undoable("Goes on", deployment_resume(ResumeDeployment { id, pause }), undo);
     });
     view! {
         <Guarded permission=Permission::Operate class="btn btn-primary" on_click=resume><Icon glyph=Glyph::Run/>"Resume"</Guarded>

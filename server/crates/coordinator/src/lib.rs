@@ -378,7 +378,7 @@ fn actor_of(command: &Command) -> Option<(Actor, Option<String>)> {
             let because = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
             Some((by.clone(), Some(format!("plan {plan}{because}"))))
         }
-        Command::Resume { by } | Command::RetryUndo { by } => Some((by.clone(), None)),
+        Command::Resume { by, .. } | Command::RetryUndo { by } => Some((by.clone(), None)),
         // Which step it was belongs to what is recorded.
         Command::SkipStep { step, by, reason } => Some((by.clone(), Some(format!("{step}: {reason}")))),
         Command::RetryStep { step, by } => Some((by.clone(), Some(step.to_string()))),

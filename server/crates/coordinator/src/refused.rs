@@ -100,7 +100,8 @@ impl From<Refusal> for Refused {
             | Refusal::AlreadyRollingBack
             | Refusal::WaitsForOperator
             | Refusal::NoOperatorNeeded { .. }
-            | Refusal::AlreadyPaused
+            | Refusal::AlreadyPaused { .. }
+            | Refusal::PausedAnew { .. }
             | Refusal::NotPaused { .. }
             | Refusal::NothingWentBack
             | Refusal::StepsRun { .. }

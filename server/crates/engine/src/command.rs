@@ -1,7 +1,7 @@
 //! Commands: everything that can be asked of a deployment, and what came of its effects.
 
 use lockstep_model::{
-    Attempt, DeploymentId, Digest, ServiceName, StepId,
+    Attempt, DeploymentId, Digest, Seq, ServiceName, StepId,
     deployment::{Actor, Failure, Resolution},
     event::Finding,
     health::Evidence,
@@ -86,6 +86,8 @@ pub enum Command {
     Resume {
         /// Who.
         by: Actor,
+        /// Only if this pause stands, by its event; none = whichever stands.
+        pause: Option<Seq>,
     },
     /// Somebody leaves a step out.
     SkipStep {

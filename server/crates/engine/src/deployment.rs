@@ -90,8 +90,17 @@ pub enum Refusal {
         phase: Phase,
     },
     /// It is paused.
-    #[error("the deployment is paused already; `lockstep resume` lets it go on")]
-    AlreadyPaused,
+    #[error("the deployment is paused already{said}; `lockstep resume` lets it go on")]
+    AlreadyPaused {
+        /// By whom, since when and why.
+        said: String,
+    },
+    /// The pause that was to end has ended, and another stands.
+    #[error("that pause has ended, and the deployment is paused anew{said}; that is left as it is")]
+    PausedAnew {
+        /// By whom, since when and why.
+        said: String,
+    },
     /// It is not paused.
     #[error("the deployment is not paused: it is {phase}")]
     NotPaused {
@@ -219,8 +228,8 @@ pub fn decide(state: &Deployment, command: Command, now: Timestamp) -> Result<De
         Command::FinishUndo { step, attempt, outcome } => Ok(finish::undo(state, step, attempt, outcome)),
         Command::Fail { failure } => fail::fail(state, failure),
         Command::FinishProbe { step, attempt, finding } => Ok(finish::probe(state, step, attempt, finding)),
-        Command::Pause { by, reason } => pause::pause(state, by, reason),
-        Command::Resume { by } => pause::resume(state, by),
+        Command::Pause { by, reason } => pause::pause(state, by, reason, now),
+        Command::Resume { by, pause } => pause::resume(state, by, pause, now),
         Command::SkipStep { step, by, reason } => steer::skip(state, step, by, reason),
         Command::RetryStep { step, by } => steer::retry(state, step, by),
         Command::RetryService { service, by } => by_service::retry(state, &service, &by),

@@ -62,6 +62,7 @@ pub fn summary(id: DeploymentId, state: &Deployment) -> DeploymentSummary {
         progress: (count(done), count(state.steps.len())),
         seq: state.seq,
         approvals: approvals(state),
+        paused: state.paused.clone().filter(|_| state.phase == Phase::Paused),
     }
 }
 

@@ -9,6 +9,7 @@ use lockstep_model::{
         Clocks, Deployment, Ending, Failure, InWork, Pauses, Phase, Probed, Resolution, StepState, StepStatus,
     },
     event::{Envelope, Event, Finding},
+    pause::Pause,
     plan::DeploymentKind,
 };
 
@@ -53,6 +54,7 @@ fn requested(envelope: &Envelope) -> Result<Deployment, IllegalEvent> {
         operator_reason: None,
         clocks: Clocks { requested_at: envelope.at, ..Clocks::default() },
         pauses: Pauses::default(),
+        paused: None,
         in_work: std::collections::BTreeMap::new(),
         part: None,
         closing: None,
@@ -166,9 +168,11 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
                 again_if_wanted(status);
             }
         }
-        Event::Paused { .. } => {
+        Event::Paused { by, reason } => {
             expect(state, envelope, &[Phase::Running])?;
             state.phase = Phase::Paused;
+            let (by, reason) = (by.clone(), reason.clone());
+            state.paused = Some(Pause { seq: envelope.seq, by, at: *at, reason });
             state.pauses.begin(*at);
         }
         Event::Resumed { .. } => {
@@ -178,6 +182,7 @@ pub fn advance(state: &mut Deployment, envelope: &Envelope) -> Result<(), Illega
                 expect(state, envelope, &[Phase::Paused])?;
                 state.phase = Phase::Running;
                 state.pauses.end(*at);
+                state.paused = None;
             }
         }
         Event::StepSkipped { step, reason, .. } => {
@@ -418,6 +423,7 @@ fn retry(state: &mut Deployment, at: Timestamp) {
             state.failure = None;
             state.ending = None;
             state.pauses = Pauses::default();
+            state.paused = None;
             state.in_work.clear();
             state.clocks.started_at = Some(at);
             for status in &mut state.steps {

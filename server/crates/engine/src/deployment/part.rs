@@ -211,6 +211,7 @@ pub(super) fn no_longer_asks(state: &mut Deployment, at: Timestamp) {
     } else {
         state.phase = Phase::Running;
         state.pauses.end(at);
+        state.paused = None;
     }
 }
 

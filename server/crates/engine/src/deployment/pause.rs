@@ -2,15 +2,22 @@
 //! does not run. A failure is still noticed, and acted on.
 
 use super::{Decision, Refusal};
+use crate::restriction::span;
 use lockstep_model::{
+    Seq, Timestamp,
     deployment::{Actor, Deployment, Phase, StepState},
     event::Event,
 };
 
-pub(super) fn pause(state: &Deployment, by: Actor, reason: Option<String>) -> Result<Decision, Refusal> {
+pub(super) fn pause(
+    state: &Deployment,
+    by: Actor,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
     match state.phase {
         Phase::Running => Ok(Decision::event(Event::Paused { by, reason })),
-        Phase::Paused => Err(Refusal::AlreadyPaused),
+        Phase::Paused => Err(Refusal::AlreadyPaused { said: said(state, now) }),
         Phase::Queued => Err(Refusal::StillQueued),
         Phase::RollingBack => Err(Refusal::AlreadyRollingBack),
         Phase::NeedsOperator => Err(Refusal::WaitsForOperator),
@@ -20,16 +27,33 @@ pub(super) fn pause(state: &Deployment, by: Actor, reason: Option<String>) -> Re
     }
 }
 
-pub(super) fn resume(state: &Deployment, by: Actor) -> Result<Decision, Refusal> {
+/// Ends the pause that is named, and no other: whoever takes theirs back may be too late for it.
+pub(super) fn resume(
+    state: &Deployment,
+    by: Actor,
+    pause: Option<Seq>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let is_other = pause.is_some() && pause != state.paused.as_ref().map(|paused| paused.seq);
     match state.phase {
+        Phase::Paused if is_other => Err(Refusal::PausedAnew { said: said(state, now) }),
         Phase::Paused => Ok(Decision::event(Event::Resumed { by })),
-        Phase::NeedsOperator if waits_to_begin(state) => Ok(Decision::event(Event::Resumed { by })),
+        Phase::NeedsOperator if pause.is_none() && waits_to_begin(state) => {
+            Ok(Decision::event(Event::Resumed { by }))
+        }
         Phase::NeedsOperator => Err(Refusal::WaitsForOperator),
         Phase::Queued | Phase::Running | Phase::RollingBack => Err(Refusal::NotPaused { phase: state.phase }),
         Phase::Succeeded | Phase::RolledBack | Phase::Failed | Phase::Cancelled | Phase::Superseded => {
             Err(Refusal::AlreadyFinished { phase: state.phase })
         }
     }
+}
+
+/// By whom it is paused, since when and why.
+fn said(state: &Deployment, now: Timestamp) -> String {
+    let Some(paused) = &state.paused else { return String::new() };
+    let because = paused.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    format!(" by {} {} ago{because}", paused.by.user, span(now.since_ms(paused.at)))
 }
 
 /// Somebody is asked, and not because of a step: it only has to be let go.
@@ -47,7 +71,7 @@ mod tests {
         testing::{FINAL_PHASES, Story, actor, check, check_refusal, in_phase},
     };
     use lockstep_model::{
-        Attempt,
+        Attempt, Seq,
         deployment::{Failure, Phase, StepState},
         event::Event,
     };
@@ -57,7 +81,7 @@ mod tests {
     }
 
     fn resume() -> Command {
-        Command::Resume { by: actor() }
+        Command::Resume { by: actor(), pause: None }
     }
 
     #[test]
@@ -65,7 +89,8 @@ mod tests {
         let paused = Event::Paused { by: actor(), reason: Some("lunch".to_owned()) };
         check(&in_phase(Phase::Running), pause(), &[paused], &[]);
         check(&in_phase(Phase::Paused), resume(), &[Event::Resumed { by: actor() }], &[]);
-        check_refusal(&in_phase(Phase::Paused), pause(), &Refusal::AlreadyPaused);
+        let said = " by anna 1 s ago".to_owned();
+        check_refusal(&in_phase(Phase::Paused), pause(), &Refusal::AlreadyPaused { said });
         check_refusal(&in_phase(Phase::Queued), pause(), &Refusal::StillQueued);
         check_refusal(&in_phase(Phase::RollingBack), pause(), &Refusal::AlreadyRollingBack);
         for phase in [Phase::Queued, Phase::Running, Phase::RollingBack] {
@@ -80,12 +105,36 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_that_is_named_is_ended_and_no_other() {
+        let mut story = Story::chain(2).started();
+        story.tell(pause());
+        let first = story.state().paused.clone().expect("it is paused");
+        assert_eq!(
+            (first.seq, first.by, first.reason.as_deref()),
+            (story.state().seq, actor(), Some("lunch"))
+        );
+        let named = |pause| Command::Resume { by: actor(), pause: Some(pause) };
+        story.tell(resume());
+        assert_eq!(story.state().paused, None);
+        check_refusal(story.state(), named(first.seq), &Refusal::NotPaused { phase: Phase::Running });
+        story.tell(pause());
+        let second = story.state().paused.clone().expect("it is paused");
+        assert_ne!(first.seq, second.seq);
+        let said = " by anna 1 s ago: lunch".to_owned();
+        check_refusal(story.state(), named(first.seq), &Refusal::PausedAnew { said });
+        check(story.state(), named(second.seq), &[Event::Resumed { by: actor() }], &[]);
+    }
+
+    #[test]
     fn one_that_only_waits_to_be_let_go_is_resumed_and_one_that_asks_about_a_step_is_not() {
         let failure =
             Failure { step: None, service: None, version: None, reason: "test".to_owned(), by: None };
         let asks = Event::OperatorNeeded { reason: "test".to_owned(), failure: Some(failure) };
         let waiting = Story::chain(1).event(Event::Started).event(asks.clone());
         check(waiting.state(), resume(), &[Event::Resumed { by: actor() }], &[]);
+        // It waits for somebody's word, and not because of a pause that could be taken back.
+        let named = Command::Resume { by: actor(), pause: Some(Seq(3)) };
+        check_refusal(waiting.state(), named, &Refusal::WaitsForOperator);
         let attempt = Attempt::FIRST;
         let begun = Story::chain(1).event(Event::Started).event(Event::StepStarted { step: 0, attempt });
         let reason = "lost".to_owned();

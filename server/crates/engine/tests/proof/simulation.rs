@@ -153,7 +153,7 @@ fn press(world: &mut World, random: &mut fastrand::Rng) {
     };
     let command = match random.u8(0..16) {
         0 | 1 => Command::Pause { by, reason: None },
-        2 | 3 => Command::Resume { by },
+        2 | 3 => Command::Resume { by, pause: None },
         4 => Command::SkipStep { step, by, reason: "seen".to_owned() },
         5 => Command::RetryStep { step, by },
         6 => Command::Cancel { by, reason: None, keep: false },
@@ -217,7 +217,7 @@ fn quiet(world: &mut World, random: &mut fastrand::Rng, seed: u64) {
         let by = actor();
         let command = match world.state().phase {
             phase if phase.is_final() => return,
-            Phase::Paused => Command::Resume { by },
+            Phase::Paused => Command::Resume { by, pause: None },
             Phase::NeedsOperator if world.state().closing.is_some() => resolve(random),
             Phase::NeedsOperator if random.u8(0..8) == 0 => resolve(random),
             Phase::NeedsOperator if world.state().asks_about_part() => {

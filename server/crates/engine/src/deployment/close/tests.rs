@@ -133,7 +133,7 @@ fn while_it_is_closed_people_wait_but_for_whoever_leaves_it_open() {
         Command::TakeBack { by: by.clone(), reason: None },
         Command::Cancel { by: by.clone(), reason: None, keep: false },
         Command::RetryStep { step, by: by.clone() },
-        Command::Resume { by: by.clone() },
+        Command::Resume { by: by.clone(), pause: None },
         Command::RetryUndo { by: by.clone() },
     ] {
         check_refusal(story.state(), command, &Refusal::IsClosing);
@@ -318,7 +318,7 @@ fn what_may_be_closed_does_not_go_forward_any_more_but_back() {
     let (by, step) = (actor(), story.state().plan.steps[0].id.clone());
     let service = story.state().plan.services[0].service.clone();
     for command in [
-        Command::Resume { by: by.clone() },
+        Command::Resume { by: by.clone(), pause: None },
         Command::RetryStep { step, by: by.clone() },
         Command::RetryService { service, by: by.clone() },
         Command::Cancel { by: by.clone(), reason: None, keep: true },

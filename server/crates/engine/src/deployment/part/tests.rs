@@ -156,7 +156,7 @@ fn a_paused_release_stays_paused_and_its_service_goes_back() {
     let mut story = story.run_to_the_end();
     assert_eq!(story.state().phase, Phase::Paused);
     assert!(story.state().part.as_ref().is_some_and(|part| part.is_back));
-    story.tell(Command::Resume { by: actor() });
+    story.tell(Command::Resume { by: actor(), pause: None });
     assert_eq!(story.run_to_the_end().state().phase, Phase::Succeeded);
 }
 
@@ -207,7 +207,11 @@ fn an_undo_that_fails_asks_and_goes_on_where_it_was() {
             story.answer(effect, outcome);
         }
         assert!(story.state().asks_about_part(), "{:?}", story.state().phase);
-        check_refusal(story.state(), Command::Resume { by: actor() }, &Refusal::WaitsForOperator);
+        check_refusal(
+            story.state(),
+            Command::Resume { by: actor(), pause: None },
+            &Refusal::WaitsForOperator,
+        );
         story.tell(Command::RetryUndo { by: actor() });
         let expected = if paused { Phase::Paused } else { Phase::Running };
         assert_eq!(story.state().phase, expected);
@@ -378,7 +382,7 @@ fn what_serves_still_is_not_waited_for_once_it_is_to_go_back() {
     let outcome = story.good(shift);
     story.answer(shift, outcome);
     story.tell(take_back(1));
-    story.tell(Command::Resume { by: actor() });
+    story.tell(Command::Resume { by: actor(), pause: None });
     let of_the_last = |step: &u32| *step > 10;
     while !story.state().part.as_ref().is_some_and(|part| part.is_back) {
         assert!(!changing(&story).iter().any(of_the_last), "{:?}", story.pending());

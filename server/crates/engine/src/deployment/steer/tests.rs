@@ -177,7 +177,7 @@ fn one_that_asks_is_taken_back_cancelled_kept_or_resolved() {
 
     let asks = asking();
     check_refusal(asks.state(), Command::RetryUndo { by: actor() }, &Refusal::NothingWentBack);
-    check_refusal(asks.state(), Command::Resume { by: actor() }, &Refusal::WaitsForOperator);
+    check_refusal(asks.state(), Command::Resume { by: actor(), pause: None }, &Refusal::WaitsForOperator);
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn what_is_paused_is_not_begun_again_before_it_is_resumed() {
     story.tell(Command::Pause { by: actor(), reason: None });
     story.answer(effect, lost());
     assert_eq!((story.state().phase, story.pending().len()), (Phase::Paused, 0));
-    story.tell(Command::Resume { by: actor() });
+    story.tell(Command::Resume { by: actor(), pause: None });
     assert_eq!(story.run_to_the_end().state().phase, Phase::Succeeded);
 }
 
@@ -211,7 +211,7 @@ fn a_service_that_takes_longer_than_its_limit_fails_and_waiting_for_a_person_doe
     let mut story = story.later_ms(15_000);
     story.tell(Command::Pause { by: actor(), reason: None });
     let mut story = story.later_ms(100_000);
-    story.tell(Command::Resume { by: actor() });
+    story.tell(Command::Resume { by: actor(), pause: None });
     let mut story = story.later_ms(4_000);
     story.tell(Command::Proceed);
     assert_eq!(story.state().phase, Phase::Running, "19 s");

@@ -52,8 +52,19 @@ pub struct Caller {
     pub right: Option<Right>,
     /// Whether they have a password to give again.
     pub has_password: bool,
+    /// The rule by which they come in, when it is one that somebody made.
+    pub rule: Option<ByRule>,
     /// How and from where, for the audit.
     pub actor: Actor,
+}
+
+/// A rule of trust or a webhook that acts in the name of whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByRule {
+    /// `webhook shop`, `trust shop-production`.
+    pub name: String,
+    /// Who is behind it, as where it comes from says: who pushed, who began the job.
+    pub named: Vec<String>,
 }
 
 /// With what somebody comes in.

@@ -4,6 +4,7 @@
 mod access;
 mod approvals;
 mod audit;
+mod author;
 mod deployments;
 mod effective;
 mod foreseen;
@@ -111,7 +112,8 @@ impl Services {
 
 /// Who does something, by the right that was found.
 pub(crate) fn by(caller: &Caller) -> By {
-    By { actor: caller.actor.clone(), right: caller.right.clone(), rights: caller.rights.clone() }
+    let Caller { actor, right, rights, .. } = caller.clone();
+    By { actor, right, rights, author: None }
 }
 
 /// A refusal for people.

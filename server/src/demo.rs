@@ -106,6 +106,7 @@ fn demo_caller() -> Caller {
         actions: Vec::new(),
         right: None,
         has_password: false,
+        rule: None,
         actor,
     }
 }

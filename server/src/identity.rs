@@ -16,7 +16,7 @@ mod tries;
 mod way;
 
 use crate::{lockdown::Lockdown, secret};
-use app::backend::{Caller, Credential};
+use app::backend::{ByRule, Caller, Credential};
 use failures::Failures;
 use lockstep_engine::port::{Clock, IdentityStore, StoreError, store::AuditEntry};
 use lockstep_model::{
@@ -229,7 +229,8 @@ impl Identities {
         let row = self.store.user_fetch(user).await?.filter(|row| row.view.enabled);
         Ok(row.map(|row| {
             let rights = row.view.grants.within(bound);
-            caller(row.view.name, rights, Credential::Rule, via, address)
+            let rule = Some(ByRule { name: via.clone(), named: Vec::new() });
+            Caller { rule, ..caller(row.view.name, rights, Credential::Rule, via, address) }
         }))
     }
 
@@ -261,5 +262,14 @@ fn caller(
     let address = address.map(|address| address.to_string());
     let actor = Actor { user: user.clone(), via, address };
     // Until it is known what they are about to do, they do nothing by any right.
-    Caller { user, rights, credential, actions: Vec::new(), right: None, has_password: false, actor }
+    Caller {
+        user,
+        rights,
+        credential,
+        actions: Vec::new(),
+        right: None,
+        has_password: false,
+        rule: None,
+        actor,
+    }
 }

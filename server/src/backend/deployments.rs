@@ -56,7 +56,8 @@ impl Deployments for Services {
     ) -> Result<DeploymentSummary, AppError> {
         check_reason(req.reason.as_deref())?;
         self.agent.want();
-        let id = self.coordinator.deployment_start(by(caller), req).await.map_err(refused)?;
+        let by = self.by_author(caller, &req.source).await?;
+        let id = self.coordinator.deployment_start(by, req).await.map_err(refused)?;
         self.summary(id).await
     }
 
@@ -251,7 +252,8 @@ impl Deployments for Services {
         }
         let (caller, found) = self.promoted(caller, &req).await?;
         self.agent.want();
-        let made = self.coordinator.deployment_promote(by(&caller), &req, found).await.map_err(refused)?;
+        let by = self.by_author(&caller, &found.source).await?;
+        let made = self.coordinator.deployment_promote(by, &req, found).await.map_err(refused)?;
         self.summary(made).await
     }
 

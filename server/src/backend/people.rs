@@ -5,7 +5,7 @@ use crate::identity::Wanted;
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
 use lockstep_engine::port::{
-    identity::{GRANTS_MAX, LinkKind, UserChanged},
+    identity::{GRANTS_MAX, LinkKind, UserChange, UserChanged},
     store::AuditEntry,
 };
 use lockstep_model::{
@@ -24,6 +24,8 @@ use lockstep_model::{
 const TOKEN_DAYS: std::ops::RangeInclusive<u32> = 1..=366;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const TOKEN_NAME_CHARS_MAX: usize = 63;
+/// GitHub has 39, and `_` and more in those of enterprises.
+const LOGIN_CHARS_MAX: usize = 63;
 
 #[async_trait]
 impl People for Services {
@@ -99,12 +101,20 @@ impl People for Services {
         if let Some(role) = req.role {
             given(caller, role, None, None)?;
         }
-        if req.role.is_none() && req.enabled.is_none() {
-            return Err(AppError::new(ErrorKind::Invalid, "say what is to change: 'role' or 'enabled'"));
+        if req.role.is_none() && req.enabled.is_none() && req.github.is_none() {
+            let message = "say what is to change: 'role', 'enabled' or 'github'";
+            return Err(AppError::new(ErrorKind::Invalid, message));
         }
+        let github = req.github.as_deref().map(str::trim);
+        check_login(github)?;
         let audit = self.entry(caller, "/user/change", format!("user {}", req.name));
         let users = self.identities.store();
-        let changed = users.user_change(&req.name, req.role, req.enabled, audit).await.map_err(store)?;
+        let change = UserChange { role: req.role, enabled: req.enabled, github };
+        let changed = users.user_change(&req.name, change, audit).await.map_err(store)?;
+        if changed == UserChanged::Exists {
+            let message = "'github' is the login of another user; see `lockstep user list --json`";
+            return Err(AppError::new(ErrorKind::Conflict, message));
+        }
         self.changed(&req.name, changed)
     }
 
@@ -174,7 +184,7 @@ impl People for Services {
             )
         };
         // Somebody else's token is one that may not be seen.
-        let (_, token, _) = tokens.token_fetch(&req.id).await.map_err(store)?.ok_or_else(unknown)?;
+        let token = tokens.token_fetch(&req.id).await.map_err(store)?.ok_or_else(unknown)?.view;
         if owner_filter(caller).is_some_and(|own| *own != token.user) {
             return Err(unknown());
         }
@@ -205,6 +215,19 @@ impl Services {
 
 pub(super) fn unknown(name: &UserName) -> AppError {
     AppError::new(ErrorKind::NotFound, format!("there is no user '{name}'; see `lockstep user list`"))
+}
+
+/// A login at GitHub: letters, digits and single hyphens, or of a bot with `[bot]` after it.
+fn check_login(login: Option<&str>) -> Result<(), AppError> {
+    let Some(login) = login.filter(|login| !login.is_empty()) else { return Ok(()) };
+    let plain = login.strip_suffix("[bot]").unwrap_or(login);
+    let is_login = (1..=LOGIN_CHARS_MAX).contains(&plain.len())
+        && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if is_login {
+        return Ok(());
+    }
+    let message = format!("'github' is '{login}'; write the login as GitHub shows it, without '@'");
+    Err(AppError::new(ErrorKind::Invalid, message))
 }
 
 /// Admins see everybody's, others their own.

@@ -54,6 +54,9 @@ pub(super) enum UserCommand {
         /// Whether they may sign in from now on.
         #[arg(long)]
         enabled: Option<bool>,
+        /// Their login at GitHub: what they push there they do not approve; "" = none.
+        #[arg(long, value_name = "LOGIN")]
+        github: Option<String>,
     },
     /// Give a user a role: on everything, or on what --project and --env name.
     #[command(after_help = roles::GRANT_HELP)]
@@ -149,14 +152,17 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
             say!("{} sets their password anew with this link:", link.user);
             link_lines(client, &link);
         }
-        UserCommand::Change { name, role, enabled } => {
-            let user = client.call(UserChange, &ChangeUser { name, role, enabled }).await?;
+        UserCommand::Change { name, role, enabled, github } => {
+            let ends = role.is_some() || enabled.is_some();
+            let user = client.call(UserChange, &ChangeUser { name, role, enabled, github }).await?;
             if global.json {
                 print::json(&user)?;
                 return Ok(exit::SUCCEEDED);
             }
             let state = if user.enabled { "may sign in" } else { "may not sign in" };
-            say!("{} is {} and {state}; their sessions have ended", user.name, user.grants);
+            let ended = if ends { "; their sessions have ended" } else { "" };
+            let login = user.github.map_or_else(String::new, |login| format!(", is {login} at GitHub,"));
+            say!("{} is {}{login} and {state}{ended}", user.name, user.grants);
         }
         UserCommand::Grant(options) => return roles::grant(global, client, options).await,
         UserCommand::Revoke(options) => return roles::revoke(global, client, options).await,

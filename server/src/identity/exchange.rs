@@ -171,6 +171,7 @@ impl Identities {
         let seen = SeenToken {
             issuer: claims.iss.clone(),
             jti: claims.jti.clone(),
+            actor: claims.actor.clone(),
             expires_at: expires_at.plus_ms(REMEMBERED_MS),
         };
         let address = address.map(|address| address.to_string());

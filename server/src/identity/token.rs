@@ -3,8 +3,11 @@
 
 use super::{Identities, caller};
 use crate::secret;
-use app::backend::{Caller, Credential};
-use lockstep_engine::port::StoreError;
+use app::backend::{ByRule, Caller, Credential};
+use lockstep_engine::port::{
+    StoreError,
+    identity::{TokenRow, TokenRule},
+};
 use lockstep_model::{
     Timestamp, UserName,
     access::Grant,
@@ -70,7 +73,10 @@ impl Identities {
         address: Option<IpAddr>,
     ) -> Result<Option<Caller>, StoreError> {
         let Some(id) = id_of(text) else { return Ok(None) };
-        let Some((kept, token, owner)) = self.store.token_fetch(id).await? else { return Ok(None) };
+        let Some(TokenRow { secret: kept, view: token, owner, rule }) = self.store.token_fetch(id).await?
+        else {
+            return Ok(None);
+        };
         let now = self.clock.now();
         let is_same = secret::same(kept.as_str(), secret::digest(text).as_str());
         if !is_same || token.revoked || now >= token.expires_at || !owner.enabled {
@@ -84,7 +90,11 @@ impl Identities {
         let user: UserName = owner.name;
         let via = format!("token {}", token.name);
         let caller = caller(user, rights, Credential::Token(token.id), via, address);
-        Ok(Some(Caller { actions: token.actions, ..caller }))
+        let rule = rule.map(|TokenRule { name, actor }| ByRule {
+            name: format!("trust {name}"),
+            named: actor.into_iter().collect(),
+        });
+        Ok(Some(Caller { actions: token.actions, rule, ..caller }))
     }
 }
 

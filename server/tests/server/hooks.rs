@@ -11,7 +11,7 @@ use std::{
 };
 
 const SECRET: &str = "a-secret-of-thirty-two-characters";
-const COMMIT: &str = "1111111111111111111111111111111111111111";
+pub(crate) const COMMIT: &str = "1111111111111111111111111111111111111111";
 
 fn hex(secret: &str, message: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
@@ -42,7 +42,7 @@ fn stage() -> Lockstep {
 }
 
 /// A rule for pushes to main and what fails there afterwards.
-fn hook(server: &Lockstep, more: &[&str]) {
+pub(crate) fn hook(server: &Lockstep, more: &[&str]) {
     let file = format!("file:{}", server.write("hook.secret", &format!("{SECRET}\n")));
     let common = ["hook", "add", "shop", "--project", "shop", "--env", "staging", "--secret", &file];
     let github = [
@@ -60,7 +60,7 @@ fn hook(server: &Lockstep, more: &[&str]) {
     server.ok(&[&common[..], &github, more].concat());
 }
 
-fn push(commit: &str) -> Value {
+pub(crate) fn push(commit: &str) -> Value {
     json!({
         "ref": "refs/heads/main", "after": commit, "deleted": false,
         "repository": {"id": 456_789, "full_name": "octo/shop"},
@@ -79,12 +79,12 @@ fn run(commit: &str, conclusion: &str) -> Value {
     })
 }
 
-fn changed(mut body: Value, pointer: &str, to: Value) -> Value {
+pub(crate) fn changed(mut body: Value, pointer: &str, to: Value) -> Value {
     *body.pointer_mut(pointer).expect("there") = to;
     body
 }
 
-struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     name: &'a str,
     event: &'a str,
     id: String,
@@ -93,13 +93,13 @@ struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    fn right(event: &'a str, body: &Value) -> Self {
+    pub(crate) fn right(event: &'a str, body: &Value) -> Self {
         let body = body.to_string();
         let signature = Some(("x-hub-signature-256", format!("sha256={}", hex(SECRET, body.as_bytes()))));
         Self { name: "shop", event, id: new_id(), body, signature }
     }
 
-    async fn to(&self, server: &Lockstep) -> (u16, Value) {
+    pub(crate) async fn to(&self, server: &Lockstep) -> (u16, Value) {
         let mut request = server
             .http
             .post(format!("{}/hooks/{}", server.url(), self.name))

@@ -4,6 +4,7 @@ mod abuse;
 mod access;
 mod approvals;
 mod audit;
+mod authors;
 mod bad_input;
 mod by_service;
 mod canary;

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::{process::Command, sync::atomic::AtomicU64, sync::atomic::Ordering, time::Instant};
 
-const AUDIENCE: &str = "https://deploy.example.com";
+pub(crate) const AUDIENCE: &str = "https://deploy.example.com";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
 const ACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/actions/lockstep-deploy");
 
 /// A job on main of octo/shop, as GitHub describes it; each with an id of its own.
-fn job(issuer: &str, audience: &str) -> Value {
+pub(crate) fn job(issuer: &str, audience: &str) -> Value {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let now = now_s();
     json!({
@@ -42,7 +42,7 @@ fn with(mut claims: Value, changes: &[(&str, Value)]) -> Value {
     claims
 }
 
-async fn stage() -> (Lockstep, Issuer) {
+pub(crate) async fn stage() -> (Lockstep, Issuer) {
     let issuer = Issuer::start(job).await;
     let server = Lockstep::start_with(&["--plain-issuers"]);
     let file = server.write(
@@ -93,7 +93,7 @@ fn add(server: &Lockstep, issuer: &Issuer, more: &[&str]) {
     server.ok(&[&rule(issuer, more)[..], &["shop-production"]].concat());
 }
 
-async fn exchange(server: &Lockstep, token: &str) -> (u16, Value) {
+pub(crate) async fn exchange(server: &Lockstep, token: &str) -> (u16, Value) {
     let body =
         format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={token}");
     let request = server.http.post(format!("{}/oauth/token", server.url()));

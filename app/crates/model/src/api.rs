@@ -889,6 +889,9 @@ ChangeUser {
     /// Whether they may sign in from now on.
     #[serde(default)]
     enabled: Option<bool>,
+    /// Their login at GitHub; empty = none is known. Sessions go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    github: Option<String>,
 } }
 body! { /// Names a user.
 NameUser {

@@ -67,6 +67,19 @@ pub struct Approvals {
     pub timeout_ms: u64,
 }
 
+/// Whose work a deployment is that a rule of trust or a webhook asked for. It is done in the name of whoever
+/// made the rule, and they are not its author for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Author {
+    /// By which rule it came: `webhook shop`, `trust shop-production`.
+    pub rule: String,
+    /// Who did it, in the words of where it came from: who wrote the commit, who pushed it or began the job.
+    pub named: Vec<String>,
+    /// The accounts that these have here.
+    pub accounts: Vec<UserName>,
+}
+
 /// Somebody's approval of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -90,8 +103,11 @@ pub struct ApprovalView {
     pub plan: Digest,
     /// So many are needed.
     pub count: u32,
-    /// Whose word counts; never that of whoever asked for it.
+    /// Whose word counts.
     pub by: Trusted,
+    /// Whose word does not, whatever they are: its authors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<UserName>,
     /// Then it ends without them.
     pub until: Timestamp,
     /// Who approved, in order.
@@ -119,10 +135,10 @@ impl ApprovalView {
         self.given.iter().filter(|one| one.counts).count()
     }
 
-    /// Why somebody with `role` there may not approve what `author` asked for; none = they may.
-    pub fn bar(&self, author: &UserName, user: &UserName, role: Option<Role>) -> Option<String> {
-        if user == author {
-            return Some("You asked for this deployment yourself; somebody else approves it.".to_owned());
+    /// Why somebody with `role` there may not approve it; none = they may.
+    pub fn bar(&self, user: &UserName, role: Option<Role>) -> Option<String> {
+        if self.authors.contains(user) {
+            return Some("This deployment is your own; somebody else approves it.".to_owned());
         }
         if self.given.iter().any(|one| one.user == *user) {
             return Some("You have approved already.".to_owned());
@@ -232,11 +248,12 @@ mod tests {
             plan: format!("sha256:{}", "0".repeat(64)).parse().expect("valid"),
             count: 2,
             by: Trusted { role: Some(Role::Operator), names: Vec::new() },
+            authors: vec![name("anna")],
             until: Timestamp(5),
             given: vec![ApprovalGiven { user: name("bert"), at: Timestamp(1), reason: None, counts: true }],
         };
-        let bar = |user: &str, role| view.bar(&name("anna"), &name(user), role);
-        assert!(bar("Anna", Some(Role::Admin)).is_some_and(|why| why.contains("yourself")));
+        let bar = |user: &str, role| view.bar(&name(user), role);
+        assert!(bar("Anna", Some(Role::Admin)).is_some_and(|why| why.contains("your own")));
         assert!(bar("bert", Some(Role::Admin)).is_some_and(|why| why.contains("already")));
         assert!(bar("dora", Some(Role::Viewer)).is_some_and(|why| why.contains("operator")));
         assert_eq!(bar("dora", Some(Role::Operator)), None);

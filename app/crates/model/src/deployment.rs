@@ -3,7 +3,7 @@
 
 use crate::{
     Attempt, Seq, ServiceName, StepId, Timestamp, UserName, Version,
-    approval::Approval,
+    approval::{Approval, Author},
     closing::Closing,
     health::Evidence,
     part::Part,
@@ -224,6 +224,20 @@ pub struct Request {
     /// What happened that somebody decides about before anything begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks: Option<Failure>,
+    /// Whose work it is, when a rule asked for it in the name of whoever made the rule; none = theirs who
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
+}
+
+impl Request {
+    /// Those whose own it is: they do not approve it.
+    pub fn authors(&self) -> &[UserName] {
+        match &self.author {
+            Some(author) => &author.accounts,
+            None => std::slice::from_ref(&self.by.user),
+        }
+    }
 }
 
 /// Why a deployment did not go on.

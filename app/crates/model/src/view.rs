@@ -571,6 +571,9 @@ pub struct UserView {
     pub enabled: bool,
     /// Whether a password is set.
     pub has_password: bool,
+    /// Their login at GitHub, as an admin said: what they push there is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github: Option<String>,
     /// Since when there is this user.
     pub created_at: Timestamp,
 }

@@ -137,7 +137,12 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
                 verb: if is_enabled { "Switch off" } else { "Switch on" },
                 is_risky: is_enabled,
                 then: Then::new(move |_| {
-                    let request = ChangeUser { name: name.clone(), role: None, enabled: Some(!is_enabled) };
+                    let request = ChangeUser {
+                        name: name.clone(),
+                        role: None,
+                        enabled: Some(!is_enabled),
+                        github: None,
+                    };
                     step_up.act(
                         move || user_change(request.clone()),
                         move |user| {

@@ -51,12 +51,12 @@ pub(super) fn Approval(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
 fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoView {
     let (doing, session, at) = (Doing::here(), Session::here(), use_context::<At>());
     let id = row.with_untracked(|row| row.id);
-    let ApprovalView { plan, count, by, until, given: all } = approval.clone();
+    let ApprovalView { plan, count, by, until, given: all, .. } = approval.clone();
     let counted = approval.counted();
     let bar = Memo::new(move |_| {
         let who = session.get()?;
         let role = at.as_ref().and_then(|at| who.rights.role_on(&at.0));
-        row.with(|row| approval.bar(&row.by.user, &who.user, role))
+        approval.bar(&who.user, role)
     });
     let step_up = StepUp::provide();
     let approve = Callback::new(move |()| {

@@ -98,6 +98,7 @@ fn run(plan: &Arc<Plan>) -> anyhow::Result<()> {
         source: Source::default(),
         accept_no_rollback: true,
         asks: None,
+        author: None,
     };
     let first = Event::Requested { request, plan: plan.clone() };
     let mut state = replay([Envelope { seq: Seq(1), at: now, event: first }])?;

@@ -5,10 +5,10 @@
 use crate::{By, Coordinator, Inner, Refused, WorkerHandle};
 use lockstep_engine::{Command, plan, port::StoreError, restriction::span};
 use lockstep_model::{
-    DeploymentId, Digest, Timestamp,
+    DeploymentId, Digest, Timestamp, UserName,
     access::{Right, Role, Scope},
-    approval::{Approval, ApprovalGiven, ApprovalView, Approvals},
-    deployment::{Actor, Deployment, Phase},
+    approval::{Approval, ApprovalGiven, ApprovalView, Approvals, Author},
+    deployment::{Actor, Deployment, Phase, Request},
 };
 use std::collections::BTreeMap;
 
@@ -80,8 +80,9 @@ async fn standing(
     let waits = missing.then(|| {
         let left = span(until.since_ms(now));
         format!(
-            "it has {have}; may approve: {}, but not {}, who asked for it; it ends without them in {left}",
-            rule.by, state.request.by.user
+            "it has {have}; may approve: {}{}; it ends without them in {left}",
+            rule.by,
+            barred(&state.request)
         )
     });
     Ok(Standing { rights, waits, lapsed })
@@ -99,6 +100,25 @@ fn said(names: &[&str], gone: &[&str], rule: &Approvals) -> String {
     said
 }
 
+/// `, but not anna, who asked for it`
+fn barred(request: &Request) -> String {
+    let Some(author) = &request.author else {
+        return format!(", but not {}, who asked for it", request.by.user);
+    };
+    let Author { rule, named, accounts } = author;
+    let names: Vec<&str> = accounts.iter().map(UserName::as_str).collect();
+    match (names.is_empty(), named.is_empty()) {
+        (false, _) => format!(", but not {}, whose work it is ({rule})", names.join(", ")),
+        (true, false) => {
+            let named = named.join(", ");
+            format!(
+                ", and nobody is left out as its author: {rule} names {named}, whose account here is not known (an admin says whose it is: `lockstep user change NAME --github LOGIN`)"
+            )
+        }
+        (true, true) => format!(", and nobody is left out as its author: {rule} does not say who that is"),
+    }
+}
+
 /// Whether an approval counts now; the right by which it does is added.
 async fn counts(
     inner: &Inner,
@@ -108,7 +128,7 @@ async fn counts(
     now: Timestamp,
     rights: &mut Vec<Right>,
 ) -> Result<bool, StoreError> {
-    if approval.by.user == state.request.by.user {
+    if state.request.authors().contains(&approval.by.user) {
         return Ok(false);
     }
     // Nobody can take away from the machine's owner what they may.
@@ -156,6 +176,7 @@ impl Coordinator {
             plan: plan::digest(&state.plan),
             count: rule.count,
             by: rule.by.clone(),
+            authors: state.request.authors().to_vec(),
             until: state.clocks.requested_at.plus_ms(rule.timeout_ms),
             given,
         }))
@@ -202,9 +223,13 @@ impl Coordinator {
         let rule = state.plan.approvals.as_ref().filter(|_| state.phase == Phase::Queued);
         let Some(rule) = rule else { return Ok(by.right.clone()) };
         let user = &by.actor.user;
-        if *user == state.request.by.user {
+        if state.request.authors().contains(user) {
+            let why = match &state.request.author {
+                None => format!("{user} asked for deployment {id}"),
+                Some(author) => format!("deployment {id} is the work of {user} ({})", author.rule),
+            };
             return Err(Refused::Forbidden(format!(
-                "{user} asked for deployment {id} and cannot decide about it; somebody else does: {}. To end it: `lockstep cancel {id}`",
+                "{why} and cannot decide about it; somebody else does: {}. To end it: `lockstep cancel {id}`",
                 rule.by
             )));
         }

@@ -7,6 +7,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     access::{Right, Rights},
+    approval::Author,
     deployment::Actor,
 };
 
@@ -48,11 +49,13 @@ pub struct By {
     pub right: Option<Right>,
     /// All that they may; nothing for Lockstep itself, which needs nobody's trust.
     pub rights: Rights,
+    /// Whose work it is that they ask for, when it came by a rule of theirs.
+    pub author: Option<Author>,
 }
 
 impl From<Actor> for By {
     fn from(actor: Actor) -> Self {
-        Self { actor, right: None, rights: Rights::default() }
+        Self { actor, right: None, rights: Rights::default(), author: None }
     }
 }
 

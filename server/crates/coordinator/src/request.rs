@@ -143,13 +143,14 @@ impl Coordinator {
     ) -> Result<DeploymentId, Refused> {
         let wanted = self.0.wanted(&request).await?;
         let rights = if request.skip_verification { may_skip(&by, &wanted)? } else { Vec::new() };
-        let By { actor: by, right, .. } = by;
+        let By { actor: by, right, author, .. } = by;
         let request = Request {
             by,
             reason: request.reason,
             source: request.source,
             accept_no_rollback: request.accept_no_rollback,
             asks: None,
+            author,
         };
         self.0.make(Making { request, right, rights, wanted, action, idempotency, restores: false }).await
     }

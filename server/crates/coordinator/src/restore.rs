@@ -140,7 +140,14 @@ impl Inner {
     ) -> Result<Making, Refused> {
         let By { actor: by, right, .. } = by.into();
         let wanted = self.restored(row, services).await?;
-        let request = Request { by, reason, source: Source::default(), accept_no_rollback: true, asks: None };
+        let request = Request {
+            by,
+            reason,
+            source: Source::default(),
+            accept_no_rollback: true,
+            asks: None,
+            author: None,
+        };
         Ok(Making {
             request,
             right,

@@ -8,6 +8,7 @@ use crate::{
 };
 use lockstep_model::{
     Digest, EnvironmentName, Seq, ServiceName, Timestamp,
+    approval::Author,
     deployment::{Actor, Deployment, Failure, Phase, Request, Source, StepState},
     event::{Envelope, Event, Finding},
     manifest::{
@@ -216,6 +217,7 @@ impl Story {
             source: Source::default(),
             accept_no_rollback: true,
             asks: None,
+            author: None,
         };
         let now = Timestamp(1_000);
         let first =
@@ -241,6 +243,18 @@ impl Story {
             .collect();
         let of = lockstep_model::DeploymentId(2);
         Self::wish(&manifest, serving(&manifest), Wish::Restore { of, checkpoints })
+    }
+
+    /// Says whose work it is, as if a rule had asked for it from the beginning.
+    ///
+    /// # Panics
+    /// When its journal cannot be read.
+    pub fn set_author(&mut self, author: Author) {
+        if let Some(Event::Requested { request, .. }) = self.journal.first_mut().map(|first| &mut first.event)
+        {
+            request.author = Some(author);
+        }
+        self.state = replay(self.journal.iter().cloned()).expect("a journal");
     }
 
     /// The state.

@@ -113,8 +113,8 @@ pub fn verify(journal: &[Envelope]) -> Vec<Broken> {
     let seen = vec![Seen::default(); plan.steps.len()];
     let (back, part) = (Back::default(), Part::default());
     let closing = Closing { attempt: Attempt(0), open: BTreeSet::new() };
-    let (author, approved) = (&request.by.user, BTreeSet::new());
-    let mut reader = Reader { plan, closing, seen, back, part, has_looked: false, author, approved, broken };
+    let (authors, approved) = (request.authors(), BTreeSet::new());
+    let mut reader = Reader { plan, closing, seen, back, part, has_looked: false, authors, approved, broken };
     for envelope in journal {
         reader.read(envelope);
     }
@@ -171,7 +171,7 @@ struct Reader<'j> {
     part: Part,
     /// Every preflight has passed.
     has_looked: bool,
-    author: &'j UserName,
+    authors: &'j [UserName],
     approved: BTreeSet<UserName>,
     broken: Vec<Broken>,
 }

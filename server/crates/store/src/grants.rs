@@ -143,7 +143,9 @@ pub(crate) async fn note(
 }
 
 fn state(user: &UserView) -> String {
-    if user.enabled { user.grants.to_string() } else { format!("{}, switched off", user.grants) }
+    let off = if user.enabled { "" } else { ", switched off" };
+    let github = user.github.as_ref().map_or_else(String::new, |login| format!(", {login} at GitHub"));
+    format!("{}{off}{github}", user.grants)
 }
 
 impl SqliteStore {

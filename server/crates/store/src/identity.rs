@@ -9,12 +9,15 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
-    identity::{LinkKind, LinkRow, SessionRow, Throttle, Tidying, Tried, UserChanged, UserRow},
+    identity::{
+        LinkKind, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange, UserChanged,
+        UserRow,
+    },
     store::AuditEntry,
 };
 use lockstep_model::{
     Digest, Timestamp, UserName,
-    access::{Grant, Rights, Role, Scope},
+    access::{Grant, Rights, Scope},
     tokens::{Action, words},
     view::{TokenView, UserView},
 };
@@ -28,6 +31,7 @@ fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
         grants,
         enabled: row.get(1),
         has_password: password.is_some(),
+        github: row.get("github"),
         created_at: Timestamp(row.get(3)),
     };
     Ok(UserRow { view, password })
@@ -91,11 +95,12 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         name: &UserName,
     ) -> Result<Option<UserRow>, StoreError> {
-        let row = sqlx::query("SELECT name, enabled, password, created_at FROM account WHERE name = $1")
-            .bind(name.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failed("reading a user"))?;
+        let row =
+            sqlx::query("SELECT name, enabled, password, created_at, github FROM account WHERE name = $1")
+                .bind(name.as_str())
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(failed("reading a user"))?;
         let Some(row) = row else { return Ok(None) };
         let grants = grants::of(connection, row.get(0)).await?;
         user(&row, grants).map(Some)
@@ -132,6 +137,7 @@ impl IdentityStore for SqliteStore {
             grants: Rights(vec![grant.clone()]),
             enabled: true,
             has_password: false,
+            github: None,
             created_at: at,
         }))
     }
@@ -139,8 +145,7 @@ impl IdentityStore for SqliteStore {
     async fn user_change(
         &self,
         name: &UserName,
-        role: Option<Role>,
-        enabled: Option<bool>,
+        change: UserChange<'_>,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError> {
         const OPERATION: &str = "changing a user";
@@ -148,26 +153,35 @@ impl IdentityStore for SqliteStore {
         let Some(before) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
-        if let Some(role) = role {
+        if let Some(role) = change.role {
             let everything = Grant { on: Scope::default(), role };
             grants::put(&mut transaction, name, &everything).await.map_err(failed(OPERATION))?;
         }
         let after = UserView {
             grants: grants::of(&mut transaction, name.as_str()).await?,
-            enabled: enabled.unwrap_or(before.view.enabled),
+            enabled: change.enabled.unwrap_or(before.view.enabled),
+            github: match change.github {
+                None => before.view.github.clone(),
+                Some(login) => Some(login.to_owned()).filter(|login| !login.is_empty()),
+            },
             ..before.view.clone()
         };
-        sqlx::query("UPDATE account SET enabled = $1 WHERE name = $2")
+        let done = sqlx::query("UPDATE OR IGNORE account SET enabled = $1, github = $2 WHERE name = $3")
             .bind(after.enabled)
+            .bind(after.github.as_deref())
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
+        if done.rows_affected() == 0 {
+            // Another account has the login.
+            return Ok(UserChanged::Exists);
+        }
         if !grants::has_admin(&mut transaction).await.map_err(failed(OPERATION))? {
             // Dropping the transaction takes the change back.
             return Ok(UserChanged::LastAdmin);
         }
-        if after != before.view {
+        if (&after.grants, after.enabled) != (&before.view.grants, before.view.enabled) {
             sqlx::query("DELETE FROM session WHERE account = $1")
                 .bind(name.as_str())
                 .execute(&mut *transaction)
@@ -231,10 +245,11 @@ impl IdentityStore for SqliteStore {
 
     async fn user_list(&self) -> Result<Vec<UserView>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed("listing users"))?;
-        let rows = sqlx::query("SELECT name, enabled, password, created_at FROM account ORDER BY name")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(failed("listing users"))?;
+        let rows =
+            sqlx::query("SELECT name, enabled, password, created_at, github FROM account ORDER BY name")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(failed("listing users"))?;
         let mut users = Vec::with_capacity(rows.len());
         for row in rows {
             let grants = grants::of(&mut connection, row.get(0)).await?;
@@ -285,7 +300,7 @@ impl IdentityStore for SqliteStore {
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              session.id, session.created_at, session.used_at, session.expires_at, session.address, session.device, \
-             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL \
+             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github \
              FROM session JOIN account ON account.name = session.account \
              WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
         )
@@ -413,12 +428,13 @@ impl IdentityStore for SqliteStore {
         transaction.commit().await.map_err(failed(OPERATION))
     }
 
-    async fn token_fetch(&self, id: &str) -> Result<Option<(Digest, TokenView, UserView)>, StoreError> {
+    async fn token_fetch(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed("reading a token"))?;
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
-             token.last_used_at, token.revoked, token.project, token.environment, token.actions, token.secret \
+             token.last_used_at, token.revoked, token.project, token.environment, token.actions, token.secret, token.trust, token.job_actor, \
+             account.github \
              FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
         )
         .bind(id)
@@ -427,7 +443,14 @@ impl IdentityStore for SqliteStore {
         .map_err(failed("reading a token"))?;
         let Some(row) = row else { return Ok(None) };
         let grants = grants::of(&mut connection, row.get(0)).await?;
-        Ok(Some((parsed(row.get(15), "digest")?, token(&row, 4)?, user(&row, grants)?.view)))
+        let (name, actor): (String, String) = (row.get(16), row.get(17));
+        let rule = TokenRule { name, actor: Some(actor).filter(|actor| !actor.is_empty()) };
+        Ok(Some(TokenRow {
+            secret: parsed(row.get(15), "digest")?,
+            view: token(&row, 4)?,
+            owner: user(&row, grants)?.view,
+            rule: Some(rule).filter(|rule| !rule.name.is_empty()),
+        }))
     }
 
     async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError> {

@@ -119,8 +119,9 @@ impl TrustStore for SqliteStore {
             return Ok(Exchanged::NoRule);
         }
         token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
-        sqlx::query("UPDATE token SET trust = $1 WHERE id = $2")
+        sqlx::query("UPDATE token SET trust = $1, job_actor = $2 WHERE id = $3")
             .bind(rule)
+            .bind(&seen.actor)
             .bind(&token.id)
             .execute(&mut *transaction)
             .await

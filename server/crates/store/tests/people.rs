@@ -2,7 +2,7 @@
 
 use lockstep_engine::port::{
     CheckRow, IdentityStore, LogPart, LogRow, LogStore, Store, StoreError,
-    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChanged},
+    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChange, UserChanged},
     store::{AuditEntry, AuditQuery},
 };
 use lockstep_engine::testing::actor;
@@ -29,6 +29,14 @@ fn entry() -> AuditEntry {
     }
 }
 
+fn enabled(enabled: bool) -> UserChange<'static> {
+    UserChange { enabled: Some(enabled), ..UserChange::default() }
+}
+
+fn role(role: Role) -> UserChange<'static> {
+    UserChange { role: Some(role), ..UserChange::default() }
+}
+
 fn digest(number: u8) -> Digest {
     format!("sha256:{}", format!("{number:02x}").repeat(32)).parse().expect("valid")
 }
@@ -52,8 +60,8 @@ async fn of_two_admins_who_switch_each_other_off_at_once_one_stays() {
     let anna = add(&store, "anna", Role::Admin).await;
     let bert = add(&store, "bert", Role::Admin).await;
     let (one, other) = tokio::join!(
-        store.user_change(&anna, None, Some(false), entry()),
-        store.user_change(&bert, Some(Role::Viewer), None, entry()),
+        store.user_change(&anna, enabled(false), entry()),
+        store.user_change(&bert, role(Role::Viewer), entry()),
     );
     let changes = [one.expect("answered"), other.expect("answered")];
     let refused = changes.iter().filter(|change| **change == UserChanged::LastAdmin).count();
@@ -162,9 +170,9 @@ async fn c13_what_a_right_is_gone_for_does_not_happen() {
     give(Role::Operator).await;
     assert!(!note(1, &person).await && !note(1, &program).await);
     give(Role::Deployer).await;
-    store.user_change(&anna, None, Some(false), entry()).await.expect("stored");
+    store.user_change(&anna, enabled(false), entry()).await.expect("stored");
     assert!(!note(1, &person).await, "switched off");
-    store.user_change(&anna, None, Some(true), entry()).await.expect("stored");
+    store.user_change(&anna, enabled(true), entry()).await.expect("stored");
     store.token_revoke("00ff", entry()).await.expect("stored");
     assert!(note(1, &person).await && !note(1, &program).await);
 
@@ -174,7 +182,9 @@ async fn c13_what_a_right_is_gone_for_does_not_happen() {
         right: Some(Right { permission: Permission::ManageUsers, on: Scope::default(), ..person }),
         ..entry()
     };
-    let refused = store.user_change(&root, Some(Role::Admin), Some(false), line.clone()).await;
+    let refused = store
+        .user_change(&root, UserChange { role: Some(Role::Admin), ..enabled(false) }, line.clone())
+        .await;
     assert!(matches!(refused, Ok(UserChanged::LastAdmin)), "{refused:?}");
     let viewer = Grant { on: Scope::default(), role: Role::Viewer };
     add(&store, "other", Role::Admin).await;

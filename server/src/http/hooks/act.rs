@@ -34,6 +34,8 @@ pub(super) enum Wish {
         commit: Option<String>,
         /// Who wrote it.
         author: Option<String>,
+        /// Who pushed it, as whoever signed this knows.
+        pushed_by: Option<String>,
         /// Why.
         reason: String,
     },
@@ -71,7 +73,7 @@ pub(super) fn generic(body: &[u8]) -> Result<Wish, String> {
     let reason = told.reason.unwrap_or_else(|| "asked for by a webhook".to_owned());
     match (told.action, told.commit) {
         (GenericAction::Deploy, commit) => {
-            Ok(Wish::Deploy { repository: 0, commit, author: told.author, reason })
+            Ok(Wish::Deploy { repository: 0, commit, author: told.author, pushed_by: None, reason })
         }
         (GenericAction::Rollback, Some(commit)) => Ok(Wish::TakeBack { repository: 0, commit, reason }),
         (GenericAction::Rollback, None) => {
@@ -93,14 +95,15 @@ pub(super) async fn act(
     let via = format!("webhook {}", rule.name);
     let caller =
         web.identities.on_behalf(&hook.made_by, &bound, via, address).await.map_err(super::unavailable)?;
-    let Some(caller) = caller else {
+    let Some(mut caller) = caller else {
         let message = format!("{}, who made this webhook, may not sign in any more", hook.made_by);
         return Err(ErrorBody::new(ErrorKind::Forbidden, message));
     };
     let key = format!("hook-{}", delivery.content.as_str());
     let done = match wish {
         Wish::Nothing { why } => Ok(said("ignored", why, None)),
-        Wish::Deploy { commit, author, reason, .. } => {
+        Wish::Deploy { commit, author, pushed_by, reason, .. } => {
+            caller.rule.iter_mut().for_each(|rule| rule.named.extend(pushed_by.clone()));
             deploy(web, rule, &caller, commit, author, reason, key).await
         }
         Wish::TakeBack { commit, reason, .. } => take_back(web, rule, &caller, &commit, reason, key).await,

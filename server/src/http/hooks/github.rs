@@ -25,6 +25,9 @@ struct Push {
     deleted: bool,
     repository: Repository,
     head_commit: Option<Commit>,
+    /// Whoever is signed in at GitHub; the author of a commit is only a text.
+    #[serde(default)]
+    sender: Option<Login>,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +135,8 @@ fn push(rule: &HookRule, push: Push) -> Result<Wish, String> {
     let reason = subject.filter(|subject| !subject.is_empty());
     let reason =
         reason.unwrap_or_else(|| format!("push to {} of {}", push.git_ref, push.repository.full_name));
-    Ok(Wish::Deploy { repository: push.repository.id, commit: Some(push.after), author, reason })
+    let pushed_by = push.sender.map(|sender| sender.login);
+    Ok(Wish::Deploy { repository: push.repository.id, commit: Some(push.after), author, pushed_by, reason })
 }
 
 fn deployment(rule: &HookRule, told: Deployment) -> Result<Wish, String> {
@@ -162,7 +166,8 @@ fn deployment(rule: &HookRule, told: Deployment) -> Result<Wish, String> {
     let reason = reason
         .unwrap_or_else(|| format!("deployment of {} to {}", deployment.git_ref, deployment.environment));
     let author = deployment.creator.map(|creator| creator.login);
-    Ok(Wish::Deploy { repository: repository.id, commit: Some(deployment.sha), author, reason })
+    let commit = Some(deployment.sha);
+    Ok(Wish::Deploy { repository: repository.id, commit, pushed_by: author.clone(), author, reason })
 }
 
 fn workflow_run(rule: &HookRule, told: WorkflowRun) -> Result<Wish, String> {

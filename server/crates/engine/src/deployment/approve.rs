@@ -21,7 +21,7 @@ pub(super) fn approve(
     let user = by.user.clone();
     let decision = leave_queue(state, Event::Approved { by, reason, plan: plan.clone() })?;
     rule(state)?;
-    if user == state.request.by.user {
+    if state.request.authors().contains(&user) {
         return Err(Refusal::OwnDeployment { user });
     }
     if state.approvals.iter().any(|one| one.by.user == user) {
@@ -75,7 +75,7 @@ mod tests {
     use lockstep_model::{
         Timestamp,
         access::Role,
-        approval::Trusted,
+        approval::{Author, Trusted},
         deployment::{Phase, StepState},
     };
 
@@ -113,6 +113,53 @@ mod tests {
         let story = story.started().run_to_the_end();
         assert_eq!(story.state().phase, Phase::Succeeded);
         assert_eq!(verify(story.journal()), Vec::new());
+    }
+
+    /// What a webhook that anna made asked for, of those accounts.
+    fn by_webhook(accounts: &[&str]) -> Story {
+        let mut story = story();
+        let accounts = accounts.iter().map(|name| name.parse().expect("valid")).collect();
+        let author = Author { rule: "webhook shop".to_owned(), named: vec!["mona".to_owned()], accounts };
+        story.set_author(author);
+        story
+    }
+
+    #[test]
+    fn what_a_rule_asked_for_is_the_work_of_those_it_names_and_not_of_whoever_made_the_rule() {
+        let mut story = by_webhook(&["bert", "carla"]);
+        for user in ["Bert", "carla"] {
+            let own = Refusal::OwnDeployment { user: user.parse().expect("valid") };
+            check_refusal(story.state(), approves(&story, user), &own);
+        }
+        story.tell(approves(&story, "anna"));
+        story.tell(approves(&story, "dora"));
+        let story = story.started().run_to_the_end();
+        assert_eq!(verify(story.journal()), Vec::new());
+    }
+
+    #[test]
+    fn where_a_rule_names_nobody_with_an_account_everybody_may_approve() {
+        let mut story = by_webhook(&[]);
+        story.tell(approves(&story, "anna"));
+        story.tell(approves(&story, "bert"));
+        assert_eq!(verify(story.started().run_to_the_end().journal()), Vec::new());
+    }
+
+    #[test]
+    fn a_journal_that_began_with_an_authors_approval_breaks_a_promise() {
+        let mut story = by_webhook(&[]);
+        story.tell(approves(&story, "anna"));
+        story.tell(approves(&story, "bert"));
+        let mut began = story.event(Event::Started);
+        assert_eq!(verify(began.journal()), Vec::new());
+        let author = Author {
+            rule: "webhook shop".to_owned(),
+            named: Vec::new(),
+            accounts: vec!["bert".parse().expect("valid")],
+        };
+        began.set_author(author);
+        let broken = verify(began.journal());
+        assert!(broken.iter().any(|one| one.promise == crate::verify::Promise::Approved), "{broken:?}");
     }
 
     #[test]

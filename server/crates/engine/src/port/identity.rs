@@ -102,6 +102,39 @@ pub enum Tried {
     Waits(Timestamp),
 }
 
+/// A token as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// The digest of its text.
+    pub secret: Digest,
+    /// What it is.
+    pub view: TokenView,
+    /// Whose it is.
+    pub owner: UserView,
+    /// The rule of trust that gave it; none = a person made it.
+    pub rule: Option<TokenRule>,
+}
+
+/// By which rule of trust a token was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRule {
+    /// Its name.
+    pub name: String,
+    /// Who began the job.
+    pub actor: Option<String>,
+}
+
+/// What changes of a user.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserChange<'a> {
+    /// Their role on everything.
+    pub role: Option<Role>,
+    /// Whether they may sign in.
+    pub enabled: Option<bool>,
+    /// Their login at GitHub; empty = none.
+    pub github: Option<&'a str>,
+}
+
 /// What came of a change to users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserChanged {
@@ -109,7 +142,7 @@ pub enum UserChanged {
     Done(UserView),
     /// There is no such user.
     NotFound,
-    /// There is such a user already.
+    /// There is such a user already, or one with that login.
     Exists,
     /// It would take away the last admin who may sign in.
     LastAdmin,
@@ -131,13 +164,12 @@ pub trait IdentityStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
 
-    /// Changes the role on everything or whether they may sign in, and ends their sessions when it
-    /// does. What was before and is after stands in the audit as the reason; so for the next two.
+    /// Changes the role on everything, whether they may sign in or their login at GitHub; the first two end
+    /// their sessions. What was before and is after stands in the audit as the reason; so for the next two.
     async fn user_change(
         &self,
         name: &UserName,
-        role: Option<Role>,
-        enabled: Option<bool>,
+        change: UserChange<'_>,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
 
@@ -240,8 +272,8 @@ pub trait IdentityStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<(), StoreError>;
 
-    /// A token by its public part: digest of its secret, its row, its owner.
-    async fn token_fetch(&self, id: &str) -> Result<Option<(Digest, TokenView, UserView)>, StoreError>;
+    /// A token by its public part.
+    async fn token_fetch(&self, id: &str) -> Result<Option<TokenRow>, StoreError>;
 
     /// Tokens of a user, or all; the newest first.
     async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError>;

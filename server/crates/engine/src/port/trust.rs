@@ -14,6 +14,8 @@ pub struct SeenToken {
     pub issuer: String,
     /// Its own id.
     pub jti: String,
+    /// Who began the job, as it says; empty = it does not.
+    pub actor: String,
     /// Until when it could be used again.
     pub expires_at: Timestamp,
 }

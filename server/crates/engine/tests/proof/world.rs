@@ -134,6 +134,7 @@ impl World {
             source: Source::default(),
             accept_no_rollback: true,
             asks: None,
+            author: None,
         };
         let now = Timestamp(1_000_000);
         let slots = vec![Slot::default(); plan.services.len()];

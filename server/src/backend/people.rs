@@ -188,7 +188,8 @@ impl People for Services {
         if owner_filter(caller).is_some_and(|own| *own != token.user) {
             return Err(unknown());
         }
-        let audit = self.entry(caller, "/token/revoke", format!("token {}", req.id));
+        let mut audit = self.entry(caller, "/token/revoke", format!("token {}", req.id));
+        audit.reason = Some(sessions::token_sides(&token));
         let revoked = tokens.token_revoke(&req.id, audit).await.map_err(store)?;
         self.identities.withdrawn();
         revoked.ok_or_else(unknown)

@@ -20,6 +20,7 @@ use lockstep_model::{
     api::SessionView,
     error::ErrorKind,
     session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    view::TokenView,
 };
 use std::collections::BTreeSet;
 
@@ -67,7 +68,12 @@ pub(super) async fn end(
         let message = format!("there is no session '{}' any more; see `lockstep session list`", req.id);
         return Err(AppError::new(ErrorKind::NotFound, message));
     };
-    let audit = services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
+    let mut audit = services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
+    let before = serde_json::json!({
+        "address": row.address, "device": row.device.as_deref().map(in_words),
+        "since": row.created_at, "used": row.used_at,
+    });
+    audit.reason = Some(format!("before: {before}"));
     services.identities.store().session_end(&row.id, audit).await.map_err(store)?;
     services.identities.withdrawn();
     Ok(item(row, caller))
@@ -90,6 +96,18 @@ pub(super) async fn end_all(
     let ended = people.session_end_all(Some(user), but, audit).await.map_err(store)?;
     services.identities.withdrawn();
     Ok(SessionsEnded { ended })
+}
+
+/// A token that is ended, for the audit.
+pub(super) fn token_sides(token: &TokenView) -> String {
+    let TokenView { name, user, bound, actions, expires_at, revoked, .. } = token;
+    let side = |revoked: bool| {
+        serde_json::json!({
+            "name": name, "user": user, "may": bound.to_string(), "actions": actions,
+            "expires": expires_at, "revoked": revoked,
+        })
+    };
+    format!("before: {}; after: {}", side(*revoked), side(true))
 }
 
 async fn seen(services: &Services, caller: &Caller) -> Result<Vec<SessionRow>, AppError> {

@@ -4,7 +4,20 @@
 use serde_json::Value;
 
 /// Whose lines say what was before and after.
-const WRITTEN_BY_US: [&str; 5] = ["/user/", "/session/oidc", "/secret/", "/hook/", "/trust/"];
+const WRITTEN_BY_US: [&str; 12] = [
+    "/user/",
+    "/session/oidc",
+    "/session/end",
+    "/secret/",
+    "/hook/",
+    "/trust/",
+    "/token/revoke",
+    "/restriction/",
+    "/lockdown/",
+    "/manifest/apply",
+    "/deployment/approve",
+    "/deployment/reject",
+];
 const BEFORE: &str = "before: ";
 const AFTER: &str = "after: ";
 const AND_AFTER: &str = "; after: ";
@@ -189,6 +202,17 @@ mod tests {
         assert_eq!(said("/trust/add", both), ["changed days: 1 -> 2"]);
         let gone = r#"before: {"ref":"a; after: b"}"#;
         assert_eq!(said("/hook/remove", gone), ["removed ref: a; after: b -> nothing"]);
+    }
+
+    #[test]
+    fn what_was_typed_stands_within_a_field_and_makes_no_sides() {
+        let typed = r#"before: {"is":"lock of web","reason":"x"}; after: {"is":"lock of web","reason":"x","ended":"x; after: {}"}"#;
+        assert_eq!(said("/restriction/end", typed), ["added ended: nothing -> x; after: {}"]);
+        let digest = "before: digest sha256:aa; after: digest sha256:bb";
+        assert_eq!(said("/manifest/apply", digest), ["changed digest: sha256:aa -> sha256:bb"]);
+        assert_eq!(said("/session/end_all", "before: sessions 3"), ["removed sessions: 3 -> nothing"]);
+        let approved = r#"before: {"approved_by":[]}; after: {"approved_by":["bert"]}"#;
+        assert_eq!(said("/deployment/approve", approved), ["added approved_by: nothing -> bert"]);
     }
 
     #[test]

@@ -194,8 +194,9 @@ impl Coordinator {
         reason: Option<String>,
     ) -> Result<(), Refused> {
         let right = self.may_decide(&by, id).await?;
+        let noted = self.decision(id, &by.actor, Some(&looked_at), reason.as_deref()).await?;
         let command = Command::Approve { by: by.actor, reason, plan: looked_at };
-        self.deployment_command_by(id, command, "/deployment/approve", right).await?;
+        self.deployment_command_noted(id, command, "/deployment/approve", right, noted).await?;
         self.0.queue_nudge.notify_one();
         Ok(())
     }
@@ -211,8 +212,29 @@ impl Coordinator {
         reason: Option<String>,
     ) -> Result<(), Refused> {
         let right = self.may_decide(&by, id).await?;
+        let noted = self.decision(id, &by.actor, None, reason.as_deref()).await?;
         let command = Command::Reject { by: by.actor, reason };
-        self.deployment_command_by(id, command, "/deployment/reject", right).await
+        self.deployment_command_noted(id, command, "/deployment/reject", right, noted).await
+    }
+
+    /// What is so before somebody decides and after, for the audit; without a plan it is rejected.
+    async fn decision(
+        &self,
+        id: DeploymentId,
+        by: &Actor,
+        plan: Option<&Digest>,
+        reason: Option<&str>,
+    ) -> Result<String, Refused> {
+        let state = self.deployment_load(id).await?;
+        let given = state.iter().flat_map(|state| &state.approvals).map(|one| one.by.user.as_str());
+        let mut given: Vec<&str> = given.collect();
+        let before = serde_json::json!({ "approved_by": given });
+        let rejected_by = plan.is_none().then_some(&by.user);
+        given.extend(plan.map(|_| by.user.as_str()));
+        let after = serde_json::json!({
+            "approved_by": given, "rejected_by": rejected_by, "plan": plan, "reason": reason,
+        });
+        Ok(format!("before: {before}; after: {after}"))
     }
 
     /// By what somebody decides about a deployment that waits for approvals; what does not wait for any

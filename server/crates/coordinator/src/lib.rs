@@ -173,8 +173,32 @@ impl Coordinator {
         action: &'static str,
         right: Option<Right>,
     ) -> Result<(), Refused> {
+        let reason = actor_of(&command).and_then(|(_, reason)| reason);
+        self.commanded(id, command, action, right, reason).await
+    }
+
+    /// The same, with what the audit says of before and after in place of the reason alone.
+    pub(crate) async fn deployment_command_noted(
+        &self,
+        id: DeploymentId,
+        command: Command,
+        action: &'static str,
+        right: Option<Right>,
+        noted: String,
+    ) -> Result<(), Refused> {
+        self.commanded(id, command, action, right, Some(noted)).await
+    }
+
+    async fn commanded(
+        &self,
+        id: DeploymentId,
+        command: Command,
+        action: &'static str,
+        right: Option<Right>,
+        reason: Option<String>,
+    ) -> Result<(), Refused> {
         let handle = self.0.worker_soon(id).await?;
-        let audit = actor_of(&command).map(|(actor, reason)| AuditEntry {
+        let audit = actor_of(&command).map(|(actor, _)| AuditEntry {
             at: self.0.dependencies.clock.now(),
             actor,
             action: action.to_owned(),

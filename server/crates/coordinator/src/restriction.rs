@@ -72,7 +72,8 @@ impl Coordinator {
             since,
             until,
         };
-        let audit = entry(now, by, "/restriction/add", &restriction, &restriction.reason);
+        let sides = format!("after: {}", said(&restriction, None));
+        let audit = entry(now, by, "/restriction/add", &restriction, sides);
         let made = self.0.dependencies.store.restriction_add(&restriction, now, audit).await?;
         let Some(made) = made else { return Err(self.0.taken(&restriction, now).await?) };
         self.0.queue_nudge.notify_one();
@@ -109,7 +110,8 @@ impl Coordinator {
             )));
         }
         let action = if is_foreign { "/restriction/end (override)" } else { "/restriction/end" };
-        let audit = entry(now, by, action, &found, &reason);
+        let sides = format!("before: {}; after: {}", said(&found, None), said(&found, Some(&reason)));
+        let audit = entry(now, by, action, &found, sides);
         if !self.0.dependencies.store.restriction_end(id, now, audit).await? {
             return Err(gone());
         }
@@ -177,14 +179,28 @@ fn opening(
     }))
 }
 
-fn entry(at: Timestamp, by: By, action: &str, what: &Restriction, reason: &str) -> AuditEntry {
+/// As it is noted down: the audit tells it field by field. What people typed stands within it, so that it is
+/// never taken for what we say.
+fn said(what: &Restriction, ended: Option<&str>) -> String {
+    serde_json::json!({
+        "is": format!("{} of {}", what.kind, what.what()),
+        "owner": what.owner,
+        "reason": what.reason,
+        "since": what.since,
+        "until": what.until,
+        "ended": ended,
+    })
+    .to_string()
+}
+
+fn entry(at: Timestamp, by: By, action: &str, what: &Restriction, sides: String) -> AuditEntry {
     AuditEntry {
         at,
         actor: by.actor,
         right: by.right,
         action: action.to_owned(),
         target: format!("{}/{}", what.project, what.environment),
-        reason: Some(format!("{} of {}: {reason}", what.kind, what.what())),
+        reason: Some(sides),
         allowed: true,
     }
 }

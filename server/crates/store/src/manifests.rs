@@ -34,6 +34,14 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
+        let before: Option<String> = sqlx::query_scalar("SELECT digest FROM project WHERE name = $1")
+            .bind(manifest.project.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        let before = before.map_or_else(|| "not set".to_owned(), |digest| format!("digest {digest}"));
+        let reason = format!("before: {before}; after: digest {}", row.revision.digest);
+        let audit = AuditEntry { reason: Some(reason), ..audit.clone() };
         sqlx::query(
             "INSERT INTO project (name, digest, applied_by, applied_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (name) DO UPDATE SET digest = excluded.digest, applied_by = excluded.applied_by, \
@@ -46,7 +54,7 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, audit).await?;
+        audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
 

@@ -97,9 +97,12 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await?;
+        let ended = done.rows_affected();
+        // Closing the server says more, and of that this is a part.
+        let reason = audit.reason.clone().unwrap_or_else(|| format!("before: sessions {ended}"));
+        audit::write(&mut transaction, &AuditEntry { reason: Some(reason), ..audit }).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
-        Ok(done.rows_affected())
+        Ok(ended)
     }
 
     pub(crate) async fn add_device(

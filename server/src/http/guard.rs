@@ -22,7 +22,13 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (
         HeaderName::from_static("permissions-policy"),
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=()",
+        "accelerometer=(), ambient-light-sensor=(), attribution-reporting=(), autoplay=(), bluetooth=(), \
+         browsing-topics=(), camera=(), compute-pressure=(), cross-origin-isolated=(), display-capture=(), \
+         encrypted-media=(), fullscreen=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), \
+         identity-credentials-get=(), idle-detection=(), interest-cohort=(), keyboard-map=(), local-fonts=(), \
+         magnetometer=(), microphone=(), midi=(), otp-credentials=(), payment=(), picture-in-picture=(), \
+         publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), \
+         storage-access=(), usb=(), web-share=(), window-management=(), xr-spatial-tracking=()",
     ),
     (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
 ];
@@ -38,12 +44,15 @@ const MONITOR: &str = "/deployment/monitor";
 const LIVE: &str = "/live";
 /// As what tokens are put into addresses elsewhere.
 const TOKEN_NAMES: [&str; 6] = ["token", "access_token", "api_key", "apikey", "auth", "authorization"];
-const TRANSPORT: &str = "max-age=31536000; includeSubDomains";
+/// Two years, as browsers' lists of such servers want it.
+const TRANSPORT: &str = "max-age=63072000; includeSubDomains";
+/// Characters of a path that are noted down.
+const PATH_CHARS_MAX: usize = 200;
 
 pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let mut renewed = None;
     let mut response = match look(&web, &mut request, &mut renewed).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => noted(&web, request, next).await,
         Err(refusal) => *refusal,
     };
     if let Some(id) = renewed {
@@ -66,6 +75,20 @@ pub(super) async fn guard(State(web): State<Web>, mut request: Request, next: Ne
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("5"));
     }
     web.counters.answered(status);
+    response
+}
+
+/// Answers, and notes it down when somebody who is known is denied something: here, so that no route can
+/// forget it. What other sites send with somebody's cookie came no further than [`look`]: nobody asked for
+/// it. Server functions note their own.
+async fn noted(web: &Web, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Sender>().and_then(|sender| sender.caller.clone());
+    let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
+    let is_function = path.starts_with("/api/v1/") || path == MONITOR;
+    let response = next.run(request).await;
+    if let (StatusCode::FORBIDDEN, Some(caller), false) = (response.status(), &caller, is_function) {
+        web.backend.access.denied(caller, &path).await;
+    }
     response
 }
 

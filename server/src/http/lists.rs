@@ -74,7 +74,6 @@ async fn people(web: &Web, sender: &Sender, asked: &Asked) -> Result<Vec<UserVie
     const NEEDED: Permission = Permission::ManageUsers;
     let (caller, everything) = (somebody(sender)?, Scope::default());
     if !caller.rights.allows_on(NEEDED, &everything) {
-        web.backend.access.denied(caller, "/people.csv").await;
         return Err(Box::new(plain(&caller.forbidden(NEEDED, &everything).0)));
     }
     let mut rows = web.backend.people.user_list().await.map_err(refused)?.users;

@@ -32,20 +32,7 @@ case "${LOCKSTEP_STRATEGY:-coordinated}" in
 esac
 [ -n "${LOCKSTEP_ENVIRONMENT:-}" ] || refuse "name the environment, as staging"
 
-# Without a stored token the job shows who it is, and gets one for some minutes; again when those are over.
-stored=${LOCKSTEP_TOKEN:-}
-lasts=0
-fresh_token() {
-    [ -z "$stored" ] || return 0
-    local issued audience=()
-    [ -z "${LOCKSTEP_AUDIENCE:-}" ] || audience=(--audience "$LOCKSTEP_AUDIENCE")
-    unset LOCKSTEP_TOKEN
-    issued=$("$LOCKSTEP" token exchange "${audience[@]}" --json 2>&1) || refuse "no token is given, and this job gets none: $issued"
-    LOCKSTEP_TOKEN=$(sed -n 's/.*"access_token": "\([^"]*\)".*/\1/p' <<<"$issued")
-    lasts=$(sed -n 's/.*"expires_in": \([0-9]*\).*/\1/p' <<<"$issued")
-    export LOCKSTEP_TOKEN
-    printf '::add-mask::%s\n' "$LOCKSTEP_TOKEN"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/token.sh"
 seconds() {
     case "$1" in
         *h) echo $((${1%h} * 3600)) ;;

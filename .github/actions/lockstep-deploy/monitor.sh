@@ -4,11 +4,20 @@
 set -euo pipefail
 LOCKSTEP=${LOCKSTEP_PROGRAM:-lockstep}
 SUMMARY=${GITHUB_STEP_SUMMARY:-/dev/null}
+refuse() {
+    printf '::error title=Lockstep refused::%s\n' "$(tr '\n' ' ' <<<"$1" | sed 's/%/%25/g; s/ *$//')"
+    exit "${2:-2}"
+}
+source "$(dirname "${BASH_SOURCE[0]}")/token.sh"
+fresh_token
+arguments=(--env "$LOCKSTEP_ENVIRONMENT" --for "${MONITORING_MINUTES:-5}m" --threshold "${ALERT_THRESHOLD:-3}" --report "$REPORT")
+[ -z "${LOCKSTEP_PROJECT:-}" ] || arguments+=(--project "$LOCKSTEP_PROJECT")
+# It looks for longer than such a token lasts, and asks for another one by itself.
+[ -n "$stored" ] || arguments+=(--exchange "${LOCKSTEP_AUDIENCE:-}")
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 code=0
-"$LOCKSTEP" health --env "$LOCKSTEP_ENVIRONMENT" --for "${MONITORING_MINUTES:-5}m" \
-    --threshold "${ALERT_THRESHOLD:-3}" --report "$REPORT" 2>&1 | tee "$said" || code=${PIPESTATUS[0]}
+"$LOCKSTEP" health "${arguments[@]}" 2>&1 | tee "$said" || code=${PIPESTATUS[0]}
 {
     printf '### Health of %s\n\n' "$LOCKSTEP_ENVIRONMENT"
     sed 's/^/    /' "$said"

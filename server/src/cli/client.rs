@@ -72,6 +72,12 @@ impl Client {
         Ok(Self { http, url, token: global.token.clone().or(token), source })
     }
 
+    /// The same with another token.
+    pub(super) fn with_token(&self, token: String) -> Self {
+        let Self { http, url, .. } = self;
+        Self { http: http.clone(), url: url.clone(), token: Some(token), source: Source::Given }
+    }
+
     /// From where the token is.
     pub(super) fn source(&self) -> Source {
         self.source

@@ -46,6 +46,11 @@ impl Failure {
         matches!(self.body.kind, ErrorKind::Unreachable | ErrorKind::Unavailable | ErrorKind::Throttled)
     }
 
+    /// Whether whoever asks is not known, or not any more.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.body.kind == ErrorKind::Unauthenticated
+    }
+
     pub(super) fn print(&self, json: bool) {
         if json {
             complain!("{}", serde_json::json!({ "error": self.body }));

@@ -45,6 +45,29 @@ pub(super) async fn exchange(
     client: &Client,
     options: ExchangeOptions,
 ) -> Result<u8, Failure> {
+    let issued = issue(client, &options).await?;
+    if global.json {
+        print::json(&issued)?;
+    } else {
+        say!("{}", issued.access_token);
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+/// Another token of a job of GitHub Actions, when it has an identity token to show; an empty audience is the
+/// server's address.
+pub(super) async fn again(client: &Client, audience: &str) -> Result<String, Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let options = ExchangeOptions {
+        audience: Some(audience.to_owned()).filter(|audience| !audience.is_empty()),
+        id_token_file: None,
+        request_url: variable("ACTIONS_ID_TOKEN_REQUEST_URL"),
+        request_token: variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+    };
+    Ok(issue(client, &options).await?.access_token)
+}
+
+async fn issue(client: &Client, options: &ExchangeOptions) -> Result<TokenIssued, Failure> {
     let identity = match (&options.id_token_file, &options.request_url, &options.request_token) {
         (Some(file), ..) => read(file)?,
         (None, Some(url), Some(token)) => {
@@ -58,13 +81,7 @@ pub(super) async fn exchange(
         }
     };
     let fields = [("grant_type", GRANT), ("subject_token_type", KIND), ("subject_token", identity.trim())];
-    let issued: TokenIssued = client.form("/oauth/token", &fields).await?;
-    if global.json {
-        print::json(&issued)?;
-    } else {
-        say!("{}", issued.access_token);
-    }
-    Ok(exit::SUCCEEDED)
+    client.form("/oauth/token", &fields).await
 }
 
 fn read(file: &PathBuf) -> Result<String, Failure> {

@@ -307,6 +307,32 @@ async fn the_deploy_step_needs_no_token_where_the_job_can_show_who_it_is() {
     assert!(text.contains("::add-mask::ls_api_"), "{text}");
     let detail: Value = serde_json::from_str(&server.ok(&["status", "1", "--json"])).expect("JSON");
     assert!(detail.to_string().contains("shop-production run 77"), "{detail}");
+    // Monitoring, too, and with another token when the first one is over.
+    let look = Command::new(format!("{ACTION}/monitor.sh"))
+        .current_dir(server.folder.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs([("LOCKSTEP_PROGRAM", PROGRAM), ("REPORT", "health.json"), ("MONITORING_MINUTES", "0")])
+        .envs([("LOCKSTEP_ENVIRONMENT", "production"), ("LOCKSTEP_AUDIENCE", AUDIENCE)])
+        .env("LOCKSTEP_URL", server.url())
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/id-token?v=2", issuer.url))
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job")
+        .output()
+        .expect("ran");
+    let text = crate::support::text(&look);
+    assert!(text.contains("::add-mask::ls_api_"), "{text}");
+    assert!(std::fs::exists(server.folder.path().join("health.json")).expect("looked"), "{text}");
+    let over = Command::new(PROGRAM)
+        .args(["health", "--env", "production", "--exchange", AUDIENCE, "--json"])
+        .current_dir(server.folder.path())
+        .env("LOCKSTEP_URL", server.url())
+        .env("LOCKSTEP_TOKEN", "ls_api_0123456789abcdef_00ff_00000000")
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/id-token?v=2", issuer.url))
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job")
+        .output()
+        .expect("ran");
+    let text = crate::support::text(&over);
+    assert!(text.contains("\"looks\": 1") && text.contains("web (production)"), "{text}");
     let said = step("https://other.example.com");
     let text = crate::support::text(&said);
     assert_eq!(said.status.code(), Some(2), "{text}");

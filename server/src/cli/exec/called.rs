@@ -91,8 +91,26 @@ pub(super) fn take_plan(plan: &mut Plan, command: &mut Vec<String>) -> Result<()
             _ => {}
         }
     }
-    *command = left;
+    *command = as_known(left);
     Ok(())
+}
+
+/// What a script of which we know it takes in one form only, in that form: `--project=x` ends it with
+/// "unknown option", `--project x` does not. Other scripts get what was written.
+fn as_known(command: Vec<String>) -> Vec<String> {
+    const SCRIPT: &str = "deploy-cloudrun-direct";
+    const FLAGS: [&str; 3] = ["--project", "--region", "--port"];
+    let file = command.first().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
+    let is_known =
+        file.is_some_and(|name| [".sh", ".real.sh"].iter().any(|end| *name == format!("{SCRIPT}{end}")));
+    if !is_known {
+        return command;
+    }
+    let parts = |argument: String| match argument.split_once('=') {
+        Some((flag, value)) if FLAGS.contains(&flag) => vec![flag.to_owned(), value.to_owned()],
+        _ => vec![argument],
+    };
+    command.into_iter().flat_map(parts).collect()
 }
 
 #[cfg(test)]
@@ -115,6 +133,26 @@ mod tests {
         assert_eq!(plan.deployment_id.expect("given").as_str(), "7");
         assert_eq!(plan.health_monitor.as_deref(), Some("http://h/"));
         assert_eq!(plan.coordination_endpoint.as_deref(), Some("http://c"));
+    }
+
+    #[test]
+    fn a_script_that_is_known_gets_its_flags_in_the_form_that_it_takes() {
+        let taken = |text: &str| {
+            let mut command = words(text);
+            take_plan(&mut Plan::default(), &mut command).expect("taken");
+            command.join(" ")
+        };
+        let known =
+            "./deploy-cloudrun-direct.sh --project=x --region=us-east1 --port=8090 --force --label=a=b";
+        assert_eq!(
+            taken(known),
+            "./deploy-cloudrun-direct.sh --project x --region us-east1 --port 8090 --force --label=a=b"
+        );
+        assert_eq!(
+            taken("a/deploy-cloudrun-direct.real.sh --project="),
+            "a/deploy-cloudrun-direct.real.sh --project "
+        );
+        assert_eq!(taken("./deploy.sh --project=x"), "./deploy.sh --project=x");
     }
 
     #[test]

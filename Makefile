@@ -2,7 +2,7 @@
 ADDR ?= 127.0.0.1:3000
 DATA ?= ./data
 
-.PHONY: help run test test-long build dev bench screenshots lint setup
+.PHONY: help run test test-long build dev bench screenshots lint fuzz setup
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -31,6 +31,9 @@ screenshots: build ## take pictures of every page into server/docs/pages
 
 lint: setup ## format and lints only
 	@.ci/lint.sh
+
+fuzz: ## build every fuzzer and run each for 20 s; skipped, and said so, without a nightly compiler
+	@.ci/fuzz.sh
 
 setup: ## install the tools for building into the user's cache
 	@.ci/setup.sh

@@ -128,6 +128,8 @@ impl Passwords {
 
 /// What argon2id makes of a password.
 fn digest(password: &str, salt: &[u8], params: &Params, memory: &mut Memory) -> argon2::Result<Vec<u8>> {
+    #[cfg(test)]
+    tests::DIGESTS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let mut digest = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
     memory.resize(params.block_count(), Block::default());
@@ -165,6 +167,29 @@ fn verify(password: &str, kept: &str, memory: &mut Memory) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// How often something was digested.
+    pub(super) static DIGESTS: AtomicU64 = AtomicU64::new(0);
+
+    #[tokio::test]
+    async fn a1_for_nobody_the_same_is_computed_as_for_somebody() {
+        let passwords = Passwords::new();
+        let kept = hash("correct-horse-battery", &mut Memory::new());
+        let parts = |kept: &str| {
+            let kept = PasswordHash::new(kept).expect("a hash");
+            (kept.algorithm.to_string(), kept.version, kept.params.to_string())
+        };
+        assert_eq!(parts(&passwords.nobody), parts(&kept), "it costs as much");
+        let mut computed = Vec::new();
+        for kept in [Some(kept), None] {
+            let before = DIGESTS.load(Ordering::SeqCst);
+            let is_right = passwords.is_right("wrong-wrong-wrong".to_owned(), kept).await;
+            assert!(is_right.is_ok_and(|is_right| !is_right));
+            computed.push(DIGESTS.load(Ordering::SeqCst) - before);
+        }
+        assert_eq!(computed, [1, 1]);
+    }
 
     #[test]
     fn what_is_tried_first_is_refused_however_long() {

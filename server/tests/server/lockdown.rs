@@ -1,8 +1,11 @@
 //! The server closed to everybody but commands on its own machine.
 
-use crate::support::{Lockstep, free_ports, make_token, shop};
+use crate::{
+    live::{bearer, hear, open, say},
+    support::{Lockstep, free_ports, make_token, shop},
+};
 use lockstep_model::access::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 async fn look(server: &Lockstep, path: &str, cookie: &str) -> u16 {
     let client =
@@ -19,6 +22,11 @@ async fn a_closed_server_answers_its_own_machine_only_and_goes_on_with_what_it_d
     let cookie = server.sign_in("anna", Role::Admin).await;
     let token = make_token(&server, Role::Admin);
     assert_eq!(look(&server, "/", &cookie).await, 200);
+    let headers = [("authorization", bearer(&token))];
+    let headers: Vec<(&'static str, &str)> =
+        headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut socket = open(&server, &headers).await.expect("opened");
+    say(&mut socket, json!({"subscribe": {"topic": "overview"}})).await;
     let started = server.ok(&["deploy", "--accept-no-rollback", "--json"]);
     let id = serde_json::from_str::<Value>(&started).expect("JSON")["id"].as_i64().expect("a number");
     server.fails(2, &["lockdown", "--reason", " "]);
@@ -31,6 +39,8 @@ async fn a_closed_server_answers_its_own_machine_only_and_goes_on_with_what_it_d
     assert_eq!(status, 200, "{told}");
     server.ok(&["unlock"]);
     server.ok(&["lockdown", "--reason", "a token leaked"]);
+    // Who listened hears of it: the socket is closed, whatever was still said before.
+    while hear(&mut socket).await.is_ok() {}
     // Twice, with a restart between.
     for _ in 0..2 {
         for path in ["/", "/login", "/metrics", "/docs/api", "/services.csv"] {
@@ -40,6 +50,20 @@ async fn a_closed_server_answers_its_own_machine_only_and_goes_on_with_what_it_d
         let (status, body) = server.call("/service/list", Some(&token), "{}").await;
         assert_eq!(status, 503, "{body}");
         assert!(!body.to_string().contains("leaked"), "whoever comes is not told why: {body}");
+        for (path, body) in [
+            ("/session/sign_in", "user=anna&password=correct-horse-battery"),
+            ("/session/set_password", "code=x&password=correct-horse-battery&again=correct-horse-battery"),
+            ("/oauth/token", "grant_type=x"),
+            ("/oauth/device", "name=x"),
+            ("/hooks/shop", "{}"),
+        ] {
+            let request = server.http.post(format!("{}{path}", server.url())).header("origin", server.url());
+            let kind =
+                if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+            let answer = request.header("content-type", kind).body(body).send().await.expect("an answer");
+            assert_eq!(answer.status(), 503, "{path}");
+        }
+        assert!(open(&server, &headers).await.is_err(), "no new socket");
         let (status, _) = server.call("/lockdown/end", Some(&token), "{}").await;
         assert_eq!(status, 503, "nobody opens it from elsewhere");
         server.ok(&["user", "list"]);

@@ -187,6 +187,9 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/metrics", "GET", Permission::View, ObjectKind::Installation),
     route("/api/openapi.json", "GET", Permission::View, ObjectKind::Seen),
     route("/docs/api", "GET", Permission::View, ObjectKind::Seen),
+    route(site::PARTS, "GET", Permission::Public, ObjectKind::Oneself),
+    route("/robots.txt", "GET", Permission::Public, ObjectKind::Oneself),
+    route("/favicon.ico", "GET", Permission::Public, ObjectKind::Oneself),
     route("/login", "GET", Permission::Public, ObjectKind::Oneself),
     route("/link/{code}", "GET", Permission::Public, ObjectKind::Oneself),
     route("/", "GET", Permission::View, ObjectKind::Seen),
@@ -228,7 +231,6 @@ impl Web {
         Router::new()
             .merge(routes)
             .merge(pages)
-            .merge(site::router(&self.options))
             .layer(CatchPanicLayer::custom(faulty))
             .layer(middleware::from_fn_with_state(self.clone(), slow::limit))
             .layer(middleware::from_fn(bodies::bounded))
@@ -279,6 +281,9 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         "/metrics" => get(metrics::metrics),
         "/api/openapi.json" => get(reference::json),
         "/docs/api" => get(reference::page),
+        site::PARTS => get(site::part),
+        "/robots.txt" => get(site::robots),
+        "/favicon.ico" => get(site::no_icon),
         _ => return None,
     })
 }

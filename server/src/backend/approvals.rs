@@ -6,6 +6,7 @@ use app::{
     AppError,
     backend::{Access, Caller, Credential},
 };
+use lockstep_engine::port::store::AuditEntry;
 use lockstep_model::{
     DeploymentId,
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment, Word},
@@ -72,6 +73,20 @@ pub(super) async fn decide(
     };
     done.map_err(refused)?;
     services.summary(id).await
+}
+
+/// Why, as they typed it: of a word about what waits the audit holds before and after as well, which its own
+/// page tells field by field.
+pub(super) fn typed(entry: &AuditEntry) -> Option<String> {
+    let noted = entry.reason.as_deref()?;
+    let after = noted.strip_prefix("before: ").and_then(|sides| sides.split_once("; after: {"));
+    let Some((_, after)) =
+        after.filter(|_| matches!(entry.action.as_str(), "/deployment/approve" | "/deployment/reject"))
+    else {
+        return entry.reason.clone();
+    };
+    let after: serde_json::Value = serde_json::from_str(&format!("{{{after}")).ok()?;
+    after["reason"].as_str().map(str::to_owned)
 }
 
 /// Whether whoever asks is the person whose token it is.

@@ -371,7 +371,10 @@ impl Deployments for Services {
         let mut entries = self.store.audit_find(&wanted).await.map_err(store)?;
         // Whoever asked for it did so before it had a number; that is what its journal begins with.
         entries.push((0, asked_for));
-        Ok(AuditPage { entries: entries.into_iter().map(|(id, entry)| audit_view(id, entry)).collect() })
+        let shown = |(id, entry): (i64, AuditEntry)| {
+            audit_view(id, AuditEntry { reason: approvals::typed(&entry), ..entry })
+        };
+        Ok(AuditPage { entries: entries.into_iter().map(shown).collect() })
     }
 
     async fn version_list(&self, caller: &Caller, req: EnvironmentRequest) -> Result<VersionPage, AppError> {

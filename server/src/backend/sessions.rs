@@ -68,7 +68,8 @@ pub(super) async fn end(
         let message = format!("there is no session '{}' any more; see `lockstep session list`", req.id);
         return Err(AppError::new(ErrorKind::NotFound, message));
     };
-    let mut audit = services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
+    let mut audit =
+        services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
     let before = serde_json::json!({
         "address": row.address, "device": row.device.as_deref().map(in_words),
         "since": row.created_at, "used": row.used_at,

@@ -226,20 +226,6 @@ mod tests {
     }
 
     #[test]
-    fn f3_an_address_has_128_connections_the_own_machine_1024_and_all_together_2048() {
-        let addresses = Addresses::default();
-        for (from, most) in [("192.0.2.7", 128), ("2001:db8::7", 128), ("127.0.0.1", 1_024)] {
-            let from = ip(from);
-            assert_eq!((0..2_000).filter(|_| addresses.enter(from)).count(), most, "{from}");
-            addresses.leave(from);
-            assert!(addresses.enter(from) && !addresses.enter(from), "one that ends makes room for one");
-            (0..most).for_each(|_| addresses.leave(from));
-        }
-        assert!(addresses.0.lock().expect("free").is_empty(), "who has gone leaves nothing");
-        assert_eq!(CONNECTIONS_MAX, 2_048);
-    }
-
-    #[test]
     fn what_is_said_of_an_origin_is_believed_up_to_the_last_proxy() {
         let door = Door { tls: None, proxies: vec![ip("10.0.0.2"), ip("10.0.0.3")], is_closed: true };
         let from = |peer: &str, said: &[&'static str]| {

@@ -3,11 +3,9 @@
 //! so that browsers may keep them for ever.
 
 use axum::{
-    Router,
-    extract::{Path, Request},
+    extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use leptos::{
     WasmSplitManifest,
@@ -88,15 +86,21 @@ pub(super) fn pieces(options: &LeptosOptions) -> Option<WasmSplitManifest> {
     Some(WasmSplitManifest(ArcStoredValue::new((format!("/{}", options.site_pkg_dir), manifest, loader))))
 }
 
-pub(super) fn router(options: &LeptosOptions) -> Router {
-    let pkg = format!("/{}/{{file}}", options.site_pkg_dir);
-    Router::new()
-        .route(
-            &pkg,
-            get(|Path(name): Path<String>, request: Request| async move { asset(&name, request.headers()) }),
-        )
-        .route("/robots.txt", get(|request: Request| async move { asset("robots.txt", request.headers()) }))
-        .route("/favicon.ico", get(|| async { StatusCode::NOT_FOUND }))
+/// Where the parts of pages are, below a name for what was built.
+pub(super) const PARTS: &str = "/pkg/{build}/{file}";
+
+/// A part of this build; those of others are gone.
+pub(super) async fn part(Path((build, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    if build == build_id() { asset(&name, &headers) } else { StatusCode::NOT_FOUND.into_response() }
+}
+
+pub(super) async fn robots(headers: HeaderMap) -> Response {
+    asset("robots.txt", &headers)
+}
+
+/// Pages name their icon; browsers that ask for this one all the same are told no page.
+pub(super) async fn no_icon() -> StatusCode {
+    StatusCode::NOT_FOUND
 }
 
 /// Marks an answer as a part of pages, which is none itself: script, style, font.

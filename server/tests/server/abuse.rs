@@ -7,7 +7,7 @@ use lockstep_model::{
     api::{ENDPOINTS, PREFIX},
 };
 use reqwest::{Client, Method, Response, redirect::Policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 use server::http::PLAIN_ROUTES;
 
 const PASSWORD: &str = "correct-horse-battery";
@@ -150,7 +150,6 @@ async fn a6_two_hundred_sign_ins_at_once_take_no_memory_and_hold_nothing_up() {
         let (status, location, waits) = one.await.expect("ended").expect("an answer");
         assert_eq!(status, 303, "{location}");
         match location.as_str() {
-            // Too many wait for a hash: they are told when to come again.
             throttled if throttled.contains("error=throttled") => {
                 assert!(waits, "{throttled}");
                 refused += 1;
@@ -482,25 +481,6 @@ async fn f1_every_body_is_bounded_and_comes_without_compression() {
             "POST {path} HTTP/1.1\r\ncookie: {cookie}\r\ncontent-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n"
         );
         assert_eq!(status_of(&server, &head, &"x".repeat(1_024), 80).await, 413, "{path}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f3_more_than_64_kib_of_headers_are_431() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let server = Lockstep::start();
-    let address = server.url().trim_start_matches("http://").to_owned();
-    for (kib, expected) in [(32, "HTTP/1.1 200 "), (80, "HTTP/1.1 431 ")] {
-        let mut socket = tokio::net::TcpStream::connect(&address).await.expect("connected");
-        let more: String =
-            (0..kib).map(|number| format!("x-more-{number}: {}\r\n", "x".repeat(1_008))).collect();
-        let said = format!("GET /health/live HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n");
-        // What is refused may be refused before all of it was said.
-        let _ = socket.write_all(said.as_bytes()).await;
-        let mut answer = [0; 13];
-        let read = tokio::time::timeout(std::time::Duration::from_secs(20), socket.read_exact(&mut answer));
-        read.await.expect("an answer in time").expect("an answer");
-        assert_eq!(String::from_utf8_lossy(&answer), expected, "{kib} KiB");
     }
 }
 

@@ -23,6 +23,7 @@ mod live;
 mod lockdown;
 mod login;
 mod network;
+mod noted;
 mod operator;
 mod own_programs;
 mod pages;

@@ -97,3 +97,23 @@ async fn c12_only_a_named_proxy_says_where_a_request_came_from() {
     let behind = ["--proxy", "127.0.0.1,198.51.100.7", "--public-url", "https://deploy.example.com"];
     assert_eq!(address(&Lockstep::start_with(&behind)).await, "203.0.113.9");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f3_more_than_64_kib_of_headers_are_431() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Lockstep::start();
+    let address = server.url().trim_start_matches("http://").to_owned();
+    // They are read in pieces of up to as much, so the last one may go beyond.
+    for (kib, expected) in [(32, "HTTP/1.1 200 "), (160, "HTTP/1.1 431 ")] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.expect("connected");
+        let more: String =
+            (0..kib / 4).map(|number| format!("x-more-{number}: {}\r\n", "x".repeat(4_080))).collect();
+        let said = format!("GET /health/live HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n");
+        // What is refused may be refused before all of it was said.
+        let _ = socket.write_all(said.as_bytes()).await;
+        let mut answer = [0; 13];
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), socket.read_exact(&mut answer));
+        read.await.expect("an answer in time").expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer), expected, "{kib} KiB");
+    }
+}

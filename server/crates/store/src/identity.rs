@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
     identity::{
-        LinkKind, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange, UserChanged,
-        UserRow,
+        LinkKind, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange,
+        UserChanged, UserRow,
     },
     store::AuditEntry,
 };

@@ -33,6 +33,7 @@ mod scripts;
 mod secrets;
 mod steer;
 mod trust;
+mod values;
 mod verify;
 
 use crate::out::complain;

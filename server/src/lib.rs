@@ -23,6 +23,7 @@ pub mod oidc;
 mod out;
 mod port_holder;
 mod progress;
+mod room;
 mod secret;
 pub mod serve;
 mod telling;

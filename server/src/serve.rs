@@ -21,6 +21,7 @@ use crate::{
     monitor::{Eyes, Monitor},
     oidc::{Issuers, Settings},
     port_holder::port_holder,
+    room::Room,
     telling::Telling,
     vault::{Handing, Vault},
 };
@@ -68,6 +69,8 @@ pub struct ServeOptions {
     pub body_limit: Option<Duration>,
     /// Whether issuers of identity tokens on this machine may be asked by plain HTTP.
     pub plain_issuers: bool,
+    /// Bytes of output of programs that are kept in all.
+    pub output_bytes_max: u64,
     /// How long the coordinator's lease is; none = as the coordinator has it.
     pub lease_ttl: Option<Duration>,
     /// Whether a link signs in once: the demo's.
@@ -258,6 +261,13 @@ impl Server {
         });
         let noting = tokio::spawn(anchor.keep(deployments.clone()));
         let telling = tokio::spawn(lockdown::tell(services.clone(), data.status()));
+        let room = Room {
+            logs: logs.clone(),
+            deployments: deployments.clone(),
+            scripts: Arc::new(store.clone()),
+            clock: clock.clone(),
+            bytes_max: options.output_bytes_max,
+        };
         let eyes = Eyes { store: deployments, target, host, clock, logs, coordinator };
         let tasks = vec![
             tokio::spawn(agent.keep()),
@@ -266,6 +276,7 @@ impl Server {
             noting,
             telling,
             tokio::spawn(identities.clone().keep_failures()),
+            tokio::spawn(room.keep()),
         ];
         let token = identities.local_token().to_owned();
         data.local_write(&Local { url: own, token, pid: std::process::id() })?;

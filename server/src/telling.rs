@@ -41,6 +41,23 @@ impl LogStore for Telling {
         self.store.log_count(deployment, before).await
     }
 
+    async fn log_size(&self) -> Result<u64, StoreError> {
+        self.store.log_size().await
+    }
+
+    async fn log_owners(&self) -> Result<Vec<DeploymentId>, StoreError> {
+        self.store.log_owners().await
+    }
+
+    async fn log_remove(
+        &self,
+        deployment: DeploymentId,
+        lines_max: u32,
+        bytes_max: u64,
+    ) -> Result<u64, StoreError> {
+        self.store.log_remove(deployment, lines_max, bytes_max).await
+    }
+
     async fn check_append(&self, rows: &[CheckRow], forget: Timestamp) -> Result<(), StoreError> {
         self.store.check_append(rows, forget).await
     }

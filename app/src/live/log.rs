@@ -1,7 +1,7 @@
 //! Lines of output in one text, so that a hundred thousand of them cost little.
 
 use leptos::prelude::*;
-use lockstep_model::{Timestamp, live::LogTail, view::LogLine};
+use lockstep_model::{Timestamp, api::LogPage, live::LogTail, view::LogLine};
 
 /// Where a line stands in the text, and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ struct Lines {
     steps: Vec<String>,
     /// Lines before the first one here.
     before: u64,
+    /// Said of lines that are not kept any more.
+    removed: Option<String>,
     /// Rises whenever a place comes to hold another line.
     order: u64,
 }
@@ -155,6 +157,7 @@ impl LogStore {
                     lines.push(line);
                 }
             }
+            lines.removed = tail.removed;
         });
         self.changed.update(|tick| *tick += 1);
     }
@@ -171,14 +174,16 @@ impl LogStore {
     }
 
     /// Adds earlier lines at the begin.
-    pub fn prepend(&self, earlier: &[LogLine], more: bool) {
+    pub fn prepend(&self, earlier: &LogPage) {
         self.lines.update_value(|lines| {
             let first = lines.entries.first().map_or(i64::MAX, |entry| entry.cursor);
             let mut whole = Lines { order: lines.order + 1, ..Lines::default() };
-            for line in earlier.iter().filter(|line| line.cursor < first) {
+            for line in earlier.lines.iter().filter(|line| line.cursor < first) {
                 whole.push(line);
             }
-            whole.before = if more { lines.before.saturating_sub(whole.entries.len() as u64) } else { 0 };
+            whole.removed.clone_from(&earlier.removed);
+            whole.before =
+                if earlier.more { lines.before.saturating_sub(whole.entries.len() as u64) } else { 0 };
             for entry in &lines.entries {
                 whole.push(&LogLine {
                     cursor: entry.cursor,
@@ -195,6 +200,12 @@ impl LogStore {
     /// How many lines stand before the first one here.
     pub fn before(&self) -> u64 {
         self.lines.try_with_value(|lines| lines.before).unwrap_or(0)
+    }
+
+    /// What is said of lines that are not kept any more, once all that are kept are here.
+    pub fn removed(&self) -> Option<String> {
+        let said = |lines: &Lines| lines.removed.clone().filter(|_| lines.before == 0);
+        self.lines.try_with_value(said).flatten()
     }
 
     /// The cursor of the first line here.
@@ -311,6 +322,10 @@ mod tests {
         LogLine { cursor, at: Timestamp(cursor), step: "backend.prepare".to_owned(), text: text.to_owned() }
     }
 
+    fn earlier(lines: Vec<LogLine>, more: bool) -> LogPage {
+        LogPage { lines, next: 0, more, removed: Some("Earlier output was removed".to_owned()) }
+    }
+
     fn texts(log: &LogStore) -> Vec<String> {
         lines_of(log).into_iter().map(|line| line.text).collect()
     }
@@ -319,14 +334,15 @@ mod tests {
     fn lines_join_without_gap_or_double() {
         let _owner = Owner::new();
         _owner.set();
-        let log = LogStore::new(LogTail { lines: vec![line(5, "five"), line(6, "six")], before: 4 });
+        let log =
+            LogStore::new(LogTail { lines: vec![line(5, "five"), line(6, "six")], before: 4, removed: None });
         log.append(vec![line(6, "six"), line(7, "seven")]);
-        log.prepend(&[line(3, "three"), line(4, "four"), line(5, "five")], true);
+        log.prepend(&earlier(vec![line(3, "three"), line(4, "four"), line(5, "five")], true));
         assert_eq!(texts(&log), ["three", "four", "five", "six", "seven"]);
         assert_eq!((log.before(), log.line(0).map(|line| line.number)), (2, Some(3)));
-        log.renew(LogTail { lines: vec![line(7, "seven"), line(8, "eight")], before: 6 });
+        log.renew(LogTail { lines: vec![line(7, "seven"), line(8, "eight")], before: 6, removed: None });
         assert_eq!(texts(&log).len(), 6, "a tail that joins adds what is new");
-        log.renew(LogTail { lines: vec![line(90, "ninety")], before: 89 });
+        log.renew(LogTail { lines: vec![line(90, "ninety")], before: 89, removed: None });
         assert_eq!(texts(&log), ["ninety"], "one that does not begins anew");
         assert_eq!(log.place_of(90), Some(0));
         assert_eq!(log.place_of(91), None);
@@ -334,13 +350,18 @@ mod tests {
 
     #[test]
     fn a_place_that_holds_another_line_is_another_place() {
-        let log = LogStore::new(LogTail { lines: vec![line(5, "five"), line(6, "six")], before: 4 });
+        let log =
+            LogStore::new(LogTail { lines: vec![line(5, "five"), line(6, "six")], before: 4, removed: None });
         let all = Wanted::default();
         let first = log.places(&all);
-        log.renew(LogTail { lines: vec![line(90, "ninety"), line(91, "ninety-one")], before: 89 });
+        log.renew(LogTail {
+            lines: vec![line(90, "ninety"), line(91, "ninety-one")],
+            before: 89,
+            removed: None,
+        });
         let anew = log.places(&all);
         assert!(first != anew && first[..] == anew[..], "as many lines, and all of them others");
-        log.prepend(&[line(89, "eighty-nine")], true);
+        log.prepend(&earlier(vec![line(89, "eighty-nine")], true));
         assert_ne!(anew.order, log.places(&all).order);
         log.append(vec![line(92, "ninety-two")]);
         assert_eq!(log.places(&all).len(), 4);
@@ -352,7 +373,7 @@ mod tests {
         _owner.set();
         let lines =
             vec![line(1, "10 %\r50 %\r100 %\r"), line(2, "ERROR pool timed out"), line(3, "WARN slow")];
-        let log = LogStore::new(LogTail { lines, before: 0 });
+        let log = LogStore::new(LogTail { lines, before: 0, removed: None });
         assert_eq!(texts(&log)[0], "100 %");
         assert_eq!((log.count(Level::Error), log.count(Level::Warning)), (1, 2));
         let wanted = Wanted { level: Some(Level::Error), ..Wanted::default() };

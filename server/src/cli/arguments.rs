@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub(super) use super::values::duration;
 use super::{
     audit::AuditCommand,
     exec::{self, Exec},
@@ -13,6 +14,7 @@ use super::{
     secrets::SecretCommand,
     steer::SteerCommand,
     trust::TrustCommand,
+    values::{assignment, label, size},
 };
 use crate::demo::service::DemoService;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -292,6 +294,10 @@ pub(super) struct Serve {
     /// The identity provider at which people sign in, as a file; server/docs/operations.md says what is in it.
     #[arg(long, env = "LOCKSTEP_OIDC", value_name = "FILE")]
     pub(super) oidc: Option<PathBuf>,
+    /// How much output of deployments and scripts is kept in all, as 500MiB or 2GiB; at least 1MiB. Beyond it, that of
+    /// what ended longest ago is removed, a running one's never.
+    #[arg(long, env = "LOCKSTEP_OUTPUT_MAX", value_name = "SIZE", default_value = "2GiB", value_parser = size)]
+    pub(super) output_max: u64,
     /// How long the body of a request may take to come; for tests, which cannot wait for the usual 30 s.
     #[arg(long, env = "LOCKSTEP_BODY_MS", hide = true, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub(super) body_ms: Option<u64>,
@@ -449,35 +455,6 @@ pub(super) struct Rollback {
     pub(super) waiting: Waiting,
 }
 
-fn assignment(text: &str) -> Result<(ServiceName, Version), String> {
-    let (service, version) = text.split_once('=').ok_or("write SERVICE=VERSION, as backend=1.2.0")?;
-    let service = service.parse().map_err(|error: lockstep_model::scalar::InvalidText| error.to_string())?;
-    let version = version.parse().map_err(|error: lockstep_model::scalar::InvalidText| error.to_string())?;
-    Ok((service, version))
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as ticket=OPS-12")?;
-    if name.is_empty() {
-        return Err("the name is empty".to_owned());
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| "write a number and a unit, as 90s, 10m, 1h".to_owned())?;
-    let seconds = match unit {
-        "s" | "" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(format!("'{unit}' is no unit; use s, m, h or d")),
-    };
-    Ok(Duration::from_secs(number.saturating_mul(seconds)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -486,14 +463,5 @@ mod tests {
     fn every_argument_is_declared_without_a_conflict() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
-        assert!(duration("soon").is_err());
-        assert_eq!(duration("5d"), Ok(Duration::from_secs(432_000)));
-        assert!(duration("5y").is_err());
     }
 }

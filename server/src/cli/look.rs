@@ -200,6 +200,9 @@ pub(super) async fn logs(
         loop {
             let request = ReadLogs { id, step: step.clone(), after, before: None, limit: LOG_LINES_MAX };
             let page = client.call(DeploymentLogs, &request).await?;
+            if let Some(removed) = page.removed.filter(|_| after == 0 && !global.json) {
+                complain!("{removed}");
+            }
             after = page.next;
             for line in &page.lines {
                 let text = if global.json {

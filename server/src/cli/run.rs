@@ -43,6 +43,7 @@ pub(super) async fn serve(global: &Global, options: Serve) -> Result<u8, Failure
         secrets_key: options.secrets_key,
         body_limit: options.body_ms.map(Duration::from_millis),
         plain_issuers: options.plain_issuers,
+        output_bytes_max: options.output_max,
         lease_ttl: options.lease_ms.map(Duration::from_millis),
         confirm_ms: options.confirm_ms,
         has_sign_in_link: options.demo,

@@ -177,6 +177,9 @@ fn lines(logs: Arc<dyn LogStore>, id: DeploymentId) -> impl Stream<Item = Result
                 }
             };
             let mut text = String::new();
+            if let Some(removed) = page.removed.filter(|_| after == 0) {
+                let _ = writeln!(text, "… {removed}");
+            }
             for line in &page.lines {
                 let _ = writeln!(text, "{} {} {}", line.at, line.step, line.text);
             }

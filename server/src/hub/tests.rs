@@ -37,9 +37,18 @@ impl LogStore for NoLogs {
         _: LogPart,
         _: u32,
     ) -> Result<LogPage, StoreError> {
-        Ok(LogPage { lines: Vec::new(), next: 0, more: false })
+        Ok(LogPage { lines: Vec::new(), next: 0, more: false, removed: None })
     }
     async fn log_count(&self, _: DeploymentId, _: i64) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn log_size(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn log_owners(&self) -> Result<Vec<DeploymentId>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn log_remove(&self, _: DeploymentId, _: u32, _: u64) -> Result<u64, StoreError> {
         Ok(0)
     }
     async fn check_append(&self, _: &[CheckRow], _: Timestamp) -> Result<(), StoreError> {

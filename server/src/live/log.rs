@@ -51,7 +51,7 @@ impl Source for Log {
                 Some(_) | None => 0,
             };
             self.after = page.lines.last().map_or(0, |line| line.cursor);
-            let tail = LogTail { lines: page.lines, before };
+            let tail = LogTail { lines: page.lines, before, removed: page.removed };
             self.tail = Some(tail.clone());
             return Ok(Look { whole: Snapshot::Log(tail), changes: Changes::Anew });
         };
@@ -62,7 +62,7 @@ impl Source for Log {
                 Ok(page) => page,
                 // What was read is told; the rest is read at the next look.
                 Err(error) if changes.is_empty() => return Err(store(error)),
-                Err(_) => LogPage { lines: Vec::new(), next: self.after, more: false },
+                Err(_) => LogPage { lines: Vec::new(), next: self.after, more: false, removed: None },
             };
             self.after = page.next;
             if !page.lines.is_empty() {

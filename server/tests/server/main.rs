@@ -33,6 +33,7 @@ mod repeated;
 mod restrictions;
 mod roles;
 mod rollbacks;
+mod room;
 mod secrets;
 mod sessions;
 mod sign_on;

@@ -1006,6 +1006,9 @@ LogPage {
     next: i64,
     /// Whether more was there when this was read.
     more: bool,
+    /// Said when earlier output of it is not kept any more.
+    #[serde(default)]
+    removed: Option<String>,
 } }
 body! { /// Checkpoints.
 CheckpointPage {

@@ -319,6 +319,9 @@ pub struct LogTail {
     pub lines: Vec<LogLine>,
     /// How many there are before the first of them.
     pub before: u64,
+    /// Said when earlier output is not kept any more.
+    #[serde(default)]
+    pub removed: Option<String>,
 }
 
 impl ServerFrame {

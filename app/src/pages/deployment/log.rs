@@ -92,6 +92,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
             </div>
         })
     };
+    let removed = move || reader.removed().map(|removed| view! { <div class="log-more">{removed}</div> });
     let jump = move || {
         (!reader.follow.get() && reader.unread.get() > 0).then(|| view! {
             <button type="button" class="btn btn-primary jump" on:click=click(move || reader.set_follow(true))>{text(move || format!("Jump to latest ({} new)", reader.unread.get()))}</button>
@@ -101,6 +102,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
         <section class="card" aria-labelledby="log-title">
             <Tools id reader wrap/>
             {part(earlier)}
+            {part(removed)}
             {part(none)}
             <div class="log" class:log-flow=flag(move || !reader.is_virtual.get()) class:log-wrap=flag(move || wrap.get()) class:log-short=flag(is_short) hidden=flag(is_empty)
                 node_ref=reader.node on:scroll=move |_| reader.scrolled() tabindex="0" role="region" aria-label="Output of the steps">

@@ -1,5 +1,7 @@
 //! Output of steps, in a file of its own: batched, not synced at every line, capped a deployment.
 
+mod room;
+
 use crate::{
     error::{OpenError, failed},
     open::{make_folder, pool, touch_private},
@@ -55,7 +57,9 @@ impl SqliteLogStore {
              CREATE INDEX IF NOT EXISTS looks_by_time ON looks (at); \
              CREATE TABLE IF NOT EXISTS looks_last (slot TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL, \
              looks TEXT NOT NULL) WITHOUT ROWID; \
-             CREATE TABLE IF NOT EXISTS size (deployment BIGINT NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL);",
+             CREATE TABLE IF NOT EXISTS size (deployment BIGINT NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL); \
+             CREATE TABLE IF NOT EXISTS removed (deployment BIGINT NOT NULL PRIMARY KEY, lines BIGINT NOT NULL, \
+             bytes_max BIGINT NOT NULL);",
         )
         .execute(&writer)
         .await
@@ -153,7 +157,8 @@ impl LogStore for SqliteLogStore {
                 lines.first().map_or(place, |line| line.cursor)
             }
         };
-        Ok(LogPage { lines, next, more })
+        let removed = room::removed(&self.readers, deployment).await?;
+        Ok(LogPage { lines, next, more, removed })
     }
 
     async fn log_count(&self, deployment: DeploymentId, before: i64) -> Result<u64, StoreError> {
@@ -164,6 +169,23 @@ impl LogStore for SqliteLogStore {
             .await
             .map_err(failed("counting output"))?;
         Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn log_size(&self) -> Result<u64, StoreError> {
+        room::size(&self.readers).await
+    }
+
+    async fn log_owners(&self) -> Result<Vec<DeploymentId>, StoreError> {
+        room::owners(&self.readers).await
+    }
+
+    async fn log_remove(
+        &self,
+        deployment: DeploymentId,
+        lines_max: u32,
+        bytes_max: u64,
+    ) -> Result<u64, StoreError> {
+        room::remove(&self.writer, deployment, lines_max, bytes_max).await
     }
 
     async fn check_append(&self, rows: &[CheckRow], forget: Timestamp) -> Result<(), StoreError> {

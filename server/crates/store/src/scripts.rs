@@ -88,6 +88,15 @@ impl ScriptStore for SqliteStore {
         rows.iter().map(read).collect()
     }
 
+    async fn script_by_number(&self, number: i64) -> Result<Option<ScriptRun>, StoreError> {
+        let row = sqlx::query("SELECT number, view FROM script_run WHERE number = $1")
+            .bind(number)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("reading a script"))?;
+        Ok(row.as_ref().map(read).transpose()?.map(|(_, run)| run))
+    }
+
     async fn script_fetch(
         &self,
         run: &RunId,

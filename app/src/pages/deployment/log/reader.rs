@@ -118,6 +118,12 @@ impl Reader {
         self.log.with_value(LogStore::before)
     }
 
+    /// What is said of lines that are not kept any more. Tracked.
+    pub(super) fn removed(self) -> Option<String> {
+        self.changed.track();
+        self.log.with_value(LogStore::removed)
+    }
+
     /// Whether the chosen step or service has no line at all, however bad. Tracked.
     pub(super) fn is_silent(self) -> bool {
         self.changed.track();
@@ -346,7 +352,7 @@ impl Reader {
                         let more = page.more;
                         let height =
                             self.node.get_untracked().map(|node| (node.scroll_top(), node.scroll_height()));
-                        let _ = self.log.try_with_value(|log| log.prepend(&page.lines, more));
+                        let _ = self.log.try_with_value(|log| log.prepend(&page));
                         self.heights.set_value(Vec::new());
                         // The reader stays at the same line.
                         if let Some((top, height)) = height {

@@ -75,6 +75,30 @@ pub trait LogStore: Send + Sync {
     /// [`StoreError`] when it could not be read.
     async fn log_count(&self, deployment: DeploymentId, before: i64) -> Result<u64, StoreError>;
 
+    /// Bytes that all output takes, with what makes it readable.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    async fn log_size(&self) -> Result<u64, StoreError>;
+
+    /// Whose output is kept; whoever wrote longest ago comes first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    async fn log_owners(&self) -> Result<Vec<DeploymentId>, StoreError>;
+
+    /// Removes the first lines of a deployment, at most `lines_max`, and notes that it was done to keep within
+    /// `bytes_max`. How many they were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they could not be removed.
+    async fn log_remove(
+        &self,
+        deployment: DeploymentId,
+        lines_max: u32,
+        bytes_max: u64,
+    ) -> Result<u64, StoreError>;
+
     /// Adds looks at services to the buckets of their time, keeps the last ones, and forgets what is
     /// older than `forget`.
     ///

@@ -42,6 +42,9 @@ pub trait ScriptStore: Send + Sync {
     /// Scripts, the newest first, at most 200, with the numbers of their output.
     async fn script_list(&self, run: Option<&RunId>) -> Result<Vec<(i64, ScriptRun)>, StoreError>;
 
+    /// The script under whose number output is kept.
+    async fn script_by_number(&self, number: i64) -> Result<Option<ScriptRun>, StoreError>;
+
     /// A script of a run, with the number of its output; none as script = the run's first one.
     async fn script_fetch(
         &self,

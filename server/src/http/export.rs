@@ -1,7 +1,7 @@
 //! Downloads: lists as CSV and JSON, output as text. What is written is what the list that was
 //! looked at shows, all pages of it.
 
-use super::{Web, guard::plain, health::may_view};
+use super::{Web, downloads::Ticket, guard::plain, health::may_view};
 use crate::{
     backend::search,
     csv::{self, line, or_empty},
@@ -97,7 +97,7 @@ pub(super) async fn services_csv(
     Query(asked): Query<AskedServices>,
 ) -> Response {
     match services(&web, &sender, &asked).await {
-        Ok(rows) => {
+        Ok((rows, ticket)) => {
             let head = [
                 "project",
                 "environment",
@@ -114,7 +114,7 @@ pub(super) async fn services_csv(
             download(
                 "services.csv",
                 "text/csv; charset=utf-8",
-                csv::file(&head, rows.iter().map(service_fields)),
+                ticket.whole(csv::file(&head, rows.iter().map(service_fields))),
             )
         }
         Err(refusal) => *refusal,
@@ -127,7 +127,7 @@ pub(super) async fn services_json(
     Query(asked): Query<AskedServices>,
 ) -> Response {
     match services(&web, &sender, &asked).await {
-        Ok(rows) => json("services.json", &rows),
+        Ok((rows, ticket)) => json("services.json", &rows, ticket),
         Err(refusal) => *refusal,
     }
 }
@@ -238,13 +238,15 @@ async fn services(
     web: &Web,
     sender: &Sender,
     asked: &AskedServices,
-) -> Result<Vec<ServiceView>, Box<Response>> {
+) -> Result<(Vec<ServiceView>, Ticket), Box<Response>> {
     let caller = viewer(sender)?;
+    let ticket = web.downloads.begin(&caller.user)?;
     let all = ListServices { project: None, environment: None };
     let page =
         web.backend.services.service_list(&caller, all).await.map_err(|error| Box::new(plain(&error.0)))?;
     let needle = asked.q.to_ascii_lowercase();
-    Ok(page.services.into_iter().filter(|service| service.words().contains(&needle)).collect())
+    let rows = page.services.into_iter().filter(|service| service.words().contains(&needle)).collect();
+    Ok((rows, ticket))
 }
 
 fn deployment_fields(row: &DeploymentSummary) -> Vec<String> {
@@ -289,9 +291,9 @@ fn service_fields(row: &ServiceView) -> Vec<String> {
     ]
 }
 
-pub(super) fn json<T: serde::Serialize>(name: &str, rows: &[T]) -> Response {
+pub(super) fn json<T: serde::Serialize>(name: &str, rows: &[T], ticket: Ticket) -> Response {
     match serde_json::to_vec(rows) {
-        Ok(text) => download(name, "application/json", text),
+        Ok(text) => download(name, "application/json", ticket.whole(text)),
         Err(error) => {
             tracing::error!("{name} could not be written: {error}");
             plain(&ErrorBody::new(ErrorKind::Internal, "the list could not be written"))

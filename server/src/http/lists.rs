@@ -2,6 +2,7 @@
 
 use super::{
     Web,
+    downloads::Ticket,
     export::{download, json},
     guard::plain,
 };
@@ -46,7 +47,7 @@ macro_rules! downloads {
             Query(asked): Query<Asked>,
         ) -> Response {
             match $rows(&web, &sender, &asked).await {
-                Ok(rows) => download($csv_file, CSV, lists::$rows(&rows)),
+                Ok((rows, ticket)) => download($csv_file, CSV, ticket.whole(lists::$rows(&rows))),
                 Err(refusal) => *refusal,
             }
         }
@@ -57,7 +58,7 @@ macro_rules! downloads {
             Query(asked): Query<Asked>,
         ) -> Response {
             match $rows(&web, &sender, &asked).await {
-                Ok(rows) => json($json_file, &rows),
+                Ok((rows, ticket)) => json($json_file, &rows, ticket),
                 Err(refusal) => *refusal,
             }
         }
@@ -70,29 +71,34 @@ downloads! {
     sessions, sessions_csv "sessions.csv", sessions_json "sessions.json";
 }
 
-async fn people(web: &Web, sender: &Sender, asked: &Asked) -> Result<Vec<UserView>, Refused> {
+async fn people(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<UserView>, Ticket), Refused> {
     const NEEDED: Permission = Permission::ManageUsers;
     let (caller, everything) = (somebody(sender)?, Scope::default());
     if !caller.rights.allows_on(NEEDED, &everything) {
         return Err(Box::new(plain(&caller.forbidden(NEEDED, &everything).0)));
     }
+    let ticket = web.downloads.begin(&caller.user)?;
     let mut rows = web.backend.people.user_list().await.map_err(refused)?.users;
     rows.retain(|user| asked.fits(&format!("{} {}", user.name, user.grants)));
-    Ok(rows)
+    Ok((rows, ticket))
 }
 
 /// One's own; an admin's are everybody's.
-async fn tokens(web: &Web, sender: &Sender, asked: &Asked) -> Result<Vec<TokenView>, Refused> {
-    let mut rows = web.backend.people.token_list(somebody(sender)?).await.map_err(refused)?.tokens;
+async fn tokens(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<TokenView>, Ticket), Refused> {
+    let caller = somebody(sender)?;
+    let ticket = web.downloads.begin(&caller.user)?;
+    let mut rows = web.backend.people.token_list(caller).await.map_err(refused)?.tokens;
     rows.retain(|one| asked.fits(&format!("{} {} {} {}", one.id, one.name, one.user, one.may())));
-    Ok(rows)
+    Ok((rows, ticket))
 }
 
 /// One's own; an admin's are everybody's.
-async fn sessions(web: &Web, sender: &Sender, asked: &Asked) -> Result<Vec<SessionItem>, Refused> {
-    let mut rows = web.backend.people.session_list(somebody(sender)?).await.map_err(refused)?.sessions;
+async fn sessions(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<SessionItem>, Ticket), Refused> {
+    let caller = somebody(sender)?;
+    let ticket = web.downloads.begin(&caller.user)?;
+    let mut rows = web.backend.people.session_list(caller).await.map_err(refused)?.sessions;
     rows.retain(|one| asked.fits(&format!("{} {:?} {:?}", one.user, one.device, one.address)));
-    Ok(rows)
+    Ok((rows, ticket))
 }
 
 fn somebody(sender: &Sender) -> Result<&Caller, Refused> {

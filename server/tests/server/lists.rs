@@ -1,9 +1,16 @@
 //! Downloads of people, tokens and sessions: to whom the pages list them, without what lets somebody in, and
 //! harmless in a spreadsheet.
 
-use crate::support::{Lockstep, make_token};
-use lockstep_model::access::Role;
+use crate::support::{Lockstep, PATIENCE, make_token};
+use lockstep_engine::port::{LogRow, LogStore};
+use lockstep_model::{DeploymentId, Timestamp, access::Role, wire::OrderKey};
+use lockstep_store::SqliteLogStore;
 use serde_json::Value;
+use std::time::{Duration, Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 async fn get(server: &Lockstep, header: (&'static str, &str), path: &str) -> (u16, String) {
     let request = server.http.get(format!("{}{path}", server.url())).header(header.0, header.1);
@@ -60,4 +67,63 @@ async fn commands_print_the_same_lines() {
     assert!(said.starts_with("id,name,user,may,") && !said.contains(&token), "{said}");
     let said = server.ok(&["session", "list", "--csv"]);
     assert!(said.starts_with("id,user,program,"), "{said}");
+}
+
+/// More output of a deployment than sockets hold that nobody reads from.
+async fn much_output(server: &Lockstep, deployment: DeploymentId) {
+    let logs = SqliteLogStore::open(&server.data()).await.expect("opened");
+    for batch in 0..20 {
+        let row = |number: i64| LogRow {
+            deployment,
+            step: "api.deploy".to_owned(),
+            order: OrderKey(format!("much/{batch}")),
+            offset: number,
+            at: Timestamp(1),
+            text: "x".repeat(8_000),
+        };
+        logs.log_append(&(0..300).map(row).collect::<Vec<_>>()).await.expect("kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_whoever_downloads_waits_with_every_other_list() {
+    let server = Lockstep::start();
+    let manifest = "version: 1\nproject: shop\ndefault_environment: staging\nenvironments: {staging: {}}\nwatch: 0s\n\
+                    services:\n  api:\n    version: \"1\"\n    target:\n      type: command\n      deploy: [\"true\"]\n\
+                    \x20     observe: [echo, \"1\"]\n";
+    let file = server.write("lockstep.yaml", manifest);
+    server.ok(&["deploy", "-f", &file, "--accept-no-rollback", "--wait"]);
+    much_output(&server, DeploymentId(1)).await;
+    let anna = server.sign_in("anna", Role::Viewer).await;
+    let bearer = format!("Bearer {}", server.token());
+    let lists = ["people", "tokens", "sessions", "services"];
+    let paths: Vec<String> =
+        lists.iter().flat_map(|list| ["csv", "json"].map(|kind| format!("/{list}.{kind}"))).collect();
+    for path in &paths {
+        assert_eq!(
+            get(&server, ("authorization", &bearer), path).await.0,
+            200,
+            "{path}: one after the other"
+        );
+    }
+    let mut reader = TcpStream::connect(server.url().trim_start_matches("http://")).await.expect("connected");
+    let host = server.url().trim_start_matches("http://").to_owned();
+    let asked =
+        format!("GET /deployments/1/log.txt HTTP/1.1\r\nhost: {host}\r\nauthorization: {bearer}\r\n\r\n");
+    reader.write_all(asked.as_bytes()).await.expect("sent");
+    let mut begun = [0; 12];
+    reader.read_exact(&mut begun).await.expect("an answer");
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    for path in &paths {
+        let (status, said) = get(&server, ("authorization", &bearer), path).await;
+        assert_eq!(status, 429, "{path}: {said}");
+    }
+    let (status, said) = get(&server, ("cookie", &anna), "/sessions.csv").await;
+    assert_eq!(status, 200, "others are not kept from theirs: {said}");
+    drop(reader);
+    let end = Instant::now() + PATIENCE;
+    while get(&server, ("authorization", &bearer), "/people.csv").await.0 == 429 {
+        assert!(Instant::now() < end, "it never ends");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -26,6 +26,7 @@ pub mod site;
 pub mod slow;
 mod stall;
 pub mod tls;
+mod visits;
 
 use crate::{
     hub::Hub,
@@ -63,6 +64,7 @@ pub(crate) use crowd::Seat;
 pub use downloads::Downloads;
 pub use metrics::Counters;
 pub use origin::{Origin, OriginError};
+pub use visits::Visits;
 
 /// What requests are answered from. Cheap to clone.
 #[derive(Clone)]
@@ -110,6 +112,8 @@ pub struct Parts {
     pub counters: Counters,
     /// Downloads under way.
     pub downloads: Downloads,
+    /// Requests for pages within this minute.
+    pub visits: Visits,
     /// How long a body may take to come.
     pub body_limit: Duration,
     /// Whether a link signs in once: the demo's.

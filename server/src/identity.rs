@@ -147,6 +147,7 @@ impl Identities {
         let actor = Actor { user: admin.clone(), via: "system".to_owned(), address: None };
         let audit = identities.entry(&actor, "system/first_start", &format!("user {admin}"));
         let grant = Grant { on: Scope::default(), role: Role::Admin };
+        identities.strangers_remember().await?;
         identities.store.user_add(&admin, &grant, identities.clock.now(), audit).await?;
         Ok(identities)
     }

@@ -248,6 +248,7 @@ impl Server {
             origin,
             counters: Default::default(),
             downloads: Default::default(),
+            visits: Default::default(),
             body_limit: options.body_limit.unwrap_or(slow::BODY_LIMIT),
             has_sign_in_link: options.has_sign_in_link,
         });

@@ -124,6 +124,7 @@ async fn look(web: &Web, request: &mut Request, renewed: &mut Option<String>) ->
         ));
     }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    super::visits::pass(web, request.uri().path(), address, request.headers())?;
     // The agents' door has a key of its own.
     let mut sender = if request.uri().path() == "/agent" {
         Sender::default()

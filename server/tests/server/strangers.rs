@@ -48,6 +48,62 @@ async fn a3_many_accounts_from_an_address_and_many_addresses_at_an_account_stand
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a3_a_network_of_ipv6_is_one_address_and_a_restart_forgets_no_guess() {
+    let mut server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
+    for number in 0..9 {
+        guess(&server, &format!("user{number}"), &format!("2001:db8::{number}")).await;
+    }
+    assert_eq!(denied(&server, "/session/sign_in"), Vec::<Value>::new());
+    server.kill_server();
+    server.serve();
+    guess(&server, "user9", "2001:db8:0:1::9").await;
+    assert_eq!(denied(&server, "/session/sign_in"), Vec::<Value>::new(), "somebody else");
+    guess(&server, "user9", "2001:db8::ffff").await;
+    let told = denied(&server, "/session/sign_in");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["target"], &told[0]["address"]),
+        (&json!("address 2001:db8::/64"), &json!("2001:db8::ffff"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_who_asks_for_too_many_pages_waits_and_others_do_not() {
+    let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
+    let get = async |path: &str, address: &str| {
+        let request = server.http.get(format!("{}{path}", server.url())).header("accept", "text/html");
+        request.header("x-forwarded-for", address).send().await.expect("an answer")
+    };
+    let mut asked = 0;
+    let told = loop {
+        let answer = get("/", &format!("2001:db8::{asked:x}")).await;
+        if answer.status() == 429 {
+            break answer;
+        }
+        assert_eq!(answer.status(), 303);
+        asked += 1;
+        // A minute may end in between, but not every time.
+        assert!(asked < 20_000, "nobody is told to wait");
+    };
+    assert!(asked >= 600, "{asked}");
+    let seconds = told.headers()["retry-after"].to_str().expect("text").parse::<u64>().expect("a number");
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(told.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/html")));
+    let page = told.text().await.expect("text");
+    assert!(page.contains("<h1>Too many requests</h1>") && page.contains("Try again in"), "{page}");
+    // Those who asked for no page too many are heard: others, this machine, and programs.
+    for other in ["2001:db8:0:1::1", "192.0.2.7"] {
+        assert_eq!(get("/", other).await.status(), 303, "{other}");
+    }
+    let same = server.http.get(format!("{}/", server.url())).send().await.expect("an answer");
+    assert_eq!(same.status(), 303, "this machine");
+    assert_eq!(get("/health/live", "2001:db8::1").await.status(), 200);
+    let api = format!("{}/api/v1/session/show", server.url());
+    let api = server.http.post(api).header("x-forwarded-for", "2001:db8::1").body("{}");
+    assert_ne!(api.send().await.expect("an answer").status(), 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn doors_for_programs_close_to_an_address_that_is_refused_too_often_and_the_audit_says_it_twice() {
     let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
     let token = async |address: &str| {

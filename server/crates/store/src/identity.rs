@@ -573,6 +573,27 @@ impl IdentityStore for SqliteStore {
         self.forget_throttles(prefix, before).await
     }
 
+    async fn throttle_list(
+        &self,
+        prefix: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Throttle)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT key, failures, blocked_until FROM throttle \
+             WHERE substr(key, 1, length($1)) = $1 AND blocked_until > $2 ORDER BY key LIMIT 10000",
+        )
+        .bind(prefix)
+        .bind(now.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("listing throttles"))?;
+        let read = |row: &SqliteRow| {
+            let failures = u32::try_from(row.get::<i64, _>(1)).unwrap_or(u32::MAX);
+            (row.get(0), Throttle { failures, blocked_until: Timestamp(row.get(2)) })
+        };
+        Ok(rows.iter().map(read).collect())
+    }
+
     async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError> {
         const OPERATION: &str = "noting what strangers do";
         let mut transaction = self.begin(OPERATION).await?;

@@ -317,6 +317,13 @@ pub trait IdentityStore: Send + Sync {
     /// Forgets throttles whose key begins so and that have passed before then.
     async fn throttle_forget(&self, prefix: &str, before: Timestamp) -> Result<(), StoreError>;
 
+    /// Throttles whose key begins so and that have not passed by then, at most 10,000.
+    async fn throttle_list(
+        &self,
+        prefix: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Throttle)>, StoreError>;
+
     /// Notes in the audit what strangers do who are to be looked at.
     async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError>;
 

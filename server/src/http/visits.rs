@@ -1,0 +1,136 @@
+//! Requests for pages by address: whoever asks for more than people can read is told to wait, before anybody is
+//! looked up and anything is drawn. What pages are made of is kept by browsers and is not counted; the doors for
+//! programs have limits of their own.
+
+use super::Web;
+use crate::identity::network;
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+const WINDOW: Duration = Duration::from_secs(60);
+/// Ten each second for a minute: more than an office behind one address reads.
+const PAGES_MAX: u32 = 600;
+/// Programs on the own machine share one address.
+const PAGES_PER_LOOPBACK_MAX: u32 = 60_000;
+/// Addresses that are counted within a window. Those beyond it are not: no memory without end, and nobody is
+/// kept out by many others.
+const ADDRESSES_MAX: usize = 50_000;
+/// What is no page: what open pages ask by themselves, what programs ask, and how we are.
+const OTHERS: [&str; 9] = [
+    "/live",
+    "/agent",
+    "/deployment/monitor",
+    "/oauth/token",
+    "/oauth/device",
+    "/metrics",
+    "/health/live",
+    "/health/ready",
+    "/health/detailed",
+];
+
+/// Requests for pages within this minute.
+#[derive(Debug, Default)]
+pub struct Visits(Mutex<Option<Window>>);
+
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    counts: HashMap<IpAddr, u32>,
+}
+
+impl Visits {
+    /// Counts one; the time to wait when it is one too many.
+    fn count(&self, whose: IpAddr, now: Instant) -> Result<(), Duration> {
+        let most = if whose.is_loopback() { PAGES_PER_LOOPBACK_MAX } else { PAGES_MAX };
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = window.take().filter(|window| now.duration_since(window.since) < WINDOW);
+        let window = window.insert(old.unwrap_or_else(|| Window { since: now, counts: HashMap::new() }));
+        if window.counts.len() >= ADDRESSES_MAX && !window.counts.contains_key(&whose) {
+            return Ok(());
+        }
+        let count = window.counts.entry(whose).or_default();
+        *count = count.saturating_add(1);
+        if *count > most { Err(WINDOW.saturating_sub(now.duration_since(window.since))) } else { Ok(()) }
+    }
+}
+
+/// Lets a request pass, or says how long to wait.
+pub(super) fn pass(
+    web: &Web,
+    path: &str,
+    address: Option<IpAddr>,
+    headers: &HeaderMap,
+) -> Result<(), Box<Response>> {
+    let is_part = path.strip_prefix('/').is_some_and(|path| path.starts_with(&*web.options.site_pkg_dir));
+    let is_other = OTHERS.contains(&path) || path.starts_with("/api/") || path.starts_with("/hooks/");
+    let Some(address) = address.filter(|_| !is_part && !is_other) else { return Ok(()) };
+    web.visits.count(network(address), Instant::now()).map_err(|wait| Box::new(told(wait, headers)))
+}
+
+fn told(wait: Duration, headers: &HeaderMap) -> Response {
+    let seconds = wait.as_secs().saturating_add(1);
+    let why = format!(
+        "More than {PAGES_MAX} pages were asked for from your address within a minute. Deployments go on. Try again in {seconds} s."
+    );
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let mut response = if accepts.contains("text/html") {
+        let page = format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Too many requests - Lockstep</title></head><body><main><h1>Too many requests</h1><p>{why}</p></main></body></html>\n"
+        );
+        (StatusCode::TOO_MANY_REQUESTS, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page)
+            .into_response()
+    } else {
+        (StatusCode::TOO_MANY_REQUESTS, format!("{why}\n")).into_response()
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whose(text: &str) -> IpAddr {
+        network(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn f12_an_address_asks_for_so_many_pages_a_minute_and_others_for_theirs() {
+        let visits = Visits::default();
+        let begin = Instant::now();
+        let (one, same, other) = (whose("2001:db8::1"), whose("2001:db8::2"), whose("2001:db8:0:1::1"));
+        for number in 0..PAGES_MAX {
+            assert_eq!(visits.count(if number % 2 == 0 { one } else { same }, begin), Ok(()));
+        }
+        let later = begin + Duration::from_secs(10);
+        assert_eq!(visits.count(one, later), Err(Duration::from_secs(50)));
+        assert_eq!(visits.count(same, later), Err(Duration::from_secs(50)));
+        assert_eq!(visits.count(other, later), Ok(()));
+        assert_eq!(visits.count(one, begin + WINDOW), Ok(()), "another minute");
+        for _ in 0..PAGES_PER_LOOPBACK_MAX {
+            assert_eq!(visits.count(whose("127.0.0.1"), later), Ok(()));
+        }
+        assert!(visits.count(whose("127.0.0.1"), later).is_err());
+    }
+
+    #[test]
+    fn many_addresses_take_no_memory_without_end() {
+        let visits = Visits::default();
+        let now = Instant::now();
+        for number in 0..60_000_u32 {
+            assert_eq!(visits.count(whose(&IpAddr::from(number.to_be_bytes()).to_string()), now), Ok(()));
+        }
+        assert_eq!(
+            visits.0.lock().expect("free").as_ref().map(|window| window.counts.len()),
+            Some(ADDRESSES_MAX)
+        );
+    }
+}

@@ -10,6 +10,7 @@ const Provider = module.Provider ?? module.default;
 const issuer = `http://127.0.0.1:${process.env.PORT}`;
 const groups = { anna: ['everybody', 'shop-team'], bert: ['everybody'], admin: ['everybody'], mallory: ['strangers'] };
 let moved = false;
+let left = false;
 
 const provider = new Provider(issuer, {
   clients: [{
@@ -25,7 +26,7 @@ const provider = new Provider(issuer, {
     accountId: id,
     claims: () => ({
       sub: id, preferred_username: id.split('#')[0],
-      groups: moved ? ['everybody'] : (groups[id.split('#')[0]] ?? []),
+      groups: left ? [] : moved ? ['everybody'] : (groups[id.split('#')[0]] ?? []),
     }),
   }),
 });
@@ -33,4 +34,6 @@ const provider = new Provider(issuer, {
 const server = provider.listen(Number(process.env.PORT), '127.0.0.1', () => console.log('ready'));
 // Somebody is taken out of all teams.
 process.on('SIGUSR2', () => { moved = true; console.log('moved'); });
+// And of everything.
+process.on('SIGHUP', () => { left = true; console.log('left'); });
 process.on('SIGTERM', () => server.close(() => process.exit(0)));

@@ -9,7 +9,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use lockstep_engine::port::{
     OidcStore, StoreError,
-    oidc::{Arrived, Person},
+    oidc::{Arrived, Left, Person},
 };
 use lockstep_model::{Digest, Timestamp, UserName, deployment::Actor};
 use serde::Deserialize;
@@ -150,10 +150,19 @@ impl Identities {
         if !is_ours || begun.nonce.is_empty() || !secret::same(&claims.nonce, &begun.nonce) {
             return Err(Untrusted::token("it was made for another sign-in").into());
         }
-        let person = self.person(settings, &claims)?;
+        let person = person(settings, &claims)?;
         let address = whence.address.map(|address| address.to_string());
         let actor = Actor { user: super::first_admin(), via: "oidc".to_owned(), address };
         let audit = self.entry(&actor, "/session/oidc", "");
+        if person.rights.0.is_empty() {
+            // Who had something here by their groups has nothing of it any more, also where they do not
+            // sign in: in sessions and tokens of before.
+            if let Left::Gone(name) = at.store.oidc_leave(&person.issuer, &person.subject, audit).await? {
+                tracing::warn!(user.name = %name, "{name} is in no group any more that gives a role");
+                self.withdrawn();
+            }
+            return Err(OidcError::NoRole(person.subject));
+        }
         let user = match at.store.oidc_arrive(&person, audit).await? {
             Arrived::As(user) => user,
             Arrived::Disabled(name) => return Err(OidcError::Account(format!("{name} is switched off"))),
@@ -179,27 +188,25 @@ impl Identities {
         }
         Ok((self.session_start(&user, "oidc", whence, proven_at).await?, begun.next))
     }
+}
 
-    fn person(&self, settings: &Settings, claims: &PersonClaims) -> Result<Person, OidcError> {
-        let subject = claims.sub.clone();
-        if subject.is_empty() || subject.len() > SUBJECT_CHARS_MAX {
-            return Err(Untrusted::token("its subject is empty or too long").into());
-        }
-        let groups: Vec<String> = match claims.more.get(&settings.groups_claim) {
-            Some(Value::Array(all)) => {
-                all.iter().filter_map(Value::as_str).take(GROUPS_MAX).map(ToOwned::to_owned).collect()
-            }
-            Some(Value::String(one)) => vec![one.clone()],
-            _ => Vec::new(),
-        };
-        let rights = settings.rights(&groups);
-        if rights.0.is_empty() {
-            return Err(OidcError::NoRole(subject));
-        }
-        let told = claims.more.get(&settings.name_claim).and_then(Value::as_str).unwrap_or(&subject);
-        let names = names(told);
-        Ok(Person { issuer: settings.issuer.clone(), subject, names, rights })
+/// Who somebody is and what they may, as the provider says; with no group that is known here, nothing.
+fn person(settings: &Settings, claims: &PersonClaims) -> Result<Person, OidcError> {
+    let subject = claims.sub.clone();
+    if subject.is_empty() || subject.len() > SUBJECT_CHARS_MAX {
+        return Err(Untrusted::token("its subject is empty or too long").into());
     }
+    let groups: Vec<String> = match claims.more.get(&settings.groups_claim) {
+        Some(Value::Array(all)) => {
+            all.iter().filter_map(Value::as_str).take(GROUPS_MAX).map(ToOwned::to_owned).collect()
+        }
+        Some(Value::String(one)) => vec![one.clone()],
+        _ => Vec::new(),
+    };
+    let rights = settings.rights(&groups);
+    let told = claims.more.get(&settings.name_claim).and_then(Value::as_str).unwrap_or(&subject);
+    let names = names(told);
+    Ok(Person { issuer: settings.issuer.clone(), subject, names, rights })
 }
 
 /// Names for a new account: as the provider calls them, then with a number.

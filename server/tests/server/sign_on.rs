@@ -3,6 +3,7 @@
 
 use crate::support::{Lockstep, free_ports};
 use lockstep_model::access::Role;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -71,9 +72,18 @@ impl Provider {
     }
 
     fn moves_everybody(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("small"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR2).expect("told");
+        self.tell(Signal::SIGUSR2);
         self.hears("moved");
+    }
+
+    fn takes_everybody_out(&mut self) {
+        self.tell(Signal::SIGHUP);
+        self.hears("left");
+    }
+
+    fn tell(&self, signal: Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("small"));
+        nix::sys::signal::kill(pid, signal).expect("told");
     }
 }
 
@@ -348,6 +358,50 @@ async fn what_asks_for_the_password_sends_people_of_a_provider_there_again() {
     assert_eq!(server.call_as(&before, "/session/show", "{}").await.0, 401);
     let (status, told) = server.call_as(&after, "/user/add", add).await;
     assert_eq!(status, 200, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_no_group_any_more_has_nothing_left_wherever_it_was() {
+    let Some((server, mut provider)) = stage(MAP) else { return };
+    let mut elsewhere = Browser::new();
+    let back = elsewhere.until_back(&server, "%2F", "anna").await;
+    elsewhere.send(&back, None).await;
+    let other = elsewhere.session(&server).expect("signed in");
+    let mut browser = Browser::new();
+    let back = browser.until_back(&server, "%2F&again=1", "anna").await;
+    browser.send(&back, None).await;
+    let anna = browser.session(&server).expect("signed in");
+    let wanted = r#"{"name": "ci", "role": "viewer", "days": 30}"#;
+    let (status, made) = server.call_as(&anna, "/token/add", wanted).await;
+    assert_eq!(status, 200, "{made}");
+    let token = made["secret"].as_str().expect("a secret").to_owned();
+    assert_eq!(server.call("/deployment/list", Some(&token), "{}").await.0, 200);
+
+    provider.takes_everybody_out();
+    let back = browser.until_back(&server, "%2F", "anna").await;
+    let (_, location, _) = browser.send(&back, None).await;
+    assert!(location.contains("error=no_role"), "{location}");
+    for cookie in [&anna, &other] {
+        assert_eq!(server.call_as(cookie, "/session/show", "{}").await.0, 401);
+    }
+    assert_eq!(server.call("/deployment/list", Some(&token), "{}").await.0, 401, "revoked, not only empty");
+    let user = server.ok(&["user", "list", "--json"]);
+    let user: Value = serde_json::from_str(&user).expect("JSON");
+    let user = user["users"].as_array().expect("a list").iter().find(|user| user["name"] == "anna");
+    assert_eq!(user.expect("still there")["grants"], json!([]));
+    // What was made of a sign-in; its refusal is a line of its own.
+    let taken = || {
+        let audit = server.ok(&["audit", "list", "--user", "anna", "--action", "/session/oidc", "--json"]);
+        let audit: Value = serde_json::from_str(&audit).expect("JSON");
+        audit["entries"].as_array().expect("a list").clone()
+    };
+    let lines = taken();
+    assert!(lines[0]["reason"].as_str().is_some_and(|why| why.ends_with("after: no role")), "{lines:?}");
+    // Coming once more takes nothing any more.
+    let back = browser.until_back(&server, "%2F", "anna").await;
+    let (_, location, _) = browser.send(&back, None).await;
+    assert!(location.contains("error=no_role"), "{location}");
+    assert_eq!(taken(), lines);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,10 @@ use crate::{SqliteStore, error::failed, error::parsed, grants};
 use async_trait::async_trait;
 use lockstep_engine::port::{
     OidcStore, StoreError,
-    oidc::{Arrived, Person},
+    oidc::{Arrived, Left, Person},
     store::AuditEntry,
 };
-use lockstep_model::{Timestamp, UserName, view::UserView};
+use lockstep_model::{Timestamp, UserName, access::Rights, deployment::Actor, view::UserView};
 use sqlx::SqliteConnection;
 
 const OPERATION: &str = "somebody who comes from the identity provider";
@@ -17,16 +17,10 @@ const OPERATION: &str = "somebody who comes from the identity provider";
 impl OidcStore for SqliteStore {
     async fn oidc_arrive(&self, person: &Person, audit: AuditEntry) -> Result<Arrived, StoreError> {
         let mut transaction = self.begin(OPERATION).await?;
-        let known: Option<String> =
-            sqlx::query_scalar("SELECT account FROM oidc_identity WHERE issuer = $1 AND subject = $2")
-                .bind(&person.issuer)
-                .bind(&person.subject)
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(failed(OPERATION))?;
+        let known = known(&mut transaction, &person.issuer, &person.subject).await?;
         let is_new = known.is_none();
         let name: UserName = match known {
-            Some(name) => parsed(&name, "user")?,
+            Some(name) => name,
             None => match make(&mut transaction, person, audit.at).await? {
                 Some(name) => name,
                 None => return Ok(Arrived::NoName),
@@ -66,6 +60,53 @@ impl OidcStore for SqliteStore {
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(Arrived::As(after))
     }
+
+    async fn oidc_leave(&self, issuer: &str, subject: &str, audit: AuditEntry) -> Result<Left, StoreError> {
+        const OPERATION: &str = "somebody whose groups give them nothing any more";
+        // One that waits may become a token or a password later; what is over is not counted.
+        const TAKEN: [&str; 5] = [
+            "DELETE FROM role_grant WHERE account = $1 AND $2 = $2",
+            "DELETE FROM session WHERE account = $1 AND $2 = $2",
+            "UPDATE token SET revoked = 1 WHERE account = $1 AND revoked = 0 AND expires_at > $2",
+            "DELETE FROM link WHERE account = $1 AND $2 = $2",
+            "DELETE FROM device WHERE account = $1 AND $2 = $2",
+        ];
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(name) = known(&mut transaction, issuer, subject).await? else { return Ok(Left::Unknown) };
+        let Some(before) = self.user_in_txn(&mut transaction, &name).await? else {
+            return Ok(Left::Unknown);
+        };
+        let mut taken = 0;
+        for statement in TAKEN {
+            let done = sqlx::query(statement).bind(name.as_str()).bind(audit.at.0);
+            taken += done.execute(&mut *transaction).await.map_err(failed(OPERATION))?.rows_affected();
+        }
+        if taken == 0 {
+            return Ok(Left::Nothing);
+        }
+        let after = UserView { grants: Rights(Vec::new()), ..before.view.clone() };
+        let actor = Actor { user: name.clone(), ..audit.actor.clone() };
+        let audit = AuditEntry { actor, target: format!("user {name}"), ..audit };
+        grants::note(&mut transaction, &before.view, &after, audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(Left::Gone(name))
+    }
+}
+
+/// The account of a person.
+async fn known(
+    connection: &mut SqliteConnection,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<UserName>, StoreError> {
+    let known: Option<String> =
+        sqlx::query_scalar("SELECT account FROM oidc_identity WHERE issuer = $1 AND subject = $2")
+            .bind(issuer)
+            .bind(subject)
+            .fetch_optional(connection)
+            .await
+            .map_err(failed(OPERATION))?;
+    known.map(|name| parsed(&name, "user")).transpose()
 }
 
 /// A new account under the first name that is free; it has no password and no role yet.

@@ -30,10 +30,26 @@ pub enum Arrived {
     LastAdmin,
 }
 
+/// What came of a person whose groups give them nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// Nobody here is known as them.
+    Unknown,
+    /// They had nothing left.
+    Nothing,
+    /// All was taken that they had: roles, sessions, tokens, and what would have become one.
+    Gone(UserName),
+}
+
 /// Keeps people of identity providers.
 #[async_trait]
 pub trait OidcStore: Send + Sync {
     /// Makes or finds a person's account, and gives it exactly the roles of their groups, in one
     /// transaction. The audit is written when something changed.
     async fn oidc_arrive(&self, person: &Person, audit: AuditEntry) -> Result<Arrived, StoreError>;
+
+    /// Takes all that a person has here, in one transaction: their roles came from groups that they are not in
+    /// any more. Also of the last admin: they cannot sign in, so leaving them the role would help nobody. The
+    /// audit is written when something was taken.
+    async fn oidc_leave(&self, issuer: &str, subject: &str, audit: AuditEntry) -> Result<Left, StoreError>;
 }

@@ -92,6 +92,8 @@ pub struct Whence {
     pub device: Option<String>,
     /// What their browser shows of having been signed in with before.
     pub known: Option<String>,
+    /// The session that their browser shows, whosesoever it is: it ends when another one begins.
+    pub present: Option<Digest>,
 }
 
 /// Knows people and programs.

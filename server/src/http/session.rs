@@ -39,6 +39,7 @@ pub(super) struct SetPassword {
 pub(super) async fn sign_in(
     State(web): State<Web>,
     peer: Peer,
+    Extension(sender): Extension<Sender>,
     headers: HeaderMap,
     form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
@@ -50,7 +51,7 @@ pub(super) async fn sign_in(
         return plain(&ErrorBody::new(ErrorKind::Invalid, "a password has 1,024 characters at most"));
     }
     let next = local_path(&form.next);
-    let signed_in = web.identities.sign_in(&form.user, form.password, whence(peer, &headers)).await;
+    let signed_in = web.identities.sign_in(&form.user, form.password, whence(peer, &headers, &sender)).await;
     let login = |error: &str| format!("/login?error={error}&next={}", query_value(&next));
     match signed_in {
         Ok(started) => enter_as(&web, &started, &next),
@@ -67,6 +68,7 @@ pub(super) async fn sign_in(
 pub(super) async fn set_password(
     State(web): State<Web>,
     peer: Peer,
+    Extension(sender): Extension<Sender>,
     headers: HeaderMap,
     form: Result<Form<SetPassword>, FormRejection>,
 ) -> Response {
@@ -78,7 +80,7 @@ pub(super) async fn set_password(
     if form.password != form.again {
         return back("again");
     }
-    match web.identities.link_set_password(&form.code, form.password, whence(peer, &headers)).await {
+    match web.identities.link_set_password(&form.code, form.password, whence(peer, &headers, &sender)).await {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Password) => back("password"),
         Err(LinkError::Guessable) => back("guessable"),
@@ -91,10 +93,11 @@ pub(super) async fn set_password(
 pub(super) async fn enter(
     State(web): State<Web>,
     peer: Peer,
+    Extension(sender): Extension<Sender>,
     headers: HeaderMap,
     Path(code): Path<String>,
 ) -> Response {
-    match web.identities.link_enter(&code, whence(peer, &headers)).await {
+    match web.identities.link_enter(&code, whence(peer, &headers, &sender)).await {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Spent | LinkError::Password | LinkError::Guessable | LinkError::Busy) => {
             see("/login?error=link")
@@ -134,12 +137,13 @@ fn unavailable(error: &dyn std::error::Error) -> Response {
     plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
 }
 
-pub(super) fn whence(peer: Peer, headers: &HeaderMap) -> Whence {
+pub(super) fn whence(peer: Peer, headers: &HeaderMap, sender: &Sender) -> Whence {
     let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Whence {
         address: peer.map(|Extension(ConnectInfo(address))| address.ip()),
         device: device.map(str::to_owned),
         known: known_device(&values(headers, &header::COOKIE)).map(str::to_owned),
+        present: sender.session.clone(),
     }
 }
 

@@ -138,8 +138,8 @@ impl Identities {
         let address = row.address.clone();
         let actor = Actor { user: user.name.clone(), via: via.to_owned(), address };
         let audit = self.entry(&actor, "/session/sign_in", &format!("user {}", user.name));
-        self.store.session_add(&row, SESSIONS_MAX, audit).await?;
-        // The oldest of too many have ended.
+        self.store.session_add(&row, SESSIONS_MAX, whence.present.as_ref(), audit).await?;
+        // That of before has ended, and the oldest of too many.
         self.withdrawn();
         Ok(Started { id, user: user.name.clone(), known })
     }

@@ -176,7 +176,17 @@ async fn a7_a_session_that_was_there_before_signing_in_is_not_the_one_after_it()
     assert_ne!(own, planted);
     assert!(is_let_in(&server, &own).await && !is_let_in(&server, planted).await);
     let again = sign_in(&server, "anna", PASSWORD, "/", &own).await;
-    assert!(!cookies(&again).contains(&own), "each time another one");
+    let next = cookies(&again).into_iter().find(|pair| pair.starts_with("lockstep=")).expect("a session");
+    assert_ne!(next, own, "each time another one");
+    assert!(is_let_in(&server, &next).await && !is_let_in(&server, &own).await, "the one before has ended");
+    // Also when it was somebody else's; a try that fails ends nothing.
+    user(&server, "bert").await;
+    let failed = sign_in(&server, "bert", "wrong-wrong-wrong", "/", &next).await;
+    assert!(location(&failed).contains("error=credentials") && is_let_in(&server, &next).await);
+    sign_in(&server, "bert", PASSWORD, "/", &next).await;
+    assert!(!is_let_in(&server, &next).await);
+    let audit = server.ok(&["audit", "list", "--action", "/session/sign_in", "--json"]);
+    assert!(audit.contains("ended the session of anna in this browser"), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

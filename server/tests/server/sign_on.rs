@@ -234,9 +234,11 @@ async fn somebody_signs_in_at_the_provider_and_their_groups_are_their_roles() {
     let again = browser.session(&server).expect("signed in");
     assert_ne!(again, anna);
     assert_eq!(rights(&server, &again).await["user"], "anna", "the same account");
+    assert_eq!(server.call_as(&anna, "/session/show", "{}").await.0, 401, "the one before has ended");
 
     // Somebody who left the team is out of it at the next sign-in, in every session.
     provider.moves_everybody();
+    let mut browser = Browser::new();
     let back = browser.until_back(&server, "%2F", "anna").await;
     browser.send(&back, None).await;
     for cookie in [&again, &browser.session(&server).expect("signed in")] {
@@ -344,7 +346,7 @@ async fn what_asks_for_the_password_sends_people_of_a_provider_there_again() {
     browser.send(&back, None).await;
     let bert = browser.session(&server).expect("signed in");
     assert_eq!(rights(&server, &bert).await["user"], "bert");
-    assert_eq!(server.call_as(&anna, "/user/add", add).await.0, 403);
+    assert_eq!(server.call_as(&anna, "/user/add", add).await.0, 401, "hers has ended");
 
     let mut browser = Browser::new();
     let back = browser.until_back(&server, "%2F", "anna").await;

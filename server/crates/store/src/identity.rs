@@ -4,7 +4,7 @@
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
-    grants,
+    grants, sessions,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -258,9 +258,18 @@ impl IdentityStore for SqliteStore {
         Ok(users)
     }
 
-    async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError> {
+    async fn session_add(
+        &self,
+        row: &SessionRow,
+        keep: u32,
+        instead_of: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError> {
         const OPERATION: &str = "a session";
         let mut transaction = self.begin(OPERATION).await?;
+        let ended = sessions::take_place(&mut transaction, instead_of).await.map_err(failed(OPERATION))?;
+        let reason = ended.map(|user| format!("ended the session of {user} in this browser"));
+        let audit = AuditEntry { reason: reason.or(audit.reason), ..audit };
         sqlx::query(
             "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

@@ -6,12 +6,24 @@ use crate::{
 };
 use lockstep_engine::port::{StoreError, identity::SessionRow, store::AuditEntry};
 use lockstep_model::{Digest, Timestamp, UserName};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 
 /// The most sessions in a list; more are not shown.
 const SESSIONS_SHOWN: i64 = 1_000;
 /// The most browsers that are known of somebody; the oldest are forgotten.
 const DEVICES_KEPT: i64 = 20;
+
+/// Ends the session in whose place another one comes, also when it got another id at this moment; whose it was.
+pub(crate) async fn take_place(
+    connection: &mut SqliteConnection,
+    instead_of: Option<&Digest>,
+) -> Result<Option<String>, sqlx::Error> {
+    let Some(id) = instead_of else { return Ok(None) };
+    sqlx::query_scalar("DELETE FROM session WHERE id = $1 OR earlier = $1 RETURNING account")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await
+}
 
 impl SqliteStore {
     pub(crate) async fn list_sessions(

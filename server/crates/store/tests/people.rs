@@ -250,7 +250,7 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
             renewed_at: Timestamp(i64::from(number)),
             is_settled: true,
         };
-        store.session_add(&row, 3, entry()).await.expect("stored");
+        store.session_add(&row, 3, None, entry()).await.expect("stored");
     }
     let there =
         async |number| store.session_fetch(&digest(number), Timestamp(10)).await.expect("readable").is_some();

@@ -64,7 +64,7 @@ async fn arrived(store: &SqliteStore, role: Role) -> UserName {
         renewed_at: Timestamp(10),
         is_settled: true,
     };
-    store.session_add(&session, 10, entry()).await.expect("stored");
+    store.session_add(&session, 10, None, entry()).await.expect("stored");
     let token = TokenView {
         id: "00ff".to_owned(),
         name: "ci".to_owned(),

@@ -203,8 +203,15 @@ pub trait IdentityStore: Send + Sync {
     /// All users, by name.
     async fn user_list(&self) -> Result<Vec<UserView>, StoreError>;
 
-    /// Keeps a session; the oldest of a user's beyond `keep` end.
-    async fn session_add(&self, row: &SessionRow, keep: u32, audit: AuditEntry) -> Result<(), StoreError>;
+    /// Keeps a session; the oldest of a user's beyond `keep` end, and the one whose place it takes, which the
+    /// audit names when it was somebody's.
+    async fn session_add(
+        &self,
+        row: &SessionRow,
+        keep: u32,
+        instead_of: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError>;
 
     /// A session by the digest of its id, with its user; also by the id before it, for as long as that is
     /// let in. The row says which id it has now.

@@ -114,6 +114,8 @@ pub struct Identities {
     lockdown: Lockdown,
     /// How long a password counts as given a moment ago.
     confirm_ms: u64,
+    /// Whether browsers come over HTTPS, which decides by which cookies they are known.
+    is_https: bool,
     /// Ids of sessions that were renewed, and what they became.
     renewed: Mutex<BTreeMap<Digest, Digest>>,
 }
@@ -143,6 +145,7 @@ impl Identities {
             withdrawals: watch::Sender::new(()),
             lockdown,
             confirm_ms: confirm_ms.unwrap_or(GIVEN_NOW_MS),
+            is_https: false,
             renewed: Mutex::default(),
         };
         let admin = first_admin();
@@ -152,6 +155,12 @@ impl Identities {
         identities.strangers_remember().await?;
         identities.store.user_add(&admin, &grant, identities.clock.now(), audit).await?;
         Ok(identities)
+    }
+
+    /// For a server that browsers reach over HTTPS: only cookies that no other host can set are taken.
+    #[must_use]
+    pub fn over_https(self, is_https: bool) -> Self {
+        Self { is_https, ..self }
     }
 
     /// What lets commands on this machine in, until the server ends.

@@ -166,7 +166,8 @@ impl Server {
                 options.confirm_ms,
             )
             .await?
-            .with_sign_in_key(Key::read_or_make(&data.sign_in_key())?),
+            .with_sign_in_key(Key::read_or_make(&data.sign_in_key())?)
+            .over_https(origin.is_https),
         );
         let key = options.secrets_key.unwrap_or_else(|| data.secrets_key());
         let vault = Vault::open(Arc::new(store.clone()), clock.clone(), key).await?;

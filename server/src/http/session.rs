@@ -51,7 +51,8 @@ pub(super) async fn sign_in(
         return plain(&ErrorBody::new(ErrorKind::Invalid, "a password has 1,024 characters at most"));
     }
     let next = local_path(&form.next);
-    let signed_in = web.identities.sign_in(&form.user, form.password, whence(peer, &headers, &sender)).await;
+    let signed_in =
+        web.identities.sign_in(&form.user, form.password, whence(&web, peer, &headers, &sender)).await;
     let login = |error: &str| format!("/login?error={error}&next={}", query_value(&next));
     match signed_in {
         Ok(started) => enter_as(&web, &started, &next),
@@ -80,7 +81,11 @@ pub(super) async fn set_password(
     if form.password != form.again {
         return back("again");
     }
-    match web.identities.link_set_password(&form.code, form.password, whence(peer, &headers, &sender)).await {
+    match web
+        .identities
+        .link_set_password(&form.code, form.password, whence(&web, peer, &headers, &sender))
+        .await
+    {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Password) => back("password"),
         Err(LinkError::Guessable) => back("guessable"),
@@ -97,7 +102,7 @@ pub(super) async fn enter(
     headers: HeaderMap,
     Path(code): Path<String>,
 ) -> Response {
-    match web.identities.link_enter(&code, whence(peer, &headers, &sender)).await {
+    match web.identities.link_enter(&code, whence(&web, peer, &headers, &sender)).await {
         Ok(started) => enter_as(&web, &started, "/"),
         Err(LinkError::Spent | LinkError::Password | LinkError::Guessable | LinkError::Busy) => {
             see("/login?error=link")
@@ -137,12 +142,13 @@ fn unavailable(error: &dyn std::error::Error) -> Response {
     plain(&ErrorBody::new(ErrorKind::Unavailable, "the database does not answer; try again in a moment"))
 }
 
-pub(super) fn whence(peer: Peer, headers: &HeaderMap, sender: &Sender) -> Whence {
+pub(super) fn whence(web: &Web, peer: Peer, headers: &HeaderMap, sender: &Sender) -> Whence {
     let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let cookies = values(headers, &header::COOKIE);
     Whence {
         address: peer.map(|Extension(ConnectInfo(address))| address.ip()),
         device: device.map(str::to_owned),
-        known: known_device(&values(headers, &header::COOKIE)).map(str::to_owned),
+        known: known_device(&cookies, web.origin.is_https).map(str::to_owned),
         present: sender.session.clone(),
     }
 }

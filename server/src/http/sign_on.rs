@@ -99,7 +99,7 @@ pub(super) async fn back(
     let is_of_it = told.iss.as_ref().is_none_or(|issuer| *issuer == at.settings.issuer);
     let way = begun(&web, &headers).and_then(|kept| web.identities.oidc_begun(&kept, &told.state));
     let way = way.filter(|_| is_of_it && told.code.len() <= CODE_BYTES_MAX);
-    let whence = session::whence(peer, &headers, &sender);
+    let whence = session::whence(&web, peer, &headers, &sender);
     let address = whence.address;
     if web.identities.door_closed_ms(Door::SignOn, address) > 0 {
         return see("/login?error=throttled");

@@ -156,7 +156,7 @@ impl Identities {
     }
 
     pub(super) async fn by_cookie(&self, shown: &Shown<'_>) -> Result<Sender, StoreError> {
-        let Some(id) = session_id(&shown.cookies) else { return Ok(Sender::default()) };
+        let Some(id) = session_id(&shown.cookies, self.is_https) else { return Ok(Sender::default()) };
         let now = self.clock.now();
         let digest = self.id_now(secret::digest(id), shown.is_open);
         let Some((row, user)) = self.store.session_fetch(&digest, now).await? else {
@@ -195,23 +195,25 @@ fn shortened(device: &str) -> String {
 }
 
 /// What the browser is known by, when exactly one such cookie was sent.
-pub fn known_device<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
-    only_cookie(cookies, [KNOWN, KNOWN_SECURE])
+pub fn known_device<'a>(cookies: &[&'a [u8]], is_https: bool) -> Option<&'a str> {
+    only_cookie(cookies, if is_https { KNOWN_SECURE } else { KNOWN })
 }
 
 /// The session's id, when exactly one plausible one was sent.
-fn session_id<'a>(cookies: &[&'a [u8]]) -> Option<&'a str> {
-    only_cookie(cookies, [COOKIE, COOKIE_SECURE])
+fn session_id<'a>(cookies: &[&'a [u8]], is_https: bool) -> Option<&'a str> {
+    only_cookie(cookies, if is_https { COOKIE_SECURE } else { COOKIE })
 }
 
-/// The value of a cookie, when exactly one of these names was sent and it is plausible.
-fn only_cookie<'a>(cookies: &[&'a [u8]], names: [&str; 2]) -> Option<&'a str> {
+/// The value of a cookie, when exactly one of this name was sent and it is plausible. Over HTTPS the name
+/// begins with `__Host-`: a host beside this one can set every other, and so plant a session or, with a second
+/// one, hide the right one.
+fn only_cookie<'a>(cookies: &[&'a [u8]], name: &str) -> Option<&'a str> {
     let mut found = cookies
         .iter()
         .filter_map(|value| std::str::from_utf8(value).ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| names.contains(name))
+        .filter(|(known, _)| *known == name)
         .map(|(_, value)| value);
     let only = found.next()?;
     let is_plausible = found.next().is_none() && !only.is_empty() && only.len() <= COOKIE_BYTES_MAX;
@@ -220,16 +222,15 @@ fn only_cookie<'a>(cookies: &[&'a [u8]], names: [&str; 2]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ADMIN_IDLE_MS, IDLE_MS, is_over, session_id};
+    use super::{ADMIN_IDLE_MS, IDLE_MS, is_over, known_device, session_id};
     use lockstep_engine::port::identity::SessionRow;
     use lockstep_model::Timestamp;
 
     #[test]
     fn a_session_needs_exactly_one_plausible_cookie() {
         let long = format!("lockstep={}", "x".repeat(4_096));
-        let cases: [(&[&str], Option<&str>); 7] = [
+        let cases: [(&[&str], Option<&str>); 6] = [
             (&["a=1; lockstep=abc; b=2"], Some("abc")),
-            (&["__Host-lockstep=abc"], Some("abc")),
             (&["lockstep=abc; lockstep=abd"], None),
             (&["lockstep=abc", "lockstep=abd"], None),
             (&["lockstep="], None),
@@ -237,9 +238,28 @@ mod tests {
             (&["xlockstep=abc"], None),
         ];
         for (cookies, expected) in cases {
-            let cookies: Vec<&[u8]> = cookies.iter().map(|cookie| cookie.as_bytes()).collect();
-            assert_eq!(session_id(&cookies), expected, "{cookies:?}");
+            let plain: Vec<&[u8]> = cookies.iter().map(|cookie| cookie.as_bytes()).collect();
+            assert_eq!(session_id(&plain, false), expected, "{cookies:?}");
+            let safe = cookies.iter().map(|cookie| cookie.replace("lockstep=", "__Host-lockstep="));
+            let safe: Vec<String> = safe.collect();
+            let safe: Vec<&[u8]> = safe.iter().map(|cookie| cookie.as_bytes()).collect();
+            assert_eq!(session_id(&safe, true), expected, "{cookies:?}");
         }
+    }
+
+    #[test]
+    fn a7_over_https_a_cookie_that_another_host_can_set_neither_plants_a_session_nor_hides_one() {
+        let ids = |cookies: &str| {
+            let cookies = [cookies.as_bytes()];
+            [session_id(&cookies, true), session_id(&cookies, false)].map(|id| id.map(str::to_owned))
+        };
+        let some = |id: &str| Some(id.to_owned());
+        assert_eq!(ids("lockstep=planted"), [None, some("planted")]);
+        assert_eq!(ids("__Host-lockstep=own; lockstep=planted"), [some("own"), some("planted")]);
+        assert_eq!(ids("__Host-lockstep=own"), [some("own"), None]);
+        let known = |cookies: &'static str| known_device(&[cookies.as_bytes()], true);
+        assert_eq!(known("lockstep_known=planted"), None);
+        assert_eq!(known("lockstep_known=planted; __Host-lockstep_known=own"), Some("own"));
     }
 
     #[test]

@@ -117,3 +117,31 @@ async fn f3_more_than_64_kib_of_headers_are_431() {
         assert_eq!(String::from_utf8_lossy(&answer), expected, "{kib} KiB");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a7_under_https_only_the_cookie_that_no_other_host_can_set_lets_in() {
+    const PUBLIC: &str = "https://deploy.example.com";
+    let server = Lockstep::start_with(&["--proxy", "127.0.0.1", "--public-url", PUBLIC]);
+    let made: Value =
+        serde_json::from_str(&server.ok(&["user", "add", "anna", "--role", "viewer", "--json"]))
+            .expect("JSON");
+    let code = made["path"].as_str().expect("a path").trim_start_matches("/link/");
+    let post = |path: &str| client().post(format!("{}{path}", server.url())).header("origin", PUBLIC);
+    let entered = post("/session/set_password")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("code={code}&password=correct-horse-battery&again=correct-horse-battery"))
+        .send()
+        .await
+        .expect("an answer");
+    let set = entered.headers()["set-cookie"].to_str().expect("text");
+    let own = set.split(';').next().expect("a pair");
+    assert!(own.starts_with("__Host-lockstep=") && set.contains("; Secure"), "{set}");
+    let planted = own.replace("__Host-", "");
+    let status = async |cookie: &str| {
+        let show = post("/api/v1/session/show").header("cookie", cookie).json(&serde_json::json!({}));
+        show.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(status(own).await, 200);
+    assert_eq!(status(&planted).await, 401, "also with an id that is right");
+    assert_eq!(status(&format!("{own}; lockstep=planted")).await, 200, "nobody is signed out by it");
+}

@@ -91,7 +91,9 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
 /// # Errors
 /// When the store fails.
 pub async fn sign_in_link(server: &Server) -> anyhow::Result<String> {
-    let (path, _) = server.services.identities.link_make(&first_admin(), LinkKind::SignIn, None).await?;
+    let identities = &server.services.identities;
+    let (link, path) = identities.link_write(&first_admin(), LinkKind::SignIn);
+    identities.store().link_add(&link, None).await?;
     Ok(format!("{}{path}", server.url))
 }
 

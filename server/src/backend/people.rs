@@ -4,13 +4,10 @@ use super::{Services, effective, sessions, store};
 use crate::identity::Wanted;
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
-use lockstep_engine::port::{
-    identity::{GRANTS_MAX, LinkKind, UserChange, UserChanged},
-    store::AuditEntry,
-};
+use lockstep_engine::port::identity::{GRANTS_MAX, LinkKind, UserChange, UserChanged};
 use lockstep_model::{
     EnvironmentName, ProjectName, UserName,
-    access::{Grant, Permission, Rights, Role, Scope},
+    access::{Grant, Permission, Role, Scope},
     api::{
         AddToken, AddUser, AskEffective, ChangeUser, EffectiveView, GrantRole, NameUser, OneTimeLink,
         RevokeRole, RevokeToken, SessionView, TokenCreated, TokenPage, UserPage,
@@ -36,30 +33,22 @@ impl People for Services {
 
     async fn user_add(&self, caller: &Caller, req: AddUser) -> Result<OneTimeLink, AppError> {
         let grant = given(caller, req.role, req.project, req.environment)?;
-        let users = self.identities.store();
         let audit = self.entry(caller, "/user/add", format!("user {}", req.name));
-        let audit = AuditEntry { reason: Some(format!("after: {grant}")), ..audit };
-        match users.user_add(&req.name, &grant, self.clock.now(), audit).await.map_err(store)? {
+        let (link, path) = self.identities.link_write(&req.name, LinkKind::SetPassword);
+        let invited = self.identities.store().user_invite(&grant, &link, audit).await.map_err(store)?;
+        match invited {
             UserChanged::Done(_) => {}
+            UserChanged::Provided => return Err(provided(&req.name)),
             UserChanged::NotFound
             | UserChanged::Exists
             | UserChanged::LastAdmin
             | UserChanged::NoGrant
             | UserChanged::TooMany => {
-                // Somebody whose first link got lost is invited again.
-                let known = users.user_fetch(&req.name).await.map_err(store)?;
-                let waits = known.is_some_and(|user| {
-                    !user.view.has_password && user.view.grants == Rights(vec![grant.clone()])
-                });
-                if !waits {
-                    let message = format!("there is a user '{}' already; see `lockstep user list`", req.name);
-                    return Err(AppError::new(ErrorKind::Conflict, message));
-                }
+                let message = format!("there is a user '{}' already; see `lockstep user list`", req.name);
+                return Err(AppError::new(ErrorKind::Conflict, message));
             }
         }
-        let (path, expires_at) =
-            self.identities.link_make(&req.name, LinkKind::SetPassword, None).await.map_err(store)?;
-        Ok(OneTimeLink { user: req.name, path, expires_at })
+        Ok(OneTimeLink { user: req.name, path, expires_at: link.expires_at })
     }
 
     async fn user_link(&self, caller: &Caller, req: NameUser) -> Result<OneTimeLink, AppError> {
@@ -76,9 +65,16 @@ impl People for Services {
             return Err(AppError::new(ErrorKind::Forbidden, message));
         }
         let audit = self.entry(caller, "/user/link", format!("user {}", req.name));
-        let (path, expires_at) =
-            self.identities.link_make(&req.name, LinkKind::SetPassword, Some(audit)).await.map_err(store)?;
-        Ok(OneTimeLink { user: req.name, path, expires_at })
+        let (link, path) = self.identities.link_write(&req.name, LinkKind::SetPassword);
+        match users.link_add(&link, Some(audit)).await.map_err(store)? {
+            UserChanged::Done(_) => Ok(OneTimeLink { user: req.name, path, expires_at: link.expires_at }),
+            UserChanged::Provided => Err(provided(&req.name)),
+            UserChanged::NotFound
+            | UserChanged::Exists
+            | UserChanged::LastAdmin
+            | UserChanged::NoGrant
+            | UserChanged::TooMany => Err(unknown(&req.name)),
+        }
     }
 
     async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError> {
@@ -204,6 +200,7 @@ impl Services {
         match changed {
             UserChanged::Done(view) => Ok(view),
             UserChanged::NotFound | UserChanged::Exists | UserChanged::NoGrant => Err(unknown(name)),
+            UserChanged::Provided => Err(provided(name)),
             UserChanged::LastAdmin => {
                 conflict(format!("'{name}' is the last admin who may sign in; make another one first"))
             }
@@ -229,6 +226,14 @@ fn check_login(login: Option<&str>) -> Result<(), AppError> {
     }
     let message = format!("'github' is '{login}'; write the login as GitHub shows it, without '@'");
     Err(AppError::new(ErrorKind::Invalid, message))
+}
+
+/// A password of their own would let somebody in whose groups do not any more.
+fn provided(name: &UserName) -> AppError {
+    let message = format!(
+        "'{name}' signs in at the identity provider and gets no password here: what they may follows from their groups there"
+    );
+    AppError::new(ErrorKind::Conflict, message)
 }
 
 /// Admins see everybody's, others their own.

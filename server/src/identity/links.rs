@@ -5,9 +5,8 @@ use crate::secret;
 use lockstep_engine::port::{
     StoreError,
     identity::{LinkKind, LinkRow, UserChanged},
-    store::AuditEntry,
 };
-use lockstep_model::{Timestamp, UserName, deployment::Actor};
+use lockstep_model::{UserName, deployment::Actor};
 
 /// Whoever gets hold of the link becomes the user: it is short, and another is made in a moment.
 const SET_PASSWORD_MS: u64 = 15 * 60 * 1_000;
@@ -34,17 +33,8 @@ pub enum LinkError {
 }
 
 impl Identities {
-    /// Makes a link for a user: its path, and until when it works. Earlier ones of its kind end. Noted in
-    /// the audit by `audit`, unless what it belongs to is.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn link_make(
-        &self,
-        user: &UserName,
-        kind: LinkKind,
-        audit: Option<AuditEntry>,
-    ) -> Result<(String, Timestamp), StoreError> {
+    /// A link for a user, and its path; not kept yet.
+    pub fn link_write(&self, user: &UserName, kind: LinkKind) -> (LinkRow, String) {
         let code = secret::random();
         let (page, lasts_ms) = match kind {
             LinkKind::SetPassword => ("link", SET_PASSWORD_MS),
@@ -52,8 +42,7 @@ impl Identities {
         };
         let expires_at = self.clock.now().plus_ms(lasts_ms);
         let row = LinkRow { code: secret::digest(&code), kind, user: user.clone(), expires_at };
-        self.store.link_add(&row, audit).await?;
-        Ok((format!("/{page}/{code}"), expires_at))
+        (row, format!("/{page}/{code}"))
     }
 
     /// Signs in by a link.
@@ -98,7 +87,8 @@ impl Identities {
             | UserChanged::Exists
             | UserChanged::LastAdmin
             | UserChanged::NoGrant
-            | UserChanged::TooMany => Err(LinkError::Spent),
+            | UserChanged::TooMany
+            | UserChanged::Provided => Err(LinkError::Spent),
         }
     }
 

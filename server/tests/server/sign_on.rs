@@ -266,6 +266,11 @@ async fn who_somebody_is_is_issuer_and_subject_and_never_a_name() {
         let cookie = browser.session(&server).unwrap_or_else(|| panic!("{who}: {}", server.log()));
         assert_eq!(rights(&server, &cookie).await["user"], expected, "{who}");
     }
+    // Nobody gives them a password that works when they are in no group any more.
+    for command in [&["user", "add", "anna", "--role", "viewer"][..], &["user", "link", "anna"]] {
+        let said = server.fails(2, command);
+        assert!(said.contains("signs in at the identity provider"), "{said}");
+    }
     let mut mallory = Browser::new();
     let back = mallory.until_back(&server, "%2F", "mallory").await;
     let (_, location, _) = mallory.send(&back, None).await;

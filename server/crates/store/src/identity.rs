@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
     identity::{
-        LinkKind, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange,
-        UserChanged, UserRow,
+        LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange, UserChanged, UserRow,
     },
     store::AuditEntry,
 };
@@ -54,6 +53,34 @@ fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
 /// What a token is for, as words with commas between.
 fn actions(words: &str) -> Result<Vec<Action>, StoreError> {
     words.split(',').filter(|word| !word.is_empty()).map(|word| parsed(word, "action")).collect()
+}
+
+/// Makes an account with a first role within a transaction; none = there is one of that name.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+    grant: &Grant,
+    at: Timestamp,
+) -> Result<Option<UserView>, sqlx::Error> {
+    let added = sqlx::query(
+        "INSERT INTO account (name, enabled, created_at) VALUES ($1, 1, $2) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(name.as_str())
+    .bind(at.0)
+    .execute(&mut *connection)
+    .await?;
+    if added.rows_affected() == 0 {
+        return Ok(None);
+    }
+    grants::put(connection, name, grant).await?;
+    Ok(Some(UserView {
+        name: name.clone(),
+        grants: Rights(vec![grant.clone()]),
+        enabled: true,
+        has_password: false,
+        github: None,
+        created_at: at,
+    }))
 }
 
 /// Writes a token within a transaction.
@@ -118,28 +145,21 @@ impl IdentityStore for SqliteStore {
     ) -> Result<UserChanged, StoreError> {
         const OPERATION: &str = "adding a user";
         let mut transaction = self.begin(OPERATION).await?;
-        let added = sqlx::query(
-            "INSERT INTO account (name, enabled, created_at) VALUES ($1, 1, $2) ON CONFLICT (name) DO NOTHING",
-        )
-        .bind(name.as_str())
-        .bind(at.0)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        if added.rows_affected() == 0 {
+        let Some(added) = insert(&mut transaction, name, grant, at).await.map_err(failed(OPERATION))? else {
             return Ok(UserChanged::Exists);
-        }
-        grants::put(&mut transaction, name, grant).await.map_err(failed(OPERATION))?;
+        };
         audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
-        Ok(UserChanged::Done(UserView {
-            name: name.clone(),
-            grants: Rights(vec![grant.clone()]),
-            enabled: true,
-            has_password: false,
-            github: None,
-            created_at: at,
-        }))
+        Ok(UserChanged::Done(added))
+    }
+
+    async fn user_invite(
+        &self,
+        grant: &Grant,
+        link: &LinkRow,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError> {
+        self.invite(grant, link, audit).await
     }
 
     async fn user_change(
@@ -509,48 +529,16 @@ impl IdentityStore for SqliteStore {
         Ok(())
     }
 
-    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<(), StoreError> {
-        const OPERATION: &str = "a one-time link";
-        let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("DELETE FROM link WHERE kind = $1 AND account = $2")
-            .bind(kind_word(link.kind))
-            .bind(link.user.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        sqlx::query("INSERT INTO link (code, kind, account, expires_at) VALUES ($1, $2, $3, $4)")
-            .bind(link.code.as_str())
-            .bind(kind_word(link.kind))
-            .bind(link.user.as_str())
-            .bind(link.expires_at.0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        if let Some(audit) = audit {
-            audit::write(&mut transaction, &audit).await?;
-        }
-        transaction.commit().await.map_err(failed(OPERATION))
+    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<UserChanged, StoreError> {
+        self.add_link(link, audit).await
     }
 
     async fn link_fetch(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError> {
-        let row = sqlx::query("SELECT kind, account, expires_at FROM link WHERE code = $1")
-            .bind(code.as_str())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed("reading a one-time link"))?;
-        row.as_ref().map(|row| link(code, row)).transpose()
+        self.fetch_link(code).await
     }
 
     async fn link_take(&self, code: &Digest, now: Timestamp) -> Result<Option<LinkRow>, StoreError> {
-        let row = sqlx::query(
-            "DELETE FROM link WHERE code = $1 AND expires_at > $2 RETURNING kind, account, expires_at",
-        )
-        .bind(code.as_str())
-        .bind(now.0)
-        .fetch_optional(&self.writer)
-        .await
-        .map_err(failed("using a one-time link"))?;
-        row.as_ref().map(|row| link(code, row)).transpose()
+        self.take_link(code, now).await
     }
 
     async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError> {
@@ -627,24 +615,6 @@ impl IdentityStore for SqliteStore {
             .fetch_one(&self.writer)
             .await
             .map_err(failed(OPERATION))
-    }
-}
-
-fn link(code: &Digest, row: &SqliteRow) -> Result<LinkRow, StoreError> {
-    let kind: String = row.get(0);
-    let kind = if kind == kind_word(LinkKind::SignIn) { LinkKind::SignIn } else { LinkKind::SetPassword };
-    Ok(LinkRow {
-        code: code.clone(),
-        kind,
-        user: parsed(row.get(1), "user")?,
-        expires_at: Timestamp(row.get(2)),
-    })
-}
-
-const fn kind_word(kind: LinkKind) -> &'static str {
-    match kind {
-        LinkKind::SetPassword => "set_password",
-        LinkKind::SignIn => "sign_in",
     }
 }
 

@@ -14,6 +14,7 @@ mod grants;
 mod hooks;
 mod identity;
 mod lease;
+mod links;
 mod logs;
 mod manifests;
 mod oidc;

@@ -2,8 +2,8 @@
 
 use lockstep_engine::{
     port::{
-        IdentityStore, OidcStore, Store,
-        identity::SessionRow,
+        IdentityStore, OidcStore, Store, StoreError,
+        identity::{LinkKind, LinkRow, SessionRow, UserChange, UserChanged},
         oidc::{Arrived, Left, Person},
         store::{AuditEntry, AuditQuery},
     },
@@ -11,7 +11,7 @@ use lockstep_engine::{
 };
 use lockstep_model::{
     Digest, Timestamp, UserName,
-    access::{Grant, Rights, Role, Scope},
+    access::{Grant, Permission, Right, Rights, Role, Scope},
     view::TokenView,
 };
 use lockstep_store::SqliteStore;
@@ -78,6 +78,57 @@ async fn arrived(store: &SqliteStore, role: Role) -> UserName {
     };
     store.token_add(&token, &digest(2), entry()).await.expect("stored");
     user.name
+}
+
+#[tokio::test]
+async fn whom_a_provider_knows_gets_no_password_here_and_who_waits_for_one_is_invited_again_by_a_line_of_its_own()
+ {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(folder.path()).await.expect("opened");
+    let viewer = Grant { on: Scope::default(), role: Role::Viewer };
+    let link = |code: u8, user: &str| LinkRow {
+        code: digest(code),
+        kind: LinkKind::SetPassword,
+        user: user.parse().expect("valid"),
+        expires_at: Timestamp(1_000),
+    };
+    let invite = async |code: u8, user: &str, audit: AuditEntry| {
+        store.user_invite(&viewer, &link(code, user), audit).await
+    };
+    let is_kept = async |code: u8| store.link_fetch(&digest(code)).await.expect("readable").is_some();
+    arrived(&store, Role::Viewer).await;
+    let before = lines(&store).await;
+    assert_eq!(invite(1, "anna", entry()).await.expect("answered"), UserChanged::Provided);
+    let asked = store.link_add(&link(2, "anna"), Some(entry())).await.expect("answered");
+    assert_eq!(asked, UserChanged::Provided);
+    assert!(!is_kept(1).await && !is_kept(2).await && lines(&store).await == before);
+
+    assert!(matches!(invite(3, "bert", entry()).await, Ok(UserChanged::Done(_))));
+    assert!(matches!(invite(4, "Bert", entry()).await, Ok(UserChanged::Done(_))));
+    assert!(!is_kept(3).await && is_kept(4).await, "the earlier one has ended");
+    assert_eq!(lines(&store).await, before + 2);
+    // Whose right to do so is gone by then does not.
+    let right = Right {
+        user: "nobody".parse().expect("valid"),
+        token: None,
+        permission: Permission::ManageUsers,
+        on: Scope::default(),
+    };
+    let gone = invite(5, "bert", AuditEntry { right: Some(right), ..entry() }).await;
+    assert!(matches!(gone, Err(StoreError::Withdrawn { .. })), "{gone:?}");
+    assert!(is_kept(4).await && !is_kept(5).await);
+    let bert = "bert".parse().expect("valid");
+    store
+        .user_change(&bert, UserChange { enabled: Some(false), ..UserChange::default() }, entry())
+        .await
+        .expect("stored");
+    assert_eq!(invite(6, "bert", entry()).await.expect("answered"), UserChanged::Exists, "switched off");
+    store
+        .user_change(&bert, UserChange { enabled: Some(true), ..UserChange::default() }, entry())
+        .await
+        .expect("stored");
+    store.user_set_password(&bert, "$argon2id$…", entry()).await.expect("stored");
+    assert_eq!(invite(7, "bert", entry()).await.expect("answered"), UserChanged::Exists, "has one");
 }
 
 #[tokio::test]

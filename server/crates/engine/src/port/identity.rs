@@ -150,6 +150,8 @@ pub enum UserChanged {
     NoGrant,
     /// There are [`GRANTS_MAX`] of them already.
     TooMany,
+    /// They sign in at an identity provider, and so never by a password here.
+    Provided,
 }
 
 /// Keeps users, sessions, tokens, links and throttles.
@@ -161,6 +163,15 @@ pub trait IdentityStore: Send + Sync {
         name: &UserName,
         grant: &Grant,
         at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<UserChanged, StoreError>;
+
+    /// The same with the link by which they set their password, in one transaction. Somebody who was invited
+    /// with this role, has no password yet and may sign in is invited again.
+    async fn user_invite(
+        &self,
+        grant: &Grant,
+        link: &LinkRow,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
 
@@ -291,8 +302,9 @@ pub trait IdentityStore: Send + Sync {
     /// Notes that a token was used; at most once a minute is enough.
     async fn token_touch(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Keeps a one-time link; earlier ones of the same kind and user end.
-    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<(), StoreError>;
+    /// Keeps a one-time link, for somebody who may sign in; earlier ones of the same kind and user end. None
+    /// to set a password for whom an identity provider knows.
+    async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<UserChanged, StoreError>;
 
     /// Looks at a link without using it up.
     async fn link_fetch(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError>;

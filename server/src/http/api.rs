@@ -61,9 +61,7 @@ async fn answer(
     // Answers are JSON, whatever a browser would rather have: no redirects.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let rights = identity.0.as_ref().map_or_else(String::new, |caller| caller.rights.to_string());
-    let known = key.map(|key| {
-        repeated::request(principal, &rights, endpoint, key, (&body, web.identities.local_token()))
-    });
+    let known = key.map(|key| repeated::request(principal, &rights, endpoint, key, &body));
     let request = Request::from_parts(parts, Body::from(body));
     let backend = web.backend.clone();
     let (path, caller) = (endpoint.path, identity.0.clone());

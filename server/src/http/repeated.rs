@@ -3,6 +3,7 @@
 //! answer is kept beside it.
 
 use super::Web;
+use crate::secret;
 use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -15,6 +16,7 @@ use lockstep_model::{
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::sync::LazyLock;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer was given before.
@@ -25,9 +27,11 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 const IN_THE_BODY: [&str; 3] = ["/deployment/start", "/deployment/rollback", "/deployment/promote"];
 /// Their answers hold what is shown once and not kept.
 const SECRET: [&str; 5] = ["/session/confirm", "/user/add", "/user/link", "/token/add", "/script/report"];
-/// Their bodies hold a secret. A digest of it alone could be guessed at by whoever has the database, so it
-/// is made with what only this process knows; after a restart such a request counts as another one.
-const SECRET_WITHIN: [&str; 2] = ["/secret/set", "/deployment/decide"];
+/// Their bodies hold a secret. A digest of it alone could be guessed at by whoever has the database or a copy,
+/// so it is made with what only this process knows; after a restart such a request counts as another one.
+const SECRET_WITHIN: [&str; 3] = ["/secret/set", "/session/confirm", "/deployment/decide"];
+/// It is in no file, also not in those of which copies are made.
+static SALT: LazyLock<String> = LazyLock::new(secret::random);
 
 fn refused(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(kind, message)
@@ -74,9 +78,10 @@ pub(super) fn request(
     rights: &str,
     endpoint: &Declared,
     key: String,
-    (body, salt): (&Bytes, &str),
+    body: &Bytes,
 ) -> Idempotency {
-    let salt = if SECRET_WITHIN.contains(&endpoint.path) { salt } else { "" };
+    // Always as long, and never told: what follows it cannot be taken for a part of it.
+    let salt = if SECRET_WITHIN.contains(&endpoint.path) { SALT.as_str() } else { "" };
     let digest = Sha256::new_with_prefix(salt).chain_update(body).chain_update([0]).chain_update(rights);
     let digest = digest.finalize();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -130,4 +135,42 @@ where
         Response::from_parts(parts, Body::from(bytes))
     });
     Ok(done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::api::ENDPOINTS;
+
+    /// As whoever has the database would compute it.
+    fn guessed(body: &str, rights: &str) -> String {
+        let digest = Sha256::digest([body.as_bytes(), &[0], rights.as_bytes()].concat());
+        format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+
+    #[test]
+    fn the_digest_of_a_body_that_holds_a_password_cannot_be_guessed_at() {
+        const BODY: &str = r#"{"password":"correct-horse-battery"}"#;
+        let known = |path: &str| {
+            let endpoint = ENDPOINTS.iter().find(|known| known.path == path).expect("declared");
+            let body = Bytes::from_static(BODY.as_bytes());
+            request("anna".to_owned(), "viewer", endpoint, "key".to_owned(), &body).body.to_string()
+        };
+        assert_eq!(known("/token/revoke"), guessed(BODY, "viewer"), "the same after a restart");
+        for path in SECRET_WITHIN {
+            assert_ne!(known(path), guessed(BODY, "viewer"), "{path}");
+            assert_eq!(known(path), known(path), "the same while the server runs: {path}");
+        }
+    }
+
+    #[test]
+    fn what_takes_a_password_or_a_secrets_value_is_among_those() {
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.mutates) {
+            let mut generator = schemars::SchemaGenerator::default();
+            let body = (endpoint.described.request)(&mut generator).to_value();
+            let body = serde_json::json!([body, generator.take_definitions(true)]).to_string();
+            let is_secret = body.contains("\"password\":{") || body.contains("SecretText");
+            assert_eq!(is_secret, SECRET_WITHIN.contains(&endpoint.path), "{}: {body}", endpoint.path);
+        }
+    }
 }

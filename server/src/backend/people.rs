@@ -201,9 +201,9 @@ impl Services {
             UserChanged::Done(view) => Ok(view),
             UserChanged::NotFound | UserChanged::Exists | UserChanged::NoGrant => Err(unknown(name)),
             UserChanged::Provided => Err(provided(name)),
-            UserChanged::LastAdmin => {
-                conflict(format!("'{name}' is the last admin who may sign in; make another one first"))
-            }
+            UserChanged::LastAdmin => conflict(format!(
+                "'{name}' is the last admin who can sign in; make another one first, who has set their password"
+            )),
             UserChanged::TooMany => conflict(format!(
                 "'{name}' has {GRANTS_MAX} roles already; give one on a whole project or on everything instead"
             )),

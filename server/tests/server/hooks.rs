@@ -411,6 +411,8 @@ async fn a_webhook_does_no_more_than_who_made_it_and_stands_in_the_audit() {
     });
     let (status, told) = server.call_as(&third, "/hook/add", &rule.to_string()).await;
     assert_eq!((status, &told["has_secret"]), (200, &json!(true)), "{told}");
+    // They would be the last admin who can sign in.
+    server.sign_in("fourth", lockstep_model::access::Role::Admin).await;
     server.ok(&["user", "change", "third", "--role", "viewer"]);
     let (status, told) = Sent { name: "theirs", ..Sent::right("push", &push(COMMIT)) }.to(&server).await;
     assert_eq!(status, 403, "{told}");

@@ -84,15 +84,34 @@ pub(crate) async fn check(
     if rights.allows_on(right.permission, &right.on) { Ok(()) } else { Err(withdrawn()) }
 }
 
-/// Whether an admin who may sign in is left.
-pub(crate) async fn has_admin(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let admins: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM account JOIN role_grant ON role_grant.account = account.name \
-         WHERE role_grant.role = 'admin' AND account.enabled = 1",
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(admins > 0)
+/// Which admins there are at a moment of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admins {
+    /// Whether there is an account that is switched on.
+    has_account: bool,
+    /// Whether there is somebody who can sign in: with a password, or at an identity provider. The account of
+    /// the first start has neither until somebody gives it one.
+    has_person: bool,
+}
+
+impl Admins {
+    pub(crate) async fn now(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT count(*), count(CASE WHEN account.password IS NOT NULL OR EXISTS \
+             (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) THEN 1 END) \
+             FROM account JOIN role_grant ON role_grant.account = account.name \
+             WHERE role_grant.role = 'admin' AND account.enabled = 1",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Self { has_account: row.get::<i64, _>(0) > 0, has_person: row.get::<i64, _>(1) > 0 })
+    }
+
+    /// Whether a change leaves an admin: a person, where there was one. On a new installation there is none
+    /// yet, and commands on its machine go on working.
+    pub(crate) const fn are_kept(self, after: Self) -> bool {
+        (after.has_account || !self.has_account) && (after.has_person || !self.has_person)
+    }
 }
 
 /// Gives a role on exactly one part.
@@ -161,6 +180,7 @@ impl SqliteStore {
         let Some(before) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
+        let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
         // Dropping the transaction takes back what was changed until then.
         match change {
             Ok(grant) => put(&mut transaction, name, grant).await.map_err(failed(OPERATION))?,
@@ -170,7 +190,7 @@ impl SqliteStore {
                 }
             }
         }
-        if !has_admin(&mut transaction).await.map_err(failed(OPERATION))? {
+        if !admins.are_kept(Admins::now(&mut transaction).await.map_err(failed(OPERATION))?) {
             return Ok(UserChanged::LastAdmin);
         }
         let after = UserView { grants: of(&mut transaction, name.as_str()).await?, ..before.view.clone() };

@@ -4,7 +4,8 @@
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
-    grants, sessions,
+    grants::{self, Admins},
+    sessions,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -173,6 +174,7 @@ impl IdentityStore for SqliteStore {
         let Some(before) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
+        let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
         if let Some(role) = change.role {
             let everything = Grant { on: Scope::default(), role };
             grants::put(&mut transaction, name, &everything).await.map_err(failed(OPERATION))?;
@@ -197,7 +199,7 @@ impl IdentityStore for SqliteStore {
             // Another account has the login.
             return Ok(UserChanged::Exists);
         }
-        if !grants::has_admin(&mut transaction).await.map_err(failed(OPERATION))? {
+        if !admins.are_kept(Admins::now(&mut transaction).await.map_err(failed(OPERATION))?) {
             // Dropping the transaction takes the change back.
             return Ok(UserChanged::LastAdmin);
         }

@@ -1,7 +1,11 @@
 //! People of identity providers. Whoever comes back is found by issuer and subject alone; an account that was
 //! made here is never taken for theirs because of its name.
 
-use crate::{SqliteStore, error::failed, error::parsed, grants};
+use crate::{
+    SqliteStore,
+    error::{failed, parsed},
+    grants::{self, Admins},
+};
 use async_trait::async_trait;
 use lockstep_engine::port::{
     OidcStore, StoreError,
@@ -32,6 +36,7 @@ impl OidcStore for SqliteStore {
         if !before.view.enabled {
             return Ok(Arrived::Disabled(name));
         }
+        let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
         let mut wanted = person.rights.0.clone();
         wanted.sort();
         let mut had = before.view.grants.0.clone();
@@ -45,7 +50,7 @@ impl OidcStore for SqliteStore {
             for grant in &wanted {
                 grants::put(&mut transaction, &name, grant).await.map_err(failed(OPERATION))?;
             }
-            if !grants::has_admin(&mut transaction).await.map_err(failed(OPERATION))? {
+            if !admins.are_kept(Admins::now(&mut transaction).await.map_err(failed(OPERATION))?) {
                 return Ok(Arrived::LastAdmin);
             }
         }

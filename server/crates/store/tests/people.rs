@@ -70,6 +70,61 @@ async fn of_two_admins_who_switch_each_other_off_at_once_one_stays() {
     assert_eq!(users.iter().filter(|user| is_admin(user) && user.enabled).count(), 1);
 }
 
+/// An admin who can sign in.
+async fn person(store: &SqliteStore, name: &str) -> UserName {
+    let name = add(store, name, Role::Admin).await;
+    store.user_set_password(&name, "$argon2id$…", entry()).await.expect("stored");
+    name
+}
+
+#[tokio::test]
+async fn the_last_admin_is_a_person_who_can_sign_in_once_there_is_one() {
+    let (store, _folder) = store().await;
+    let viewer = Grant { on: Scope::default(), role: Role::Viewer };
+    let everything = Scope::default();
+    // A new installation: its first account has no password, and is all there is.
+    let first = add(&store, "admin", Role::Admin).await;
+    let off = store
+        .user_change(&first, UserChange { enabled: Some(false), ..UserChange::default() }, entry())
+        .await
+        .expect("answered");
+    assert_eq!(off, UserChanged::LastAdmin);
+    let vera = add(&store, "vera", Role::Viewer).await;
+    let done = store.user_grant(&vera, &viewer, entry()).await.expect("answered");
+    assert!(matches!(done, UserChanged::Done(_)), "{done:?}");
+
+    let anna = person(&store, "anna").await;
+    // Neither the first account nor somebody who was only invited stands in for her.
+    add(&store, "invited", Role::Admin).await;
+    for refused in [
+        store.user_change(&anna, UserChange { enabled: Some(false), ..UserChange::default() }, entry()).await,
+        store
+            .user_change(&anna, UserChange { role: Some(Role::Viewer), ..UserChange::default() }, entry())
+            .await,
+        store.user_revoke(&anna, &everything, entry()).await,
+        store.user_grant(&anna, &viewer, entry()).await,
+    ] {
+        assert_eq!(refused.expect("answered"), UserChanged::LastAdmin);
+    }
+    let kept = store.user_fetch(&anna).await.expect("readable").expect("there").view;
+    assert!(is_admin(&kept) && kept.enabled);
+    // What has no password can go as long as she is there.
+    let off = store
+        .user_change(&first, UserChange { enabled: Some(false), ..UserChange::default() }, entry())
+        .await
+        .expect("answered");
+    assert!(matches!(off, UserChanged::Done(_)), "{off:?}");
+
+    // Two at once, in both ways.
+    let bert = person(&store, "bert").await;
+    let (one, other) = tokio::join!(
+        store.user_change(&anna, UserChange { enabled: Some(false), ..UserChange::default() }, entry()),
+        store.user_revoke(&bert, &everything, entry()),
+    );
+    let changes = [one.expect("answered"), other.expect("answered")];
+    assert_eq!(changes.iter().filter(|one| **one == UserChanged::LastAdmin).count(), 1, "{changes:?}");
+}
+
 fn is_admin(user: &UserView) -> bool {
     user.grants.role_on(&Scope::default()) == Some(Role::Admin)
 }

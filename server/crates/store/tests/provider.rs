@@ -132,6 +132,30 @@ async fn whom_a_provider_knows_gets_no_password_here_and_who_waits_for_one_is_in
 }
 
 #[tokio::test]
+async fn whom_a_provider_knows_is_an_admin_who_can_sign_in() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(folder.path()).await.expect("opened");
+    let grant = Grant { on: Scope::default(), role: Role::Admin };
+    let bert: UserName = "bert".parse().expect("valid");
+    store.user_add(&bert, &grant, Timestamp(1), entry()).await.expect("stored");
+    store.user_set_password(&bert, "$argon2id$…", entry()).await.expect("stored");
+    let anna = arrived(&store, Role::Admin).await;
+    let off = store
+        .user_change(&bert, UserChange { enabled: Some(false), ..UserChange::default() }, entry())
+        .await
+        .expect("answered");
+    assert!(matches!(off, UserChanged::Done(_)), "{off:?}");
+    let off = store
+        .user_change(&anna, UserChange { enabled: Some(false), ..UserChange::default() }, entry())
+        .await
+        .expect("answered");
+    assert_eq!(off, UserChanged::LastAdmin);
+    // Neither do groups take the last one away while they still let somebody in.
+    let less = store.oidc_arrive(&person(Some(Role::Viewer)), entry()).await.expect("answered");
+    assert_eq!(less, Arrived::LastAdmin);
+}
+
+#[tokio::test]
 async fn who_is_in_no_group_any_more_loses_roles_sessions_and_tokens_at_once_and_one_line_says_so() {
     let folder = TempDir::new().expect("a folder");
     let store = SqliteStore::open(folder.path()).await.expect("opened");

@@ -144,7 +144,7 @@ pub enum UserChanged {
     NotFound,
     /// There is such a user already, or one with that login.
     Exists,
-    /// It would take away the last admin who may sign in.
+    /// It would take away the last admin who can sign in: with a password, or at an identity provider.
     LastAdmin,
     /// Nothing was given there.
     NoGrant,

@@ -24,9 +24,6 @@ use lockstep_model::{
 };
 use std::collections::BTreeSet;
 
-/// So much of the digest of a session's id names it to people.
-const ID_CHARS: usize = 16;
-
 pub(super) async fn list(services: &Services, caller: &Caller) -> Result<SessionPage, AppError> {
     let rows = seen(services, caller).await?;
     Ok(SessionPage { sessions: rows.iter().map(|row| item(row, caller)).collect() })
@@ -64,10 +61,11 @@ pub(super) async fn end(
     req: EndSession,
 ) -> Result<SessionItem, AppError> {
     let rows = seen(services, caller).await?;
-    let Some(row) = rows.iter().find(|row| public(&row.id) == req.id) else {
+    let gone = || {
         let message = format!("there is no session '{}' any more; see `lockstep session list`", req.id);
-        return Err(AppError::new(ErrorKind::NotFound, message));
+        AppError::new(ErrorKind::NotFound, message)
     };
+    let row = rows.iter().find(|row| row.line == req.id).ok_or_else(gone)?;
     let mut audit =
         services.entry(caller, "/session/end", format!("session {} of user {}", req.id, row.user));
     let before = serde_json::json!({
@@ -75,7 +73,9 @@ pub(super) async fn end(
         "since": row.created_at, "used": row.used_at,
     });
     audit.reason = Some(format!("before: {before}"));
-    services.identities.store().session_end(&row.id, audit).await.map_err(store)?;
+    if !services.identities.store().session_end_line(&row.line, audit).await.map_err(store)? {
+        return Err(gone());
+    }
     services.identities.withdrawn();
     Ok(item(row, caller))
 }
@@ -127,14 +127,9 @@ const fn this(caller: &Caller) -> Option<&Digest> {
     }
 }
 
-fn public(id: &Digest) -> &str {
-    let text = id.as_str();
-    text.get(..ID_CHARS).unwrap_or(text)
-}
-
 fn item(row: &SessionRow, caller: &Caller) -> SessionItem {
     SessionItem {
-        id: public(&row.id).to_owned(),
+        id: row.line.clone(),
         user: row.user.clone(),
         created_at: row.created_at,
         used_at: row.used_at,

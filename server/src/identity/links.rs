@@ -4,7 +4,7 @@ use super::{Identities, Started, Whence, password, tries};
 use crate::secret;
 use lockstep_engine::port::{
     StoreError,
-    identity::{LinkKind, LinkRow, UserChanged},
+    identity::{LinkKind, LinkRow},
 };
 use lockstep_model::{UserName, deployment::Actor};
 
@@ -73,23 +73,15 @@ impl Identities {
             return Err(LinkError::Guessable);
         }
         let hash = self.passwords.hash(password).await.map_err(|password::Busy| LinkError::Busy)?;
-        self.link_take(code).await?;
         let address_text = whence.address.map(|address| address.to_string());
         let actor = Actor { user: row.user.clone(), via: "link".to_owned(), address: address_text };
         let audit = self.entry(&actor, "/session/set_password", &format!("user {}", row.user));
-        let changed = self.store.user_set_password(&row.user, &hash, audit).await?;
+        let set = self.store.link_set_password(&row.code, &hash, audit).await?;
+        let user = set.ok_or(LinkError::Spent)?;
         // Whoever has the link is no guesser: the account is open to them again.
         self.store.throttle_set(&tries::account_key(&row.user), None).await?;
         self.withdrawn();
-        match changed {
-            UserChanged::Done(_) => self.enter(&row.user, whence).await,
-            UserChanged::NotFound
-            | UserChanged::Exists
-            | UserChanged::LastAdmin
-            | UserChanged::NoGrant
-            | UserChanged::TooMany
-            | UserChanged::Provided => Err(LinkError::Spent),
-        }
+        Ok(self.session_start(&user, "link", whence, self.clock.now()).await?)
     }
 
     /// The link with this code, unless it is of another kind or too old.

@@ -94,8 +94,12 @@ async fn a15_a_link_sets_a_password_once_and_the_one_before_it_not_at_all() {
     assert_eq!(set(&second).await, "/");
     assert_eq!(set(&second).await, "/login?error=link", "it works once");
     server.fails(2, &["user", "link", "nobody"]);
+    let (third, _) = make();
     server.ok(&["user", "change", "anna", "--enabled", "false"]);
     server.fails(2, &["user", "link", "anna"]);
+    assert_eq!(set(&third).await, "/login?error=link", "made before they were switched off");
+    server.ok(&["user", "change", "anna", "--enabled", "true"]);
+    assert_eq!(set(&third).await, "/login?error=link", "nor is it there again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,6 +84,21 @@ pub(crate) async fn insert(
     }))
 }
 
+/// Sets a password within a transaction, and ends all sessions of the user.
+pub(crate) async fn set_password(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+    password: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE account SET password = $1 WHERE name = $2")
+        .bind(password)
+        .bind(name.as_str())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM session WHERE account = $1").bind(name.as_str()).execute(connection).await?;
+    Ok(())
+}
+
 /// Writes a token within a transaction.
 pub(crate) async fn token_put(
     connection: &mut SqliteConnection,
@@ -210,6 +225,13 @@ impl IdentityStore for SqliteStore {
                 .await
                 .map_err(failed(OPERATION))?;
         }
+        if !after.enabled {
+            sqlx::query("DELETE FROM link WHERE account = $1")
+                .bind(name.as_str())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
         grants::note(&mut transaction, &before.view, &after, audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(after))
@@ -241,23 +263,22 @@ impl IdentityStore for SqliteStore {
     ) -> Result<UserChanged, StoreError> {
         const OPERATION: &str = "setting a password";
         let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("UPDATE account SET password = $1 WHERE name = $2")
-            .bind(password)
-            .bind(name.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        sqlx::query("DELETE FROM session WHERE account = $1")
-            .bind(name.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
+        set_password(&mut transaction, name, password).await.map_err(failed(OPERATION))?;
         let Some(user) = self.user_in_txn(&mut transaction, name).await? else {
             return Ok(UserChanged::NotFound);
         };
         audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(UserChanged::Done(user.view))
+    }
+
+    async fn link_set_password(
+        &self,
+        code: &Digest,
+        password: &str,
+        audit: AuditEntry,
+    ) -> Result<Option<UserView>, StoreError> {
+        self.set_password_by_link(code, password, audit).await
     }
 
     async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError> {
@@ -293,8 +314,8 @@ impl IdentityStore for SqliteStore {
         let reason = ended.map(|user| format!("ended the session of {user} in this browser"));
         let audit = AuditEntry { reason: reason.or(audit.reason), ..audit };
         sqlx::query(
-            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, line) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(row.id.as_str())
         .bind(row.user.as_str())
@@ -305,6 +326,7 @@ impl IdentityStore for SqliteStore {
         .bind(row.device.as_deref())
         .bind(row.confirmed_at.0)
         .bind(row.renewed_at.0)
+        .bind(&row.line)
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
@@ -331,7 +353,7 @@ impl IdentityStore for SqliteStore {
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              session.id, session.created_at, session.used_at, session.expires_at, session.address, session.device, \
-             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github \
+             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github, session.line \
              FROM session JOIN account ON account.name = session.account \
              WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
         )
@@ -354,6 +376,7 @@ impl IdentityStore for SqliteStore {
             confirmed_at: Timestamp(row.get(10)),
             renewed_at: Timestamp(row.get(11)),
             is_settled: row.get(12),
+            line: row.get(14),
         };
         Ok(Some((session, user)))
     }
@@ -409,16 +432,12 @@ impl IdentityStore for SqliteStore {
         Ok(true)
     }
 
-    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError> {
-        const OPERATION: &str = "ending a session";
-        let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("DELETE FROM session WHERE id = $1")
-            .bind(id.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))
+    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.end_session("DELETE FROM session WHERE id = $1 OR earlier = $1", id.as_str(), audit).await
+    }
+
+    async fn session_end_line(&self, line: &str, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.end_session("DELETE FROM session WHERE line = $1", line, audit).await
     }
 
     async fn session_list(

@@ -14,6 +14,7 @@ use lockstep_engine::port::{
 use lockstep_model::{
     Digest, Timestamp, UserName,
     access::{Grant, Rights},
+    view::UserView,
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -94,6 +95,38 @@ impl SqliteStore {
         .await
         .map_err(failed("using a one-time link"))?;
         row.as_ref().map(|row| read(code, row)).transpose()
+    }
+}
+
+impl SqliteStore {
+    pub(crate) async fn set_password_by_link(
+        &self,
+        code: &Digest,
+        password: &str,
+        audit: AuditEntry,
+    ) -> Result<Option<UserView>, StoreError> {
+        const OPERATION: &str = "setting a password by a link";
+        let mut transaction = self.begin(OPERATION).await?;
+        let user: Option<String> = sqlx::query_scalar(
+            "DELETE FROM link WHERE code = $1 AND kind = $2 AND expires_at > $3 RETURNING account",
+        )
+        .bind(code.as_str())
+        .bind(kind_word(LinkKind::SetPassword))
+        .bind(audit.at.0)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        let Some(user) = user else { return Ok(None) };
+        let user: UserName = parsed(&user, "user")?;
+        let row = self.user_in_txn(&mut transaction, &user).await?;
+        let Some(row) = row.filter(|row| row.view.enabled) else { return Ok(None) };
+        if is_provided(&mut transaction, &user).await.map_err(failed(OPERATION))? {
+            return Ok(None);
+        }
+        identity::set_password(&mut transaction, &user, password).await.map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(Some(UserView { has_password: true, ..row.view }))
     }
 }
 

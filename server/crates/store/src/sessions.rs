@@ -33,7 +33,7 @@ impl SqliteStore {
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, \
-             earlier IS NULL OR earlier_until IS NOT NULL FROM session \
+             earlier IS NULL OR earlier_until IS NOT NULL, line FROM session \
              WHERE ($1 IS NULL OR account = $1) AND expires_at > $2 ORDER BY used_at DESC, id LIMIT $3",
         )
         .bind(user.map(UserName::as_str))
@@ -55,6 +55,7 @@ impl SqliteStore {
                     confirmed_at: Timestamp(row.get(7)),
                     renewed_at: Timestamp(row.get(8)),
                     is_settled: row.get(9),
+                    line: row.get(10),
                 })
             })
             .collect()
@@ -91,6 +92,24 @@ impl SqliteStore {
             .await
             .map_err(failed("noting that a session has its new id"))?;
         Ok(())
+    }
+
+    /// Ends the one session that a statement finds by `which`.
+    pub(crate) async fn end_session(
+        &self,
+        statement: &'static str,
+        which: &str,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "ending a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        let done = sqlx::query(statement).bind(which).execute(&mut *transaction).await;
+        if done.map_err(failed(OPERATION))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(true)
     }
 
     pub(crate) async fn end_sessions(

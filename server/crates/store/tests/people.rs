@@ -295,6 +295,7 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
     for number in 1..=4u8 {
         let row = SessionRow {
             id: digest(number),
+            line: format!("line {number}"),
             user: user.clone(),
             created_at: Timestamp(i64::from(number)),
             used_at: Timestamp(i64::from(number)),

@@ -54,6 +54,7 @@ async fn arrived(store: &SqliteStore, role: Role) -> UserName {
     let Arrived::As(user) = came else { panic!("{came:?}") };
     let session = SessionRow {
         id: digest(1),
+        line: "00ff".to_owned(),
         user: user.name.clone(),
         created_at: Timestamp(10),
         used_at: Timestamp(10),

@@ -27,6 +27,8 @@ pub struct UserRow {
 pub struct SessionRow {
     /// Digest of its id.
     pub id: Digest,
+    /// What it is ended by: that stays when its id changes, and lets nobody in.
+    pub line: String,
     /// Whose it is.
     pub user: UserName,
     /// Since when.
@@ -176,7 +178,8 @@ pub trait IdentityStore: Send + Sync {
     ) -> Result<UserChanged, StoreError>;
 
     /// Changes the role on everything, whether they may sign in or their login at GitHub; the first two end
-    /// their sessions. What was before and is after stands in the audit as the reason; so for the next two.
+    /// their sessions, and who may not sign in loses their links. What was before and is after stands in the
+    /// audit as the reason; so for the next two.
     async fn user_change(
         &self,
         name: &UserName,
@@ -207,6 +210,15 @@ pub trait IdentityStore: Send + Sync {
         password: &str,
         audit: AuditEntry,
     ) -> Result<UserChanged, StoreError>;
+
+    /// The same by a link to set a password, which is used up by it, all in one transaction; the line of the
+    /// audit is about its user. None = it was used, is too old, or its user may not sign in by a password.
+    async fn link_set_password(
+        &self,
+        code: &Digest,
+        password: &str,
+        audit: AuditEntry,
+    ) -> Result<Option<UserView>, StoreError>;
 
     /// A user by name.
     async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError>;
@@ -257,8 +269,11 @@ pub trait IdentityStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<bool, StoreError>;
 
-    /// Ends a session.
-    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<(), StoreError>;
+    /// Ends the session with this id, or that had it a moment ago; false = there is none, and nothing is noted.
+    async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<bool, StoreError>;
+
+    /// The same by [`SessionRow::line`].
+    async fn session_end_line(&self, line: &str, audit: AuditEntry) -> Result<bool, StoreError>;
 
     /// Sessions of a user, or all, that have not expired; the one used last first.
     async fn session_list(

@@ -218,7 +218,11 @@ impl Vault {
             return Err(VaultError::Conflict(message));
         }
         let key = self.sealing(&mut key).await?;
-        let version = before.map_or(0, |row| row.view.version) + 1;
+        // It counts on where the name was removed: what was sealed for a version opens in no other.
+        let last = store.secret_last(&project, &environment, &name).await?;
+        let version = last.checked_add(1).ok_or_else(|| {
+            VaultError::Conflict("this name has had every version there can be; use another".to_owned())
+        })?;
         let view = SecretView { project, environment, name, version, set_by: by, set_at: clock.now() };
         let row = sealed(key, view, value.reveal());
         if !store.secret_put(&row, audit).await? {

@@ -103,6 +103,27 @@ async fn a_secret_is_sealed_where_it_is_kept_and_opens_in_its_environment_only()
 }
 
 #[tokio::test]
+async fn g4_versions_go_on_after_a_removal_and_a_value_from_an_old_copy_does_not_open() {
+    let world = World::new().await;
+    let vault = world.open().await.expect("opened");
+    set(&vault, "staging", "db", VALUE).await.expect("set");
+    let old = world.row("db").await;
+    vault.remove(place("staging", "DB"), entry()).await.expect("removed");
+    assert_eq!(set(&vault, "staging", "db", "another one").await.expect("set").version, 2);
+    // What was sealed for its first version, in the place of what is there now.
+    let mut now = world.row("db").await;
+    (now.data_key, now.sealed) = (old.data_key, old.sealed);
+    assert!(world.store.secret_reseal(&[now], entry()).await.expect("stored"));
+    let refused = handed(&vault, named("db")).await;
+    assert!(refused.as_ref().is_err_and(|why| why.contains("cannot be opened")), "{refused:?}");
+    // Removed twice it still counts on, and one name's versions are not another's.
+    vault.remove(place("staging", "db"), entry()).await.expect("removed");
+    assert_eq!(set(&vault, "staging", "Db", "a third one").await.expect("set").version, 3);
+    assert_eq!(set(&vault, "staging", "other", "something").await.expect("set").version, 1);
+    assert_eq!(set(&vault, "production", "db", "elsewhere").await.expect("set").version, 1);
+}
+
+#[tokio::test]
 async fn g4_a_ciphertext_that_was_moved_to_another_row_does_not_open() {
     let world = World::new().await;
     let vault = world.open().await.expect("opened");

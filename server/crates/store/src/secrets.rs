@@ -59,6 +59,27 @@ async fn fetch(
     row.as_ref().map(read).transpose()
 }
 
+/// The last version of a name, also when it was removed.
+async fn last(
+    connection: &mut SqliteConnection,
+    project: &ProjectName,
+    environment: &EnvironmentName,
+    name: &SecretName,
+) -> Result<u32, StoreError> {
+    let version: i64 = sqlx::query_scalar(
+        "SELECT coalesce(max(version), 0) FROM \
+         (SELECT version FROM secret WHERE project = $1 AND environment = $2 AND name = $3 \
+         UNION ALL SELECT version FROM secret_past WHERE project = $1 AND environment = $2 AND name = $3)",
+    )
+    .bind(project.as_str())
+    .bind(environment.as_str())
+    .bind(name.as_str())
+    .fetch_one(connection)
+    .await
+    .map_err(failed(OPERATION))?;
+    Ok(u32::try_from(version).unwrap_or(u32::MAX))
+}
+
 /// What is written into the audit: versions, and nothing that is made from a value.
 fn noted(audit: AuditEntry, before: Option<u32>, after: Option<u32>) -> AuditEntry {
     let version = |version: Option<u32>| version.map_or("not set".to_owned(), |one| format!("version {one}"));
@@ -76,6 +97,16 @@ impl SecretStore for SqliteStore {
     ) -> Result<Option<SecretRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed(OPERATION))?;
         fetch(&mut connection, project, environment, name).await
+    }
+
+    async fn secret_last(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+        name: &SecretName,
+    ) -> Result<u32, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed(OPERATION))?;
+        last(&mut connection, project, environment, name).await
     }
 
     async fn secret_list(
@@ -108,7 +139,7 @@ impl SecretStore for SqliteStore {
         let SecretView { project, environment, name, version, set_by, set_at } = &row.view;
         let mut transaction = self.begin(OPERATION).await?;
         let before = fetch(&mut transaction, project, environment, name).await?.map(|row| row.view.version);
-        if before.unwrap_or(0) + 1 != *version {
+        if last(&mut transaction, project, environment, name).await?.checked_add(1) != Some(*version) {
             return Ok(false);
         }
         sqlx::query(

@@ -30,6 +30,14 @@ pub trait SecretStore: Send + Sync {
         name: &SecretName,
     ) -> Result<Option<SecretRow>, StoreError>;
 
+    /// The last version that a name has had, also before it was removed; 0 = it was never set.
+    async fn secret_last(
+        &self,
+        project: &ProjectName,
+        environment: &EnvironmentName,
+        name: &SecretName,
+    ) -> Result<u32, StoreError>;
+
     /// All of them, or those of a project or an environment; by project, environment and name.
     async fn secret_list(
         &self,

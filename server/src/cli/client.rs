@@ -40,18 +40,9 @@ pub(super) enum Source {
 impl Client {
     /// The server that is named, or the one of the data folder. Its local token is sent to it alone.
     pub(super) fn new(global: &Global) -> Result<Self, Failure> {
-        let local = DataDir::at(&global.data_dir).local_read();
-        // What `login` keeps is for one server, and asked for last.
-        let (local, source) = match local {
-            Some(local) => (Some((local.url, local.token)), Source::DataFolder),
-            None => (config::read()?.map(|kept| (kept.url, kept.token)), Source::Login),
-        };
-        let (url, token) = match (&global.url, local) {
-            (Some(url), Some((kept, token))) if trimmed(url) == kept => (kept, Some(token)),
-            (Some(url), _) => (trimmed(url).to_owned(), None),
-            (None, Some((kept, token))) => (kept, Some(token)),
-            (None, None) => (DEFAULT_URL.to_owned(), None),
-        };
+        let local = DataDir::at(&global.data_dir).local_read().map(|local| (local.url, local.token));
+        let login = || Ok(config::read()?.map(|kept| (kept.url, kept.token)));
+        let (url, token, source) = chosen(global.url.as_deref(), local, login)?;
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(Failure::refused(format!(
                 "'{url}' is no address; write it as https://deploy.example.com"
@@ -64,11 +55,7 @@ impl Client {
             .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::local(format!("the HTTP client cannot be made: {error}")))?;
-        let source = match (&global.token, &token) {
-            (Some(_), _) => Source::Given,
-            (None, Some(_)) => source,
-            (None, None) => Source::Nothing,
-        };
+        let source = if global.token.is_some() { Source::Given } else { source };
         Ok(Self { http, url, token: global.token.clone().or(token), source })
     }
 
@@ -189,4 +176,62 @@ pub(super) fn encoded(text: &str) -> String {
 
 fn trimmed(url: &str) -> &str {
     url.trim_end_matches('/')
+}
+
+/// An address, and the token that is for the server there alone.
+type Known = (String, String);
+
+/// Which server is meant, and what is known of it: in the data folder, else by `login`, which is only looked at
+/// when the data folder does not say it.
+fn chosen(
+    named: Option<&str>,
+    local: Option<Known>,
+    login: impl FnOnce() -> Result<Option<Known>, Failure>,
+) -> Result<(String, Option<String>, Source), Failure> {
+    let is_meant = |(url, _): &Known| named.is_none_or(|named| trimmed(named) == trimmed(url));
+    if let Some((url, token)) = local.filter(is_meant) {
+        return Ok((url, Some(token), Source::DataFolder));
+    }
+    if let Some((url, token)) = login()?.filter(is_meant) {
+        return Ok((url, Some(token), Source::Login));
+    }
+    Ok((trimmed(named.unwrap_or(DEFAULT_URL)).to_owned(), None, Source::Nothing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: &str = "http://127.0.0.1:3000";
+    const THERE: &str = "https://deploy.example.com";
+
+    #[test]
+    fn a_token_goes_to_its_server_alone_also_where_another_one_runs_on_this_machine() {
+        let known = |url: &str, token: &str| Some((url.to_owned(), token.to_owned()));
+        let (here, there) = (known(HERE, "of here"), known(THERE, "of there"));
+        let slash = format!("{THERE}/");
+        for (named, local, login, expected) in [
+            (None, &here, &there, (HERE, Some("of here"), Source::DataFolder)),
+            (Some(HERE), &here, &there, (HERE, Some("of here"), Source::DataFolder)),
+            (Some(THERE), &here, &there, (THERE, Some("of there"), Source::Login)),
+            (Some(slash.as_str()), &here, &there, (THERE, Some("of there"), Source::Login)),
+            (None, &None, &there, (THERE, Some("of there"), Source::Login)),
+            (
+                Some("https://evil.example.com"),
+                &here,
+                &there,
+                ("https://evil.example.com", None, Source::Nothing),
+            ),
+            (Some(THERE), &here, &None, (THERE, None, Source::Nothing)),
+            (None, &None, &None, (DEFAULT_URL, None, Source::Nothing)),
+        ] {
+            let found = chosen(named, local.clone(), || Ok(login.clone()));
+            let Ok((url, token, source)) = found else { panic!("{named:?}: refused") };
+            assert_eq!((url.as_str(), token.as_deref(), source), expected, "{named:?}");
+        }
+        // A file of `login` that cannot be used is in nobody's way who does not need it.
+        let broken = || Err(Failure::refused("it is open to others".to_owned()));
+        assert!(chosen(None, here.clone(), broken).is_ok());
+        assert!(chosen(Some(THERE), here, broken).is_err());
+    }
 }

@@ -25,7 +25,9 @@ use lockstep_model::{
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
-    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{
+        ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
+    },
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -458,6 +460,13 @@ pub async fn session_end_all(req: EndSessions) -> Result<SessionsEnded, AppError
 pub async fn session_confirm(req: ConfirmSession) -> Result<SessionView, AppError> {
     let (backend, caller, req) = authorised::<endpoint::SessionConfirm>(req).await?;
     backend.people.session_confirm(&caller, req).await
+}
+
+/// Changes one's own password.
+#[server(name = SessionPasswordCall, prefix = "/api/v1", endpoint = "/session/password", input = ApiJson, output = ApiAnswer)]
+pub async fn session_password(req: ChangePassword) -> Result<SessionsEnded, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SessionPassword>(req).await?;
+    backend.people.session_password(&caller, req).await
 }
 
 /// Who one is.

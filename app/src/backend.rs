@@ -27,7 +27,9 @@ use lockstep_model::{
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
-    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{
+        ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
+    },
     tokens::{Action, words},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
@@ -388,6 +390,9 @@ pub trait People: Send + Sync {
     async fn token_revoke(&self, caller: &Caller, req: RevokeToken) -> Result<TokenView, AppError>;
     /// Takes the password again.
     async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError>;
+    /// Changes one's own password.
+    async fn session_password(&self, caller: &Caller, req: ChangePassword)
+    -> Result<SessionsEnded, AppError>;
     /// Sessions.
     async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError>;
     /// Ends one.

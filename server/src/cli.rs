@@ -124,6 +124,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<u8, Failure> {
         Command::Token(command) => people::token(global, &client()?, command).await,
         Command::Login { url } => login::login(global, url).await,
         Command::Logout => login::logout(global).await,
+        Command::Password => login::password(global, &client()?).await,
         Command::Whoami => login::whoami(global, &client()?).await,
         Command::Hook(command) => hooks::hook(global, &client()?, *command).await,
         Command::Secret(command) => secrets::secret(global, &client()?, command).await,

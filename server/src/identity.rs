@@ -7,6 +7,7 @@ mod exchange;
 mod failures;
 mod links;
 mod oidc;
+mod own_password;
 mod password;
 mod session;
 mod strangers;
@@ -38,6 +39,7 @@ pub use device::{CONFIRM_MS, LASTS_MS as LOGIN_LASTS_MS, Polled, Waiting};
 pub use exchange::ExchangeError;
 pub use links::LinkError;
 pub use oidc::{Going, OidcError, Provided};
+pub use own_password::{ChangeError, Changed, Within};
 pub use session::{
     COOKIE, COOKIE_SECURE, KNOWN, KNOWN_SECURE, SignInError, Started, is_admin, is_over, known_device,
 };

@@ -13,7 +13,9 @@ use lockstep_model::{
         RevokeRole, RevokeToken, SessionView, TokenCreated, TokenPage, UserPage,
     },
     error::ErrorKind,
-    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{
+        ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
+    },
     tokens::Action,
     view::{TokenView, UserView},
 };
@@ -79,6 +81,14 @@ impl People for Services {
 
     async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError> {
         sessions::confirm(self, caller, req).await
+    }
+
+    async fn session_password(
+        &self,
+        caller: &Caller,
+        req: ChangePassword,
+    ) -> Result<SessionsEnded, AppError> {
+        sessions::password(self, caller, req).await
     }
 
     async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError> {

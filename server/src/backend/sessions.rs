@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     http::Renewed,
-    identity::{SignInError, is_admin, is_over},
+    identity::{ChangeError, SignInError, Within, is_admin, is_over},
 };
 use app::{
     AppError,
-    backend::{Caller, Credential},
+    backend::{Access, Caller, Credential},
 };
 use leptos::prelude::use_context;
 use lockstep_engine::port::identity::SessionRow;
@@ -19,7 +19,9 @@ use lockstep_model::{
     Digest,
     api::SessionView,
     error::ErrorKind,
-    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{
+        ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
+    },
     view::TokenView,
 };
 use std::collections::BTreeSet;
@@ -53,6 +55,56 @@ pub(super) async fn confirm(
     }
     let Caller { user, rights, actor, has_password, .. } = caller.clone();
     Ok(SessionView { user, rights, via: actor.via, has_password })
+}
+
+pub(super) async fn password(
+    services: &Services,
+    caller: &Caller,
+    req: ChangePassword,
+) -> Result<SessionsEnded, AppError> {
+    const PATH: &str = "/session/password";
+    let conflict = |message: &str| AppError::new(ErrorKind::Conflict, message);
+    let people = "only who is signed in changes their own password: in a browser, or with `lockstep login`; on the server's own machine `lockstep user link NAME` makes a link for it";
+    let within = match &caller.credential {
+        Credential::Session(session) => Within::Session(session),
+        Credential::Token(token) if services.devices.device_has_token(token).await.map_err(store)? => {
+            Within::Token(token)
+        }
+        // As when a session is confirmed: it is nobody's to do who has no session.
+        Credential::Token(_) | Credential::Rule | Credential::Local => return Err(conflict(people)),
+    };
+    let user = services.identities.store().user_fetch(&caller.user).await.map_err(store)?;
+    if !user.is_some_and(|user| user.view.has_password) {
+        return Err(conflict(
+            "you have no password here, as you sign in at an identity provider: change it there",
+        ));
+    }
+    let audit = services.entry(caller, PATH, format!("user {}", caller.user));
+    let changed = services.identities.password_change(within, req.password, req.new_password, audit).await;
+    let changed = match changed {
+        Ok(changed) => changed,
+        Err(ChangeError::Now(SignInError::Credentials)) => {
+            Access::denied(services, caller, PATH).await;
+            return Err(AppError::new(ErrorKind::Invalid, "'password' is not your password of now"));
+        }
+        Err(ChangeError::Store(error) | ChangeError::Now(SignInError::Store(error))) => {
+            return Err(store(error));
+        }
+        Err(error) => return Err(AppError::new(kind_of(&error), error.to_string())),
+    };
+    if let (Some(renewed), Some(id)) = (use_context::<Renewed>(), changed.renewed) {
+        renewed.set(id);
+    }
+    Ok(SessionsEnded { ended: changed.ended })
+}
+
+const fn kind_of(error: &ChangeError) -> ErrorKind {
+    match error {
+        ChangeError::Length | ChangeError::Guessable | ChangeError::Same => ErrorKind::Invalid,
+        ChangeError::Crossed => ErrorKind::Conflict,
+        ChangeError::Busy | ChangeError::Now(_) => ErrorKind::Throttled,
+        ChangeError::Store(_) => ErrorKind::Unavailable,
+    }
 }
 
 pub(super) async fn end(

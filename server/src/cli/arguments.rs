@@ -216,6 +216,8 @@ pub(super) enum Command {
     },
     /// End the token that `login` keeps, and forget it.
     Logout,
+    /// Change your own password at the server where `login` signed you in; ends your sessions in browsers.
+    Password,
     /// Say who commands act as, where, and how that was found out.
     Whoami,
     /// Set secrets of an environment; nobody can read them, what is deployed gets them as variables.

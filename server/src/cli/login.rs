@@ -5,11 +5,12 @@ use super::{
     client::{Client, Source},
     config::{self, Config},
     error::Failure,
-    exit, print,
+    exit, hidden, print,
 };
 use crate::out::{complain, say};
 use lockstep_model::{
-    api::{Empty, RevokeToken, SessionShow, TokenRevoke},
+    api::{Empty, RevokeToken, SessionPassword, SessionShow, TokenRevoke},
+    session::ChangePassword,
     trust::DeviceStarted,
 };
 use std::time::Duration;
@@ -84,6 +85,28 @@ pub(super) async fn logout(global: &Global) -> Result<u8, Failure> {
         return Ok(failure.code());
     }
     say!("signed out of {}", kept.url);
+    Ok(exit::SUCCEEDED)
+}
+
+pub(super) async fn password(global: &Global, client: &Client) -> Result<u8, Failure> {
+    let session = client.call(SessionShow, &Empty {}).await?;
+    let now = hidden::line(&format!("Password of {} at {}", session.user, client.url()))?;
+    let new = hidden::line("New password")?;
+    let again = hidden::line("The new password again")?;
+    if now.is_empty() || new.is_empty() {
+        return Err(Failure::refused("no password was given; nothing was changed"));
+    }
+    if *new != *again {
+        return Err(Failure::refused("the new password was not typed the same twice; nothing was changed"));
+    }
+    let request = ChangePassword { password: now.as_str().to_owned(), new_password: new.as_str().to_owned() };
+    let done = client.call(SessionPassword, &request).await?;
+    if global.json {
+        print::json(&done)?;
+        return Ok(exit::SUCCEEDED);
+    }
+    say!("The password of {} is changed; sessions that ended: {}", session.user, done.ended);
+    say!("Tokens go on, this one too: `lockstep token list` shows them");
     Ok(exit::SUCCEEDED)
 }
 

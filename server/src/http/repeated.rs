@@ -29,7 +29,8 @@ const IN_THE_BODY: [&str; 3] = ["/deployment/start", "/deployment/rollback", "/d
 const SECRET: [&str; 5] = ["/session/confirm", "/user/add", "/user/link", "/token/add", "/script/report"];
 /// Their bodies hold a secret. A digest of it alone could be guessed at by whoever has the database or a copy,
 /// so it is made with what only this process knows; after a restart such a request counts as another one.
-const SECRET_WITHIN: [&str; 3] = ["/secret/set", "/session/confirm", "/deployment/decide"];
+const SECRET_WITHIN: [&str; 4] =
+    ["/secret/set", "/session/confirm", "/session/password", "/deployment/decide"];
 /// It is in no file, also not in those of which copies are made.
 static SALT: LazyLock<String> = LazyLock::new(secret::random);
 

@@ -98,7 +98,7 @@ impl Identities {
     }
 
     /// Remembers for connections that are open since before what an id has become.
-    fn id_moved(&self, before: &Digest, after: Digest) {
+    pub(super) fn id_moved(&self, before: &Digest, after: Digest) {
         let mut known = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= RENEWED_MAX {
             known.clear();
@@ -275,6 +275,30 @@ mod tests {
         assert!(stage.is_in(&viewer.id).await, "others have half an hour");
         stage.clock.advance_ms(30 * MINUTE);
         assert!(!stage.is_in(&viewer.id).await);
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_kept_in_a_weaker_way_is_kept_as_today_once_its_owner_gives_it() {
+        let stage = Stage::new().await;
+        let user = stage.entered("vera", Role::Viewer).await.user;
+        let store = stage.identities.store();
+        let actor = Actor { user: user.clone(), via: "test".to_owned(), address: None };
+        let audit = stage.identities.entry(&actor, "/session/set_password", "user");
+        let weak = crate::identity::password::weak_hash("correct-horse-battery");
+        store.user_set_password(&user, &weak, audit).await.expect("set");
+        let kept = async || store.user_fetch(&user).await.expect("readable").and_then(|row| row.password);
+        let enters = async |password: &str| {
+            let password = password.to_owned();
+            stage.identities.sign_in("vera", password, Whence::default()).await.is_ok()
+        };
+        assert!(!enters("wrong-wrong-wrong").await);
+        assert_eq!(kept().await, Some(weak.clone()));
+        let lines = async || store.session_list(None, stage.clock.now()).await.expect("readable").len();
+        assert!(enters("correct-horse-battery").await);
+        let anew = kept().await.expect("still one");
+        assert!(anew != weak && !crate::identity::password::is_weak(&anew));
+        assert!(enters("correct-horse-battery").await, "it is the same password");
+        assert_eq!((kept().await, lines().await), (Some(anew), 2), "and no session ended by it");
     }
 
     #[tokio::test]

@@ -25,6 +25,9 @@ const HASHES_MAX: usize = 4;
 /// Memory is given back when nobody has signed in for so long.
 const IDLE: Duration = Duration::from_secs(10);
 const WAITING_MAX: usize = 32;
+/// What a hash costs today: OWASP's parameters for this memory.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
 /// The most memory that a kept hash may ask for.
 const MEMORY_KIB_MAX: u32 = 64 * 1_024;
 
@@ -36,6 +39,12 @@ pub(super) fn is_guessable(password: &str, user: &str) -> bool {
     // Also without what stands between the words: that hides a repetition.
     let joined: String = password.chars().filter(|one| one.is_alphanumeric()).collect();
     [password, &joined].into_iter().any(|text| zxcvbn::zxcvbn(text, &own).score() < zxcvbn::Score::Three)
+}
+
+/// Whether a password is kept in a way that is weaker than today's: it is hashed anew when its owner gives it.
+pub(super) fn is_weak(kept: &str) -> bool {
+    let params = PasswordHash::new(kept).ok().and_then(|kept| Params::try_from(&kept).ok());
+    params.is_some_and(|params| params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES)
 }
 
 type Memory = Vec<Block>;
@@ -138,8 +147,12 @@ fn digest(password: &str, salt: &[u8], params: &Params, memory: &mut Memory) -> 
 }
 
 fn hash(password: &str, memory: &mut Memory) -> String {
+    hash_by(password, [MEMORY_KIB, PASSES], memory)
+}
+
+fn hash_by(password: &str, [memory_kib, passes]: [u32; 2], memory: &mut Memory) -> String {
     const FITS: &str = "length, salt and parameters are within argon2's bounds";
-    let params = Params::new(19_456, 2, 1, None).expect(FITS);
+    let params = Params::new(memory_kib, passes, 1, None).expect(FITS);
     let salt = crate::secret::bytes::<16>();
     let digest = digest(password, &salt, &params, memory).expect(FITS);
     let kept = PasswordHash {
@@ -162,6 +175,12 @@ fn verify(password: &str, kept: &str, memory: &mut Memory) -> bool {
     is_ours
         && digest(password, salt, &params, memory)
             .is_ok_and(|digest| Output::new(&digest).is_ok_and(|digest| digest == *hash))
+}
+
+/// As passwords were kept once.
+#[cfg(test)]
+pub(super) fn weak_hash(password: &str) -> String {
+    hash_by(password, [1_024, 1], &mut Memory::new())
 }
 
 #[cfg(test)]
@@ -210,6 +229,14 @@ mod tests {
         for password in ["correct-horse-battery", "vier blaue Tassen im Regen", "8f3kq02mz91xw7ya"] {
             assert!(!is_guessable(password, "anna"), "{password}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_as_today_is_not_hashed_anew() {
+        assert!(is_weak(&weak_hash("correct horse battery")));
+        assert!(!is_weak(&hash("correct horse battery", &mut Memory::new())));
+        assert!(!is_weak(&hash_by("correct horse battery", [20_480, 3], &mut Memory::new())), "stronger");
+        assert!(!is_weak("not a hash"));
     }
 
     #[tokio::test]

@@ -77,7 +77,7 @@ impl Identities {
         let name: Option<UserName> = name.trim().parse().ok();
         let key = self.tries_key(name.as_ref(), whence.known.as_deref()).await?;
         let asked = Asked { action: "/session/sign_in", name: name.as_ref(), address: whence.address };
-        let user = match self.known_by(asked, &key, password).await {
+        let row = match self.known_by(asked, &key, password).await {
             // Also a try that an account waits for: whoever guesses from many places meets it.
             Err(error @ (SignInError::Credentials | SignInError::Throttled { .. })) => {
                 self.guessed(whence.address, name.as_ref()).await;
@@ -85,7 +85,7 @@ impl Identities {
             }
             known => known?,
         };
-        Ok(self.session_start(&user, "browser", whence, self.clock.now()).await?)
+        Ok(self.session_start(&row.view, "browser", whence, self.clock.now()).await?)
     }
 
     /// Counts a try of an address, and writes it down.

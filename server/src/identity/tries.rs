@@ -3,18 +3,21 @@
 
 use super::{Identities, SignInError, failures::Asked, password, session, throttle};
 use crate::secret;
-use lockstep_engine::port::{StoreError, identity::Tried};
-use lockstep_model::{UserName, view::UserView};
+use lockstep_engine::port::{
+    StoreError,
+    identity::{Tried, UserRow},
+};
+use lockstep_model::UserName;
 
 impl Identities {
-    /// Whose password it is, when it is theirs and they may sign in. Wrong ones are counted under `key`, and
-    /// slow further ones down.
+    /// Whose password it is, when it is theirs and they may sign in; kept as strongly as today from then on.
+    /// Wrong ones are counted under `key`, and slow further ones down.
     pub(super) async fn known_by(
         &self,
         asked: Asked<'_>,
         key: &str,
         password: String,
-    ) -> Result<UserView, SignInError> {
+    ) -> Result<UserRow, SignInError> {
         let known = self.look_at(asked.name, key, password).await;
         if let Err(why @ (SignInError::Credentials | SignInError::Throttled { .. })) = &known {
             self.failed(asked, why).await?;
@@ -27,7 +30,7 @@ impl Identities {
         name: Option<&UserName>,
         key: &str,
         password: String,
-    ) -> Result<UserView, SignInError> {
+    ) -> Result<UserRow, SignInError> {
         const BUSY: SignInError = SignInError::Throttled { wait_ms: 1_000 };
         // First: a try that cannot be made now is not counted.
         let place = self.passwords.place().map_err(|password::Busy| BUSY)?;
@@ -44,13 +47,17 @@ impl Identities {
             None => None,
         };
         let kept = row.as_ref().and_then(|row| row.password.clone());
+        let weak = kept.clone().filter(|kept| password::is_weak(kept)).map(|kept| (kept, password.clone()));
         let length = password.chars().count();
         let is_right = length <= *password::CHARS.end()
             && self.passwords.is_right(place, password, kept).await.map_err(|password::Busy| BUSY)?;
         match row {
             Some(row) if is_right && row.view.enabled => {
                 self.store.throttle_set(key, None).await?;
-                Ok(row.view)
+                Ok(match weak {
+                    None => row,
+                    Some((kept, password)) => self.kept_anew(row, kept, password).await,
+                })
             }
             Some(_) | None => {
                 // From now on: looking at the password takes a while on a busy machine.
@@ -59,6 +66,18 @@ impl Identities {
                     self.store.throttle_delay(key, self.clock.now().plus_ms(wait_ms)).await?;
                 }
                 Err(SignInError::Credentials)
+            }
+        }
+    }
+
+    /// Somebody whose password is kept as strongly as today; what cannot be done now is done the next time.
+    async fn kept_anew(&self, row: UserRow, kept: String, password: String) -> UserRow {
+        let Ok(anew) = self.passwords.hash(password).await else { return row };
+        match self.store.password_rehash(&row.view.name, &kept, &anew).await {
+            Ok(()) => UserRow { password: Some(anew), ..row },
+            Err(error) => {
+                tracing::warn!("a password goes on being kept as it was: {error}");
+                row
             }
         }
     }

@@ -52,6 +52,7 @@ pub(crate) fn harmless(path: &str) -> &'static str {
         "/user/link" => r#"{"name":"nobody"}"#,
         "/session/end" => r#"{"id":"0000"}"#,
         "/session/confirm" => r#"{"password":"x"}"#,
+        "/session/password" => r#"{"password":"x","new_password":"x"}"#,
         "/session/end_all" => r#"{"user":"nobody"}"#,
         "/token/add" => r#"{"name":"another","role":"viewer"}"#,
         "/token/revoke" => r#"{"id":"0000"}"#,

@@ -27,6 +27,7 @@ mod noted;
 mod operator;
 mod own_programs;
 mod pages;
+mod passwords;
 mod promote;
 mod provider;
 mod repeated;

@@ -214,6 +214,8 @@ impl Story {
         let promoted = self.once(Who::Local, "/deployment/promote", json!({"to": "next"})).await;
         self.ended(promoted["id"].as_i64().expect("a number"));
         self.once(Who::Cookie(&bert), "/session/confirm", json!({"password": "correct-horse-battery"})).await;
+        let other = json!({"password": "correct-horse-battery", "new_password": "another-horse-battery"});
+        self.once(Who::Token(&token), "/session/password", other).await;
     }
 
     /// Locks, secrets, people, tokens, sessions, rules.

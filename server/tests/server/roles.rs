@@ -88,6 +88,7 @@ impl Stage {
             "/user/revoke" | "/user/link" => json!({"name": "nobody"}),
             "/session/end" => json!({"id": "0000"}),
             "/session/confirm" => json!({"password": "x"}),
+            "/session/password" => json!({"password": "x", "new_password": "x"}),
             "/session/end_all" => json!({"user": "nobody"}),
             "/token/add" => json!({"name": "one", "role": "viewer"}),
             "/token/revoke" => json!({"id": "0000"}),

@@ -14,7 +14,9 @@ use crate::{
     restriction::{Restriction, RestrictionId, RestrictionKind},
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
     secrets::{ListSecrets, RekeyReport, RemoveSecret, SecretPage, SecretView, SetSecret},
-    session::{ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded},
+    session::{
+        ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
+    },
     tokens::Action,
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
@@ -288,6 +290,8 @@ endpoints! {
     TrustRemove "/trust/remove" ManageUsers Installation true NamedTrust => TrustView, [NotFound];
     /// Takes the password again, for what asks for it; the session goes on under another id.
     SessionConfirm "/session/confirm" SignedIn Oneself true ConfirmSession => SessionView, [Conflict, Throttled];
+    /// Changes one's own password: asks for the one of now, and ends one's other sessions.
+    SessionPassword "/session/password" SignedIn Oneself true ChangePassword => SessionsEnded, [Conflict, Throttled];
     /// The identity provider at which people sign in, as the server's file names it; never what is shared with it.
     ProviderShow "/provider/show" ManageUsers Installation false Empty => ProviderPage, [];
     /// Asks the identity provider now whether people can sign in there; changes nothing.

@@ -170,7 +170,7 @@ pub struct SecretView {
     pub environment: EnvironmentName,
     /// Its name.
     pub name: SecretName,
-    /// How often it was set since it was made.
+    /// How often the name was set; it counts on after a removal.
     pub version: u32,
     /// Who set it last.
     pub set_by: UserName,

@@ -60,6 +60,23 @@ impl std::fmt::Debug for ConfirmSession {
     }
 }
 
+/// Another password for oneself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The one of now.
+    pub password: String,
+    /// The one from now on: at least 15 characters, and none of those that are tried first.
+    pub new_password: String,
+}
+
+impl std::fmt::Debug for ChangePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChangePassword")
+    }
+}
+
 /// Sessions to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -281,6 +281,21 @@ impl IdentityStore for SqliteStore {
         self.set_password_by_link(code, password, audit).await
     }
 
+    async fn password_change(
+        &self,
+        name: &UserName,
+        before: &str,
+        password: &str,
+        kept: Option<(&Digest, &Digest)>,
+        audit: AuditEntry,
+    ) -> Result<Option<u64>, StoreError> {
+        self.change_password(name, [before, password], kept, audit).await
+    }
+
+    async fn password_rehash(&self, name: &UserName, before: &str, password: &str) -> Result<(), StoreError> {
+        self.rehash_password(name, [before, password]).await
+    }
+
     async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed("reading a user"))?;
         self.user_in_txn(&mut connection, name).await

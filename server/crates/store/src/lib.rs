@@ -19,6 +19,7 @@ mod logs;
 mod manifests;
 mod oidc;
 mod open;
+mod passwords;
 mod restrictions;
 mod scripts;
 mod search;

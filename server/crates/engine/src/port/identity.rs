@@ -220,6 +220,21 @@ pub trait IdentityStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<Option<UserView>, StoreError>;
 
+    /// Changes a password from `before`, and ends all sessions of the user but the one that is kept, which goes
+    /// on under another id; how many have ended stands in the audit. None = it is another one by now, or they
+    /// may not sign in.
+    async fn password_change(
+        &self,
+        name: &UserName,
+        before: &str,
+        password: &str,
+        kept: Option<(&Digest, &Digest)>,
+        audit: AuditEntry,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// Keeps the same password in another way, unless it was changed since; nothing changes for anybody.
+    async fn password_rehash(&self, name: &UserName, before: &str, password: &str) -> Result<(), StoreError>;
+
     /// A user by name.
     async fn user_fetch(&self, name: &UserName) -> Result<Option<UserRow>, StoreError>;
 

@@ -21,7 +21,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
-    hooks::{HookPage, HookRule, HookView, NamedHook},
+    hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
     pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
     restriction::Restriction,
@@ -431,6 +431,8 @@ pub trait Hooks: Send + Sync {
     async fn hook_add(&self, caller: &Caller, req: HookRule) -> Result<HookView, AppError>;
     /// Ends one.
     async fn hook_remove(&self, caller: &Caller, req: NamedHook) -> Result<HookView, AppError>;
+    /// What was delivered.
+    async fn hook_deliveries(&self, req: ListDeliveries) -> Result<DeliveryPage, AppError>;
 }
 
 /// Everything behind the server functions; in the context of every request.

@@ -34,6 +34,7 @@ use crate::{
     live::Live,
     monitor::Monitor,
     oidc::{Issuers, Settings},
+    vault::Vault,
 };
 use app::backend::Backend;
 use axum::{
@@ -90,6 +91,8 @@ pub struct Parts {
     pub trust: Arc<dyn TrustStore>,
     /// Rules of webhooks.
     pub hooks: Arc<dyn HookStore>,
+    /// What they are signed with.
+    pub vault: Vault,
     /// The identity provider at which people sign in, when there is one.
     pub oidc: Option<Settings>,
     /// People who come from there.
@@ -295,14 +298,6 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
 /// Text as a value in a query of somebody else's.
 pub(crate) fn query_component(text: &str) -> String {
     session::query_value(text).replace('/', "%2F")
-}
-
-/// Where the environment has secrets of webhooks.
-pub(crate) const HOOK_VARIABLES: &str = hooks::VARIABLES;
-
-/// Whether the secret that a rule of webhooks names is set.
-pub(crate) fn hook_has_secret(place: &str) -> bool {
-    hooks::has_secret(place)
 }
 
 /// Where an identity provider sends people back to.

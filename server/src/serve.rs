@@ -224,7 +224,7 @@ impl Server {
             hub: hub.clone(),
             agent: agent.clone(),
             anchor: anchor.clone(),
-            vault,
+            vault: vault.clone(),
             clock: clock.clone(),
         };
         let live = Live::new(services.clone(), identities.clone(), site::build_id());
@@ -237,6 +237,7 @@ impl Server {
             trust,
             issuers,
             hooks,
+            vault,
             oidc,
             people: Arc::new(store.clone()),
             devices,

@@ -2,6 +2,7 @@
 //! Each value has a key of its own, which is sealed under the one in a file outside of the database; both
 //! open for their row and version only. Nothing here gives a value to anybody who asks.
 
+pub(crate) mod hook;
 mod host;
 mod sources;
 
@@ -330,19 +331,27 @@ impl Vault {
         handed
     }
 
+    /// A secret as it is set now; none = it is not.
+    async fn secret(&self, place: &Place) -> Result<Option<SecretText>, VaultError> {
+        let Place { project, environment, name } = place;
+        let Some(row) = self.0.store.secret_fetch(project, environment, name).await? else { return Ok(None) };
+        let key = self.0.key.lock().await;
+        let key = key.as_ref().ok_or_else(|| VaultError::Conflict("there is no key".to_owned()))?;
+        opened(key, &row).map(Some).map_err(VaultError::Conflict)
+    }
+
     async fn value(&self, slot: &Slot, source: &SecretSource) -> Result<SecretText, String> {
         let value = match source {
             SecretSource::Secret(name) => {
-                let row = self.0.store.secret_fetch(&slot.project, &slot.environment, name).await;
-                let row = row.map_err(|error| error.to_string())?;
-                let row = row.ok_or_else(|| {
+                let (project, environment) = (slot.project.clone(), slot.environment.clone());
+                let place = Place { project, environment, name: name.clone() };
+                let found = self.secret(&place).await.map_err(|error| error.to_string())?;
+                found.ok_or_else(|| {
                     format!(
                         "it is not set; `lockstep secret set {name} --project {} --env {}`",
                         slot.project, slot.environment
                     )
-                })?;
-                let key = self.0.key.lock().await;
-                opened(key.as_ref().ok_or("there is no key")?, &row)?
+                })?
             }
             SecretSource::Env(name) => sources::env(name)?,
             SecretSource::File(path) => sources::file(path).await?,

@@ -9,7 +9,7 @@ use crate::{
 use leptos::prelude::*;
 use lockstep_model::{
     api::Empty,
-    hooks::{HookPage, HookRule, HookView, NamedHook},
+    hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
     provider::{ProviderPage, ProviderReport},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
 };
@@ -59,6 +59,13 @@ pub async fn hook_add(req: HookRule) -> Result<HookView, AppError> {
 pub async fn hook_remove(req: NamedHook) -> Result<HookView, AppError> {
     let (backend, caller, req) = authorised::<endpoint::HookRemove>(req).await?;
     backend.hooks.hook_remove(&caller, req).await
+}
+
+/// What was delivered.
+#[server(name = HookDeliveriesCall, prefix = "/api/v1", endpoint = "/hook/deliveries", input = ApiJson, output = ApiAnswer)]
+pub async fn hook_deliveries(req: ListDeliveries) -> Result<DeliveryPage, AppError> {
+    let (backend, _, req) = authorised::<endpoint::HookDeliveries>(req).await?;
+    backend.hooks.hook_deliveries(req).await
 }
 
 /// The identity provider at which people sign in.

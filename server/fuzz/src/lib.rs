@@ -94,7 +94,7 @@ pub fn webhook(data: &[u8]) {
                     assert!(!shown.is_right(SECRET, &[body, b"!"].concat()), "more was signed");
                     assert!(!shown.is_right(b"another-secret-of-ours", body), "another secret");
                 }
-                Err(why) => {
+                Err((_, why)) => {
                     assert!(!why.is_empty(), "refused without a word");
                     assert!(!is_ours || sender == HookSender::Generic, "ours was refused: {why}");
                 }

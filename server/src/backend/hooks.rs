@@ -1,14 +1,18 @@
 //! Rules of webhooks: checked when they are made, so that each says in full whom it is about.
 
-use super::{Services, store, trust::named};
-use crate::http;
+use super::{Services, secrets::failed, store, trust::named};
+use crate::vault::hook::{self, SECRET_CHARS_MIN, VARIABLES};
 use app::{AppError, backend::Caller, backend::Hooks};
 use async_trait::async_trait;
 use lockstep_engine::port::hooks::HOOKS_MAX;
 use lockstep_model::{
     access::{Object, Permission},
     error::ErrorKind,
-    hooks::{HookEvent, HookPage, HookRule, HookSender, HookVersion, HookView, NamedHook},
+    hooks::{
+        DELIVERIES_MAX, DeliveryPage, HookEvent, HookPage, HookRule, HookSender, HookVersion, HookView,
+        ListDeliveries, NamedHook,
+    },
+    secrets::SecretSource,
 };
 
 const TEXT_CHARS_MAX: usize = 500;
@@ -18,7 +22,8 @@ impl Hooks for Services {
     async fn hook_list(&self) -> Result<HookPage, AppError> {
         let mut hooks = self.hooks.hook_list().await.map_err(store)?;
         for hook in &mut hooks {
-            hook.has_secret = http::hook_has_secret(&hook.rule.secret);
+            // One that cannot be opened is of no more use than none.
+            hook.has_secret = self.vault.of_hook(&hook.rule).await.is_ok_and(|found| found.is_some());
         }
         Ok(HookPage { hooks })
     }
@@ -30,7 +35,7 @@ impl Hooks for Services {
         // There must be what it deploys to, and whoever makes the rule may deploy there.
         let object = Object::Environment(&mut project, &mut environment);
         app::backend::Access::admit(self, caller, Permission::Deploy, object).await?;
-        let has_secret = http::hook_has_secret(&req.secret);
+        let has_secret = self.has_secret(&req).await?;
         let hook = HookView {
             rule: req,
             made_by: caller.user.clone(),
@@ -54,11 +59,36 @@ impl Hooks for Services {
         let known = self.hooks.hook_fetch(&req.name).await.map_err(store)?;
         let mut audit = self.entry(caller, "/hook/remove", format!("hook {}", req.name));
         audit.reason = known.map(|hook| format!("before: {}", said(&hook.rule)));
-        self.hooks.hook_remove(&req.name, audit).await.map_err(store)?.ok_or_else(|| {
-            let message = format!("there is no webhook '{}'; see `lockstep hook list`", req.name);
-            AppError::new(ErrorKind::NotFound, message)
-        })
+        let removed = self.hooks.hook_remove(&req.name, audit).await.map_err(store)?;
+        removed.ok_or_else(|| missing(&req.name))
     }
+
+    async fn hook_deliveries(&self, req: ListDeliveries) -> Result<DeliveryPage, AppError> {
+        if !(1..=DELIVERIES_MAX).contains(&req.limit) {
+            return Err(invalid(format!("'limit' is {}; it is 1 to {DELIVERIES_MAX}", req.limit)));
+        }
+        self.hooks.hook_fetch(&req.name).await.map_err(store)?.ok_or_else(|| missing(&req.name))?;
+        self.hooks.hook_deliveries(&req.name, req.limit).await.map_err(store)
+    }
+}
+
+impl Services {
+    /// Whether the secret of a new rule is set. One of Lockstep's own must be; others may come later, as
+    /// nobody can put them there from here.
+    async fn has_secret(&self, rule: &HookRule) -> Result<bool, AppError> {
+        let is_set = self.vault.of_hook(rule).await.map_err(failed)?.is_some();
+        match hook::source(&rule.secret) {
+            Some(SecretSource::Secret(name)) if !is_set => Err(invalid(format!(
+                "'secret' is '{}', and {}/{} has no secret '{name}' of {SECRET_CHARS_MIN} characters or more; set it first: `lockstep secret set {name} --project {} --env {}`",
+                rule.secret, rule.project, rule.environment, rule.project, rule.environment
+            ))),
+            _ => Ok(is_set),
+        }
+    }
+}
+
+fn missing(name: &str) -> AppError {
+    AppError::new(ErrorKind::NotFound, format!("there is no webhook '{name}'; see `lockstep hook list`"))
 }
 
 fn invalid(message: impl Into<String>) -> AppError {
@@ -66,16 +96,9 @@ fn invalid(message: impl Into<String>) -> AppError {
 }
 
 fn check(rule: &HookRule) -> Result<(), AppError> {
-    let place = rule.secret.split_once(':');
-    let is_place = match place {
-        Some(("env", name)) => name.starts_with(http::HOOK_VARIABLES) && name.len() <= TEXT_CHARS_MAX,
-        Some(("file", path)) => path.starts_with('/') && path.len() <= TEXT_CHARS_MAX,
-        _ => false,
-    };
-    if !is_place {
+    if hook::source(&rule.secret).is_none() {
         return Err(invalid(format!(
-            "'secret' says where the server finds it and is no secret itself: 'env:{}NAME' or 'file:/path'",
-            http::HOOK_VARIABLES
+            "'secret' says where the server finds it and is no secret itself: 'secret:NAME', 'env:{VARIABLES}NAME' or 'file:/path'"
         )));
     }
     if rule.version == HookVersion::Commit && rule.services.is_empty() {

@@ -77,7 +77,7 @@ fn shown(place: &Place) -> String {
     format!("secret {} of {}/{}", place.name, place.project, place.environment)
 }
 
-fn failed(error: VaultError) -> AppError {
+pub(super) fn failed(error: VaultError) -> AppError {
     let kind = match error {
         VaultError::Store(error) => return store(error),
         VaultError::Invalid(_) => ErrorKind::Invalid,

@@ -5,18 +5,22 @@ use crate::out::say;
 use clap::{Args, Subcommand, ValueEnum};
 use lockstep_model::{
     ServiceName,
-    api::{Empty, HookAdd, HookList, HookRemove},
-    hooks::{HookEvent, HookRule, HookSender, HookVersion, HookView, NamedHook},
+    api::{Empty, HookAdd, HookDeliveries, HookList, HookRemove},
+    hooks::{
+        DELIVERIES_MAX, DeliveryView, HookEvent, HookRule, HookSender, HookVersion, HookView, ListDeliveries,
+        NamedHook, RefusedView, RefusedWhy,
+    },
 };
 
 const ADD_HELP: &str = "\
 Examples:
   lockstep hook add shop --secret env:LOCKSTEP_HOOK_SHOP --project shop --env staging \\
     --repository-id 456789 --on push,workflow_run --ref refs/heads/main --workflow .github/workflows/smoke.yml
-  lockstep hook add nightly --sender generic --secret file:/etc/lockstep/nightly.secret --project shop --env staging
+  lockstep hook add nightly --sender generic --secret secret:nightly-key --project shop --env staging
 
-The secret itself is never sent: --secret says where the server finds it, in a variable that begins with
-LOCKSTEP_HOOK_ or in a file; 16 characters or more. Without one the address answers 404. On GitHub give the
+The secret itself is never sent: --secret says where the server finds it: in a secret of that environment
+(`lockstep secret set NAME`), in a variable that begins with LOCKSTEP_HOOK_ or in a file; 16 characters or more.
+It is looked up at each delivery. Without one the address answers 404. On GitHub give the
 address, the same secret, and 'application/json'.";
 
 #[derive(Debug, Subcommand)]
@@ -30,6 +34,14 @@ pub(super) enum HookCommand {
     Remove {
         /// What it is called.
         name: String,
+    },
+    /// List what was delivered to a webhook lately, and what came of it.
+    Deliveries {
+        /// What it is called.
+        name: String,
+        /// At most so many.
+        #[arg(long, default_value_t = DELIVERIES_MAX)]
+        limit: u32,
     },
 }
 
@@ -65,7 +77,7 @@ pub(super) struct AddOptions {
     /// Who sends.
     #[arg(long, value_name = "WHO", default_value = "github")]
     sender: Sender,
-    /// Where the server finds the secret: env:LOCKSTEP_HOOK_NAME or file:/path.
+    /// Where the server finds the secret: secret:NAME of the environment, env:LOCKSTEP_HOOK_NAME or file:/path.
     #[arg(long, value_name = "PLACE")]
     secret: String,
     /// What is acted on.
@@ -104,6 +116,7 @@ pub(super) async fn hook(global: &Global, client: &Client, command: HookCommand)
             }
             Ok(exit::SUCCEEDED)
         }
+        HookCommand::Deliveries { name, limit } => deliveries(global, client, name, limit).await,
     }
 }
 
@@ -182,4 +195,41 @@ fn row(hook: &HookView) -> [String; 6] {
     let used = hook.last_used_at.map_or_else(|| "never".to_owned(), print::ago);
     let repository = rule.repository_id.clone().unwrap_or_default();
     [rule.name.clone(), events, format!("{}/{}", rule.project, rule.environment), repository, secret, used]
+}
+
+async fn deliveries(global: &Global, client: &Client, name: String, limit: u32) -> Result<u8, Failure> {
+    let page = client.call(HookDeliveries, &ListDeliveries { name, limit }).await?;
+    if global.json {
+        print::json(&page)?;
+        return Ok(exit::SUCCEEDED);
+    }
+    if page.deliveries.is_empty() {
+        say!("Nothing was delivered yet.");
+    } else {
+        let rows: Vec<[String; 5]> = page.deliveries.iter().map(delivered).collect();
+        print::table(["WHEN", "DELIVERY", "EVENT", "OUTCOME", "WHY"], &rows);
+    }
+    if !page.refused.is_empty() {
+        say!("");
+        let rows: Vec<[String; 3]> = page.refused.iter().map(turned_away).collect();
+        print::table(["TURNED AWAY BECAUSE", "TIMES", "LAST"], &rows);
+    }
+    Ok(exit::SUCCEEDED)
+}
+
+fn delivered(one: &DeliveryView) -> [String; 5] {
+    let outcome = one.outcome.replace('_', " ");
+    [print::ago(one.at), one.delivery.clone(), one.event.clone(), outcome, one.message.clone()]
+}
+
+fn turned_away(one: &RefusedView) -> [String; 3] {
+    let why = match one.reason {
+        RefusedWhy::NoSecret => "the webhook's secret is not set",
+        RefusedWhy::Signature => "the signature is missing or not right",
+        RefusedWhy::Time => "the time that was signed is missing or more than 5 minutes off",
+        RefusedWhy::TooLarge => "the body is too large",
+        RefusedWhy::Unread => "the body did not come",
+        RefusedWhy::Duplicate => "the same was delivered before",
+    };
+    [why.to_owned(), one.count.to_string(), print::ago(one.last_at)]
 }

@@ -4,35 +4,28 @@
 
 mod act;
 mod github;
-mod secrets;
 
 use super::{Web, api::error};
 use crate::{identity::Door, secret};
 use axum::{
     Json,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{ConnectInfo, Path, Request, State},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use lockstep_engine::port::hooks::{Delivered, Delivery};
+use lockstep_engine::port::hooks::{Delivered, Delivery, FAILED};
 use lockstep_model::{
+    Digest,
     error::{ErrorBody, ErrorKind},
-    hooks::{HookAnswer, HookSender, HookView},
+    hooks::{HookAnswer, HookSender, HookView, RefusedWhy},
 };
 use std::net::{IpAddr, SocketAddr};
 
 /// The largest body: far above what the events that are acted on have.
 const BODY_BYTES_MAX: usize = 1 << 20;
 const ID_CHARS_MAX: usize = 100;
-
-pub(super) use secrets::VARIABLES;
-
-/// Whether the secret that a rule names is set.
-pub(super) fn has_secret(place: &str) -> bool {
-    secrets::secret(place).is_some()
-}
 
 type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
 
@@ -50,65 +43,135 @@ pub(super) async fn receive(
     if web.identities.door_closed_ms(Door::Hooks, address) > 0 {
         return error(refused(ErrorKind::Throttled, "too much was refused from this address; wait a minute"));
     }
-    match answer(&web, &name, address, request).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(refusal) => {
-            // Whose signature is right is no stranger.
-            if matches!(refusal.kind, ErrorKind::NotFound | ErrorKind::Unauthenticated) {
-                web.identities.door_refused(Door::Hooks, address, &refusal.message).await;
+    let answered = match believed(&web, &name, request).await {
+        Ok(sent) => answer(&web, sent, address).await,
+        Err(Turned { told, why }) => {
+            if let Some(why) = why {
+                count(&web, &name, why).await;
             }
-            error(refusal)
+            if told.kind.status() < 500 {
+                web.identities.door_refused(Door::Hooks, address, &told.message).await;
+            }
+            Err(told)
         }
+    };
+    answered.map_or_else(error, |answer| Json(answer).into_response())
+}
+
+/// Something that was sent by whom the rule is about.
+struct Sent {
+    hook: HookView,
+    headers: HeaderMap,
+    body: Bytes,
+    signed: lockstep_signature::Shown,
+}
+
+/// What anybody could have sent, and for a rule that is there why it counts as that.
+struct Turned {
+    told: ErrorBody,
+    why: Option<RefusedWhy>,
+}
+
+impl Turned {
+    fn of(why: RefusedWhy, told: ErrorBody) -> Self {
+        Self { told, why: Some(why) }
     }
 }
 
-async fn answer(
-    web: &Web,
-    name: &str,
-    address: Option<IpAddr>,
-    request: Request,
-) -> Result<HookAnswer, ErrorBody> {
+impl From<ErrorBody> for Turned {
+    fn from(told: ErrorBody) -> Self {
+        Self { told, why: None }
+    }
+}
+
+async fn believed(web: &Web, name: &str, request: Request) -> Result<Sent, Turned> {
     // A rule without a secret is a route that is off: both are not there.
     let off = || refused(ErrorKind::NotFound, format!("there is no webhook '{name}'"));
-    let hook = web.hooks.hook_fetch(name).await.map_err(unavailable)?.ok_or_else(off)?;
-    let key = secrets::secret(&hook.rule.secret).ok_or_else(off)?;
+    let unsigned = |why, message| Turned::of(why, refused(ErrorKind::Unauthenticated, message));
+    let hook = web.hooks.hook_fetch(name).await.map_err(unavailable)?;
+    if says_too_large(request.headers()) {
+        return Err(Turned { told: too_large(), why: hook.map(|_| RefusedWhy::TooLarge) });
+    }
+    let hook = hook.ok_or_else(off)?;
+    let key = web.vault.of_hook(&hook.rule).await.map_err(unavailable)?;
+    let key = key.ok_or_else(|| Turned::of(RefusedWhy::NoSecret, off()))?;
     let (parts, body) = request.into_parts();
     let signed = lockstep_signature::shown(&parts.headers, hook.rule.sender, web.clock.now())
-        .map_err(|message| refused(ErrorKind::Unauthenticated, message))?;
-    let length = header_text(&parts.headers, header::CONTENT_LENGTH.as_str());
-    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES_MAX) {
-        return Err(too_large());
+        .map_err(|(why, message)| unsigned(why, message))?;
+    let body = bounded(body).await?;
+    if !signed.is_right(key.reveal().as_bytes(), &body) {
+        return Err(unsigned(RefusedWhy::Signature, "the signature is not right".to_owned()));
     }
-    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Err(error) => {
-            return Err(refused(ErrorKind::Malformed, format!("the body could not be read: {error}")));
-        }
-    };
-    if !signed.is_right(&key, &body) {
-        return Err(refused(ErrorKind::Unauthenticated, "the signature is not right"));
-    }
-    let (event, wish) = match hook.rule.sender {
-        HookSender::Github => {
-            let event = header_text(&parts.headers, "x-github-event").unwrap_or_default().to_owned();
-            let wish = github::wish(&hook.rule, &event, &body);
-            (event, wish)
-        }
-        HookSender::Generic => ("generic".to_owned(), act::generic(&body)),
-    };
-    let wish = wish.map_err(|message| refused(ErrorKind::Invalid, message))?;
-    let delivery = Delivery {
-        hook: hook.rule.name.clone(),
-        id: delivery_id(&parts.headers, hook.rule.sender, &signed)?,
-        content: content(&wish, &event, &body),
-        at: web.clock.now(),
-    };
-    once(web, &hook, &delivery, wish, address).await
+    Ok(Sent { hook, headers: parts.headers, body, signed })
+}
+
+fn says_too_large(headers: &HeaderMap) -> bool {
+    let length = header_text(headers, header::CONTENT_LENGTH.as_str());
+    length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES_MAX)
 }
 
 fn too_large() -> ErrorBody {
     refused(ErrorKind::TooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20))
+}
+
+async fn bounded(body: Body) -> Result<Bytes, Turned> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Turned::of(RefusedWhy::TooLarge, too_large())),
+        Err(error) => {
+            let told = refused(ErrorKind::Malformed, format!("the body could not be read: {error}"));
+            Err(Turned::of(RefusedWhy::Unread, told))
+        }
+    }
+}
+
+async fn count(web: &Web, name: &str, why: RefusedWhy) {
+    if let Err(error) = web.hooks.hook_refused(name, why, web.clock.now()).await {
+        tracing::error!("that webhook {name} turned something away was not kept: {error}");
+    }
+}
+
+async fn answer(web: &Web, sent: Sent, address: Option<IpAddr>) -> Result<HookAnswer, ErrorBody> {
+    let Sent { hook, headers, body, signed } = sent;
+    let (event, wish) = match hook.rule.sender {
+        HookSender::Github => {
+            let event = header_text(&headers, "x-github-event").unwrap_or_default();
+            (event.to_owned(), github::wish(&hook.rule, event, &body))
+        }
+        HookSender::Generic => ("generic".to_owned(), act::generic(&body)),
+    };
+    let id = delivery_id(&headers, hook.rule.sender, &signed);
+    let digest = secret::digest_of(&body);
+    let mut delivery = Delivery {
+        hook: hook.rule.name.clone(),
+        id: id.as_ref().map_or_else(|_| String::new(), String::clone),
+        content: digest.clone(),
+        body: digest,
+        event: event.chars().take(ID_CHARS_MAX).collect(),
+        at: web.clock.now(),
+    };
+    // What is wrong with a body is told to whoever sent it alone: it may repeat what stands there.
+    let wish = match id.and(wish.map_err(|message| refused(ErrorKind::Invalid, message))) {
+        Ok(wish) => wish,
+        Err(told) => {
+            let why = "it could not be understood; the sender was told what is wrong".to_owned();
+            note(web, &delivery, &said("refused", why, None)).await;
+            return Err(told);
+        }
+    };
+    if let act::Wish::Nothing { why } = wish {
+        let answer = said("ignored", why, None);
+        note(web, &delivery, &answer).await;
+        return Ok(answer);
+    }
+    delivery.content = content(&wish, &event, &delivery.body);
+    once(web, &hook, &delivery, wish, address).await
+}
+
+async fn note(web: &Web, delivery: &Delivery, answer: &HookAnswer) {
+    if let Err(error) = web.hooks.hook_note(delivery, answer).await {
+        tracing::error!("a delivery of webhook {} was not kept: {error}", delivery.hook);
+    }
 }
 
 fn unavailable(error: impl std::fmt::Display) -> ErrorBody {
@@ -140,8 +203,7 @@ fn delivery_id(
 }
 
 /// What is the same when it is delivered again: GitHub signs no time, so an old body stays right.
-fn content(wish: &act::Wish, event: &str, body: &Bytes) -> lockstep_model::Digest {
-    let body = secret::digest_of(body);
+fn content(wish: &act::Wish, event: &str, body: &Digest) -> Digest {
     secret::digest(&serde_json::json!([wish.repository(), event, wish.commit(), body.as_str()]).to_string())
 }
 
@@ -154,15 +216,14 @@ async fn once(
     wish: act::Wish,
     address: Option<IpAddr>,
 ) -> Result<HookAnswer, ErrorBody> {
-    if let act::Wish::Nothing { why, .. } = wish {
-        return Ok(said("ignored", why, None));
-    }
     match web.hooks.hook_begin(delivery).await.map_err(unavailable)? {
         Delivered::New => {}
         Delivered::UnderWay => {
+            count(web, &delivery.hook, RefusedWhy::Duplicate).await;
             return Ok(said("duplicate", "this was delivered before and is being acted on".to_owned(), None));
         }
         Delivered::Done(before) => {
+            count(web, &delivery.hook, RefusedWhy::Duplicate).await;
             let message = format!("this was delivered before: {}", before.message);
             return Ok(said("duplicate", message, before.deployment));
         }
@@ -171,23 +232,18 @@ async fn once(
     // On its own: who hangs up does not leave it half done.
     let done = tokio::spawn(async move {
         let done = act::act(&web, &hook, &delivery, wish, address).await;
-        let kept = match &done {
-            Ok(answer) => web.hooks.hook_finish(&delivery, Some(answer)).await,
-            Err(refusal) if refusal.kind.status() >= 500 => web.hooks.hook_finish(&delivery, None).await,
+        let answer = match &done {
+            Ok(answer) => answer.clone(),
             Err(refusal) => {
-                let answer = said("refused", refusal.message.clone(), None);
-                web.hooks.hook_finish(&delivery, Some(&answer)).await
+                let outcome = if refusal.kind.status() >= 500 { FAILED } else { "refused" };
+                said(outcome, refusal.message.clone(), None)
             }
         };
+        let kept = web.hooks.hook_finish(&delivery, &answer).await;
         if let Err(error) = kept {
             tracing::error!("the outcome of webhook {} was not kept: {error}", delivery.hook);
         }
-        match &done {
-            Ok(answer) => {
-                tracing::info!("webhook {}: {} ({})", delivery.hook, answer.message, answer.outcome)
-            }
-            Err(refusal) => tracing::warn!("webhook {}: {}", delivery.hook, refusal.message),
-        }
+        tracing::info!("webhook {}: {} ({})", delivery.hook, answer.message, answer.outcome);
         done
     });
     done.await.map_err(unavailable)?

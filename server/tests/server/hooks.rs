@@ -10,21 +10,21 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-const SECRET: &str = "a-secret-of-thirty-two-characters";
-pub(crate) const COMMIT: &str = "1111111111111111111111111111111111111111";
+pub const SECRET: &str = "a-secret-of-thirty-two-characters";
+pub const COMMIT: &str = "1111111111111111111111111111111111111111";
 
-fn hex(secret: &str, message: &[u8]) -> String {
+pub fn hex(secret: &str, message: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(message);
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn new_id() -> String {
+pub fn new_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("delivery-{}", NEXT.fetch_add(1, Ordering::SeqCst))
 }
 
-fn stage() -> Lockstep {
+pub fn stage() -> Lockstep {
     let server = Lockstep::start();
     let dir = server.folder.path().display();
     let file = server.write(
@@ -42,7 +42,7 @@ fn stage() -> Lockstep {
 }
 
 /// A rule for pushes to main and what fails there afterwards.
-pub(crate) fn hook(server: &Lockstep, more: &[&str]) {
+pub fn hook(server: &Lockstep, more: &[&str]) {
     let file = format!("file:{}", server.write("hook.secret", &format!("{SECRET}\n")));
     let common = ["hook", "add", "shop", "--project", "shop", "--env", "staging", "--secret", &file];
     let github = [
@@ -60,7 +60,7 @@ pub(crate) fn hook(server: &Lockstep, more: &[&str]) {
     server.ok(&[&common[..], &github, more].concat());
 }
 
-pub(crate) fn push(commit: &str) -> Value {
+pub fn push(commit: &str) -> Value {
     json!({
         "ref": "refs/heads/main", "after": commit, "deleted": false,
         "repository": {"id": 456_789, "full_name": "octo/shop"},
@@ -79,27 +79,27 @@ fn run(commit: &str, conclusion: &str) -> Value {
     })
 }
 
-pub(crate) fn changed(mut body: Value, pointer: &str, to: Value) -> Value {
+pub fn changed(mut body: Value, pointer: &str, to: Value) -> Value {
     *body.pointer_mut(pointer).expect("there") = to;
     body
 }
 
-pub(crate) struct Sent<'a> {
-    name: &'a str,
-    event: &'a str,
-    id: String,
-    body: String,
-    signature: Option<(&'a str, String)>,
+pub struct Sent<'a> {
+    pub name: &'a str,
+    pub event: &'a str,
+    pub id: String,
+    pub body: String,
+    pub signature: Option<(&'a str, String)>,
 }
 
 impl<'a> Sent<'a> {
-    pub(crate) fn right(event: &'a str, body: &Value) -> Self {
+    pub fn right(event: &'a str, body: &Value) -> Self {
         let body = body.to_string();
         let signature = Some(("x-hub-signature-256", format!("sha256={}", hex(SECRET, body.as_bytes()))));
         Self { name: "shop", event, id: new_id(), body, signature }
     }
 
-    pub(crate) async fn to(&self, server: &Lockstep) -> (u16, Value) {
+    pub async fn to(&self, server: &Lockstep) -> (u16, Value) {
         let mut request = server
             .http
             .post(format!("{}/hooks/{}", server.url(), self.name))
@@ -115,7 +115,7 @@ impl<'a> Sent<'a> {
     }
 }
 
-fn deployments(server: &Lockstep) -> usize {
+pub fn deployments(server: &Lockstep) -> usize {
     let list: Value = serde_json::from_str(&server.ok(&["history", "--json"])).expect("JSON");
     list["deployments"].as_array().expect("a list").len()
 }

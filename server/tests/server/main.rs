@@ -12,6 +12,7 @@ mod ci;
 mod crashes;
 mod deaths;
 mod decide;
+mod deliveries;
 mod exec;
 mod fencing;
 mod full_disk;

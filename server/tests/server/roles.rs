@@ -92,6 +92,7 @@ impl Stage {
             "/session/end_all" => json!({"user": "nobody"}),
             "/token/add" => json!({"name": "one", "role": "viewer"}),
             "/token/revoke" => json!({"id": "0000"}),
+            "/hook/deliveries" => json!({"name": "nothing"}),
             _ if endpoint(path).object == ObjectKind::Deployment => json!({"id": id}),
             _ => json!({}),
         }

@@ -7,7 +7,7 @@ use crate::{
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
-    hooks::{HookPage, HookRule, HookView, NamedHook},
+    hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
     live::{Place, ServerFrame, Topic},
     pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
@@ -302,6 +302,8 @@ endpoints! {
     HookAdd "/hook/add" ManageUsers Installation true HookRule => HookView, [NotFound, Conflict];
     /// Ends such a rule.
     HookRemove "/hook/remove" ManageUsers Installation true NamedHook => HookView, [NotFound];
+    /// What was delivered to a webhook lately and what came of it; of what anybody could send, how often.
+    HookDeliveries "/hook/deliveries" ManageUsers Installation false ListDeliveries => DeliveryPage, [NotFound];
     /// Who one is.
     SessionShow "/session/show" SignedIn Oneself false Empty => SessionView, [];
 }

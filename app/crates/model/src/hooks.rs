@@ -49,7 +49,8 @@ pub struct HookRule {
     pub name: String,
     /// Who sends.
     pub sender: HookSender,
-    /// Where the secret is: `env:NAME` or `file:/path`, of the server.
+    /// Where the secret is: `secret:NAME` of the rule's environment, or `env:NAME` or `file:/path` of the
+    /// server.
     pub secret: String,
     /// Of GitHub: what is acted on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +112,88 @@ pub struct NamedHook {
 pub struct HookPage {
     /// By name.
     pub hooks: Vec<HookView>,
+}
+
+/// The most deliveries of a webhook that are kept, and listed.
+pub const DELIVERIES_MAX: u32 = 100;
+
+/// Which deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ListDeliveries {
+    /// Of which webhook.
+    pub name: String,
+    /// At most so many, 1 to 100.
+    #[serde(default = "deliveries_default")]
+    pub limit: u32,
+}
+
+/// Deliveries when nobody says how many.
+fn deliveries_default() -> u32 {
+    DELIVERIES_MAX
+}
+
+/// What was delivered to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeliveryPage {
+    /// Whose signature was right, the newest first; each body once.
+    pub deliveries: Vec<DeliveryView>,
+    /// What was turned away, counted by why.
+    pub refused: Vec<RefusedView>,
+}
+
+/// A delivery whose signature was right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeliveryView {
+    /// When it came.
+    pub at: Timestamp,
+    /// The sender's id for it.
+    pub delivery: String,
+    /// What happened there, as `push`; of a generic one `generic`.
+    pub event: String,
+    /// `started`, `taken_back`, `ignored`, `refused`, or `failed`: then it may be delivered again.
+    pub outcome: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// The deployment.
+    pub deployment: Option<i64>,
+}
+
+/// How often something was turned away that anybody could have sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefusedView {
+    /// Why.
+    pub reason: RefusedWhy,
+    /// How often.
+    pub count: u64,
+    /// When it was last.
+    pub last_at: Timestamp,
+}
+
+/// Why a delivery was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RefusedWhy {
+    /// The rule's secret is not set.
+    NoSecret,
+    /// The signature is missing or not right.
+    Signature,
+    /// The time that was signed is too far away.
+    Time,
+    /// The body is too large.
+    TooLarge,
+    /// The body did not come.
+    Unread,
+    /// The same was delivered before.
+    Duplicate,
 }
 
 /// What a program asks for by a generic webhook.

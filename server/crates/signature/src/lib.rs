@@ -4,7 +4,10 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
-use lockstep_model::{Timestamp, hooks::HookSender};
+use lockstep_model::{
+    Timestamp,
+    hooks::{HookSender, RefusedWhy},
+};
 use sha2::Sha256;
 
 /// How far a generic sender's clock may be off.
@@ -36,8 +39,8 @@ impl Shown {
 /// The signature that a request shows, and of a generic one its time.
 ///
 /// # Errors
-/// What is missing or wrong, in a sentence.
-pub fn shown(headers: &HeaderMap, sender: HookSender, now: Timestamp) -> Result<Shown, String> {
+/// What is missing or wrong, by its kind and in a sentence.
+pub fn shown(headers: &HeaderMap, sender: HookSender, now: Timestamp) -> Result<Shown, (RefusedWhy, String)> {
     let text = |name: &str| {
         let mut all = headers.get_all(name).iter();
         let first = all.next().and_then(|value| value.to_str().ok());
@@ -48,20 +51,18 @@ pub fn shown(headers: &HeaderMap, sender: HookSender, now: Timestamp) -> Result<
         HookSender::Generic => "x-lockstep-signature",
     };
     let signature = text(name).and_then(|text| bytes(text.strip_prefix("sha256=")?));
-    let signature =
-        signature.ok_or_else(|| format!("'{name}: sha256=…' is missing, or not 64 hexadecimal digits"))?;
+    let signature = signature.ok_or_else(|| {
+        let message = format!("'{name}: sha256=…' is missing, or not 64 hexadecimal digits");
+        (RefusedWhy::Signature, message)
+    })?;
     let before = match sender {
         HookSender::Github => Vec::new(),
         HookSender::Generic => {
             let time = text("x-lockstep-timestamp").unwrap_or_default();
-            let seconds: i64 = time
-                .parse()
-                .map_err(|_| "'x-lockstep-timestamp' is missing, or no seconds since 1970".to_owned())?;
+            let wrong = |what: &str| (RefusedWhy::Time, format!("'x-lockstep-timestamp' is {what}"));
+            let seconds: i64 = time.parse().map_err(|_| wrong("missing, or no seconds since 1970"))?;
             if (now.0 / 1_000).abs_diff(seconds) > APART_S.unsigned_abs() {
-                return Err(
-                    "'x-lockstep-timestamp' is more than 5 minutes off; set the clock, and sign anew"
-                        .to_owned(),
-                );
+                return Err(wrong("more than 5 minutes off; set the clock, and sign anew"));
             }
             format!("{time}.").into_bytes()
         }

@@ -1,5 +1,7 @@
 //! Rules of webhooks, and deliveries. Of the same thing delivered at the same time one finds it new.
 
+mod delivered;
+
 use crate::{
     SqliteStore, audit,
     error::{failed, from_json, parsed, to_json},
@@ -7,12 +9,12 @@ use crate::{
 use async_trait::async_trait;
 use lockstep_engine::port::{
     HookStore, StoreError,
-    hooks::{Delivered, Delivery, HOOKS_MAX},
+    hooks::{Delivered, Delivery, FAILED, HOOKS_MAX},
     store::AuditEntry,
 };
 use lockstep_model::{
     Timestamp,
-    hooks::{HookAnswer, HookView},
+    hooks::{DeliveryPage, HookAnswer, HookView, RefusedWhy},
 };
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -156,24 +158,43 @@ impl HookStore for SqliteStore {
         Ok(found)
     }
 
-    async fn hook_finish(&self, delivery: &Delivery, answer: Option<&HookAnswer>) -> Result<(), StoreError> {
+    async fn hook_finish(&self, delivery: &Delivery, answer: &HookAnswer) -> Result<(), StoreError> {
         const OPERATION: &str = "the outcome of a webhook";
-        let query = match answer {
-            Some(answer) => {
-                sqlx::query("UPDATE hook_delivery SET outcome = $1 WHERE hook = $2 AND content = $3")
-                    .bind(to_json(answer, OPERATION)?)
-            }
-            None => {
-                sqlx::query("DELETE FROM hook_delivery WHERE outcome IS $1 AND hook = $2 AND content = $3")
-                    .bind(None::<String>)
-            }
+        let mut transaction = self.begin(OPERATION).await?;
+        let query = if answer.outcome == FAILED {
+            sqlx::query("DELETE FROM hook_delivery WHERE outcome IS $1 AND hook = $2 AND content = $3")
+                .bind(None::<String>)
+        } else {
+            sqlx::query("UPDATE hook_delivery SET outcome = $1 WHERE hook = $2 AND content = $3")
+                .bind(to_json(answer, OPERATION)?)
         };
         query
             .bind(&delivery.hook)
             .bind(delivery.content.as_str())
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        Ok(())
+        // What was said of the same before, that it was ignored or failed, holds no more.
+        delivered::forget(&mut transaction, delivery).await?;
+        delivered::put(&mut transaction, delivery, answer).await?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    async fn hook_note(&self, delivery: &Delivery, answer: &HookAnswer) -> Result<(), StoreError> {
+        let mut transaction = self.begin(delivered::OPERATION).await?;
+        if !delivered::put(&mut transaction, delivery, answer).await? {
+            delivered::count(&mut transaction, &delivery.hook, RefusedWhy::Duplicate, delivery.at).await?;
+        }
+        transaction.commit().await.map_err(failed(delivered::OPERATION))
+    }
+
+    async fn hook_refused(&self, name: &str, why: RefusedWhy, at: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.begin(delivered::OPERATION).await?;
+        delivered::count(&mut transaction, name, why, at).await?;
+        transaction.commit().await.map_err(failed(delivered::OPERATION))
+    }
+
+    async fn hook_deliveries(&self, name: &str, limit: u32) -> Result<DeliveryPage, StoreError> {
+        delivered::page(self, name, limit).await
     }
 }

@@ -10,6 +10,7 @@ mod by_service;
 mod canary;
 mod ci;
 mod crashes;
+mod crowd;
 mod deaths;
 mod decide;
 mod deliveries;

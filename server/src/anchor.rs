@@ -9,7 +9,7 @@ use std::{
     fs, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +24,8 @@ pub struct Anchor {
     file: PathBuf,
     /// Whether what stands there may be written over with what the database says.
     is_agreed: Arc<AtomicBool>,
+    /// Held while the file is written: two at once would take each other's new file away.
+    writes: Arc<Mutex<()>>,
 }
 
 /// What stands in the file.
@@ -41,7 +43,7 @@ impl Anchor {
     /// # Errors
     /// When the database cannot be read, or the file not be written.
     pub async fn open(file: PathBuf, store: &dyn Store) -> anyhow::Result<Self> {
-        let anchor = Self { file, is_agreed: Arc::default() };
+        let anchor = Self { file, is_agreed: Arc::default(), writes: Arc::default() };
         if !anchor.file.exists() && store.audit_head().await?.is_none() {
             anchor.write(None)?;
         }
@@ -65,6 +67,7 @@ impl Anchor {
     }
 
     fn write(&self, head: Option<&AuditHead>) -> io::Result<()> {
+        let _one = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         private_write(&self.file, &serde_json::to_vec(&head)?)
     }
 

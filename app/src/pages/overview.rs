@@ -295,12 +295,11 @@ fn RunningCard(card: DeploymentCard) -> impl IntoView {
     };
     let path = format!("/deployments/{}", row.id);
     let name = format!("#{} {}", row.id, row.environment);
-    let why = row.paused.as_ref().and_then(|paused| Some(format!(" · {}", paused.reason.as_ref()?)));
     view! {
         <section class="card running" aria-label=format!("Deployment {}", row.id)>
             <Pill look=phase_look(row.phase)/>
             <a class="running-name" href=path.clone()>{name}</a>
-            <span class="running-what">{changes(&card)}{why}</span>
+            <span class="running-what">{changes(&card)}</span>
             <progress class="progress" max="100" value=percent aria-label=format!("Deployment {}: {done} of {of} steps", row.id)></progress>
             <span class="mono running-time">{text(time)}</span>
             <a class="btn btn-small" href=path aria-label=format!("Open deployment {}", row.id)>"Open"</a>

@@ -51,8 +51,8 @@ test.describe.serial("steering", () => {
     // The watch of the next one is left out before it begins.
     const next = start("--set", "backend=1.6.0");
     // Its turn comes within moments.
-    const pause = async () => command("pause", String(next), "--reason", "to look at it");
-    await expect(pause).toPass({ intervals: [20, 20, 50, 100], timeout: 10_000 });
+    const held = async () => command("pause", String(next), "--reason", "to look at it");
+    await expect(held).toPass({ intervals: [20, 20, 50, 100], timeout: 10_000 });
     await open(page, `/deployments/${next}`);
     await page.getByRole("button", { name: "Steps…" }).tap();
     await page.getByRole("button", { name: "Skip backend.watch" }).tap();

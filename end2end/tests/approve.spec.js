@@ -70,7 +70,7 @@ test.describe.serial("approvals", () => {
     await ready(page);
     const strip = page.getByRole("region", { name: "Waits for approval: 0 of 1" });
     await expect(strip).toContainText("whoever is at least operator there");
-    await expect(strip).toContainText("You asked for this deployment yourself");
+    await expect(strip).toContainText("This deployment is your own");
     await expect(strip.getByRole("button", { name: "Approve…" })).toHaveAttribute("aria-disabled", "true");
     await expect(strip.getByRole("button", { name: "Reject…" })).toHaveAttribute("aria-disabled", "true");
     expect(heard).toEqual([]);

@@ -12,7 +12,7 @@ printf 'JavaScript      %8d B in brotli\n' "$(stat -c %s target/site/pkg/lockste
 printf 'styles          %8d B in brotli\n' "$(stat -c %s target/site/pkg/lockstep.css.br)"
 # A piece by itself, and with what it shares with others, which comes once for all of them.
 say "pieces in brotli: by themselves of $((PIECE_BUDGET / 1024)) KiB, and with what they share"
-PIECE_BUDGET=$PIECE_BUDGET node - target/site/pkg <<'END'
+PIECE_BUDGET=$PIECE_BUDGET node - target/pieces <<'END'
 const fs = require("node:fs");
 const path = require("node:path");
 const folder = process.argv[2];

@@ -1,15 +1,11 @@
 // Pieces of the program are asked for until they come: the server may be away for a moment, and what
 // waits for a piece cannot ask again.
 const plain = window.fetch.bind(window);
-window.fetch = async (what, how) => {
-    const path = new URL(what instanceof Request ? what.url : what, document.baseURI).pathname;
-    if (!/^\/pkg\/.+\.wasm$/.test(path)) {
-        return plain(what, how);
-    }
+const patient = async (ask) => {
     for (let wait = 500; ; wait = Math.min(wait * 2, 3000)) {
         try {
-            const answer = await plain(what, how);
-            if (answer.status < 500) {
+            const answer = await ask();
+            if (!(answer.status >= 500)) {
                 return answer;
             }
         } catch {
@@ -17,6 +13,25 @@ window.fetch = async (what, how) => {
         }
         await new Promise((again) => setTimeout(again, wait));
     }
+};
+// A release has several pieces in one file (.ci/join.mjs), each in a section that has its name.
+const files = {};
+const open = async (answer) => (answer.ok ? WebAssembly.compileStreaming(answer) : answer);
+window.fetch = async (what, how) => {
+    const { pathname: file, hash } = new URL(what instanceof Request ? what.url : what, document.baseURI);
+    if (!/^\/pkg\/.+\.wasm$/.test(file)) {
+        return plain(what, how);
+    }
+    if (!hash) {
+        return patient(() => plain(what, how));
+    }
+    const found = await (files[file] ??= patient(async () => open(await plain(file))));
+    if (found instanceof Response) {
+        delete files[file];
+        return found;
+    }
+    const [piece] = WebAssembly.Module.customSections(found, hash.slice(1));
+    return new Response(piece, { headers: { "content-type": "application/wasm" } });
 };
 const begin = () => {
     const wasm = fetch("{wasm}");

@@ -69,10 +69,18 @@ pub(super) fn pass(
     address: Option<IpAddr>,
     headers: &HeaderMap,
 ) -> Result<(), Box<Response>> {
-    let is_part = path.strip_prefix('/').is_some_and(|path| path.starts_with(&*web.options.site_pkg_dir));
     let is_other = OTHERS.contains(&path) || path.starts_with("/api/") || path.starts_with("/hooks/");
-    let Some(address) = address.filter(|_| !is_part && !is_other) else { return Ok(()) };
+    let Some(address) = address.filter(|_| !is_other && !is_part(path, &web.options.site_pkg_dir)) else {
+        return Ok(());
+    };
     web.visits.count(network(address), Instant::now()).map_err(|wait| Box::new(told(wait, headers)))
+}
+
+/// Whether a path leads into the folder of the parts. A name that only begins like the folder's is a page as
+/// any other: that there is none makes it no cheaper.
+fn is_part(path: &str, folder: &str) -> bool {
+    let within = path.strip_prefix('/').and_then(|path| path.strip_prefix(folder));
+    within.is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn told(wait: Duration, headers: &HeaderMap) -> Response {
@@ -119,6 +127,23 @@ mod tests {
             assert_eq!(visits.count(whose("127.0.0.1"), later), Ok(()));
         }
         assert!(visits.count(whose("127.0.0.1"), later).is_err());
+    }
+
+    #[test]
+    fn f12_what_only_begins_like_the_folder_of_the_parts_is_counted() {
+        for (path, expected) in [
+            ("/pkg/0123/lockstep.js", true),
+            ("/pkg/0123/", true),
+            ("/pkg/0123", false),
+            ("/pkg/0123x", false),
+            ("/pkg/0123x/lockstep.js", false),
+            ("/pkg/4567/lockstep.js", false),
+            ("/PKG/0123/lockstep.js", false),
+            ("pkg/0123/lockstep.js", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_part(path, "pkg/0123"), expected, "{path}");
+        }
     }
 
     #[test]

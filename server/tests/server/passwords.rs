@@ -69,6 +69,8 @@ async fn a9_who_changes_their_password_gives_the_one_of_now_and_ends_their_other
         lines.filter(|line| line["allowed"] == allowed && line["user"] == "anna").count()
     };
     assert_eq!((done(true), done(false)), (1, 1), "{audit}");
+    let changed = lines["entries"].as_array().expect("a list").iter().find(|line| line["allowed"] == true);
+    assert_eq!(changed.expect("a line")["reason"], "sessions that ended: 1", "{audit}");
     assert!(!audit.contains("horse"), "{audit}");
 }
 

@@ -67,7 +67,8 @@ impl SqliteStore {
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        let reason = Some(format!("before: sessions {ended}"));
+        // No "before": how many there were, and stay, is not said.
+        let reason = Some(format!("sessions that ended: {ended}"));
         audit::write(&mut transaction, &AuditEntry { reason, ..audit }).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(Some(ended))

@@ -3,6 +3,7 @@
 use super::icon::{Glyph, Icon};
 use leptos::{ev::SubmitEvent, html, prelude::*};
 use std::{fmt, sync::Arc};
+use wasm_bindgen::JsCast;
 
 /// A dialog that is open while `open` says so.
 #[component]
@@ -23,7 +24,11 @@ pub fn Dialog(
         let Some(dialog) = node.get() else { return };
         // An error means that it is as it should be.
         let _ = match (open.get(), dialog.open()) {
-            (true, false) => dialog.show_modal(),
+            (true, false) => {
+                let shown = dialog.show_modal();
+                focus_first(&dialog);
+                shown
+            }
             (false, true) => {
                 dialog.close();
                 Ok(())
@@ -46,7 +51,7 @@ pub fn Dialog(
             }>
             <div class="dialog-body">
                 <div class="dialog-head">
-                    <h2 class="text-card font-semibold">{move || title.get()}</h2>
+                    <h2 class="text-card font-semibold" tabindex="-1">{move || title.get()}</h2>
                     <button type="button" class="btn-icon" aria-label="Close" on:click=move |_| open.set(false)>
                         <Icon glyph=Glyph::Close/>
                     </button>
@@ -54,6 +59,18 @@ pub fn Dialog(
                 {children()}
             </div>
         </dialog>
+    }
+}
+
+/// What has the focus in a dialog that opens: what says so, else the first field, else the heading; never
+/// what closes it, nor a button that acts.
+fn focus_first(dialog: &web_sys::HtmlDialogElement) {
+    for wanted in ["[autofocus]", "input, select, textarea", "h2"] {
+        let found = dialog.query_selector(wanted).ok().flatten();
+        if let Some(found) = found.and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = found.focus();
+            return;
+        }
     }
 }
 
@@ -155,7 +172,8 @@ pub fn Question() -> impl IntoView {
     });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let Some(ask) = question.get_untracked() else { return };
+        // A second press comes when the first one was heard already.
+        let Some(ask) = question.get_untracked().filter(|_| open.get_untracked()) else { return };
         let given = typed.get_untracked();
         let given = given.trim();
         let wrong = match &ask.must_type {
@@ -185,6 +203,8 @@ pub fn Question() -> impl IntoView {
                         </label>
                     });
                     let label = match ask.reason { Reason::Optional => "Why (optional, is recorded)", Reason::Needed => "Why (is recorded)" };
+                    // Of what does harm and asks for no word, the key that was pressed last does nothing.
+                    let is_safe = ask.is_risky && ask.must_type.is_none() && ask.reason == Reason::Optional;
                     let class = if ask.is_risky { "btn btn-risky" } else { "btn btn-primary" };
                     view! {
                         <ul class="impact">{impact}</ul>
@@ -196,7 +216,7 @@ pub fn Question() -> impl IntoView {
                         </label>
                         <p class="complaint" role="alert">{move || complaint.get()}</p>
                         <div class="dialog-foot">
-                            <button type="button" class="btn" on:click=move |_| open.set(false)>"Do nothing"</button>
+                            <button type="button" class="btn" autofocus=is_safe on:click=move |_| open.set(false)>"Do nothing"</button>
                             <button type="submit" class=class>{ask.verb}</button>
                         </div>
                     }

@@ -30,6 +30,7 @@ test.describe.serial("acting", () => {
     await open(page, "/");
     await isLive(page);
     await page.keyboard.press("c");
+    await page.keyboard.press("d");
     await expect(page.getByRole("heading", { name: "New deployment" })).toBeVisible();
     await page.getByRole("link", { name: "production", exact: true }).focus();
     await page.keyboard.press("Enter");
@@ -111,13 +112,21 @@ test.describe.serial("acting", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("d");
     await expect(page).toHaveURL(/\/deployments$/);
+    // From the system's theme to the light one, and the letter alone does nothing.
+    await page.keyboard.press("t");
+    await page.keyboard.press("c");
+    await page.keyboard.press("t");
+    await expect(page.locator("html")).toHaveAttribute("data-theme", "light");
     await page.keyboard.press("?");
-    await expect(page.getByRole("dialog", { name: "Keys" })).toBeVisible();
+    const keys = page.getByRole("dialog", { name: "Keys" });
+    await expect(keys).toBeVisible();
+    await expect(keys.locator(".help-row", { hasText: "theme" }).locator("kbd")).toHaveText(["c", "t"]);
     await page.keyboard.press("Escape");
     await open(page, "/settings");
     await page.getByLabel(/Single letters/).uncheck();
     await page.locator("h1").click();
     await page.keyboard.press("c");
+    await page.keyboard.press("d");
     await expect(page).toHaveURL(/settings/);
     await page.getByRole("button", { name: "dark" }).click();
     await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");

@@ -17,7 +17,8 @@ const HELP: [(&str, &str); 17] = [
     ("g s", "services"),
     ("g l", "locks and freezes"),
     ("g e", "settings"),
-    ("c", "start a deployment"),
+    ("c d", "start a deployment"),
+    ("c t", "theme: system, light, dark"),
     ("j k", "next and previous in a list"),
     ("[ ]", "previous and next deployment"),
     ("+ − 0", "timeline: closer, wider, all of it"),
@@ -25,7 +26,6 @@ const HELP: [(&str, &str); 17] = [
     ("f", "log: follow"),
     ("w", "log: break long lines"),
     ("e E", "log: next and previous error"),
-    ("t", "theme: system, light, dark"),
 ];
 
 /// Whether keys belong to what has the focus.
@@ -90,7 +90,8 @@ pub fn Keys(
     let navigate = use_navigate();
     Effect::new(move |_| {
         let navigate = navigate.clone();
-        let after_g = StoredValue::new(false);
+        // The letter that another one is waited for after.
+        let first = StoredValue::new(0);
         let handle = window_event_listener(ev::keydown, move |event| {
             let key = event.key();
             if (event.ctrl_key() || event.meta_key()) && key.eq_ignore_ascii_case("k") {
@@ -106,29 +107,31 @@ pub fn Keys(
             if is_command || is_typing(&event) || !prefs.with(|prefs| prefs.keys) {
                 return;
             }
-            let was_g = after_g.get_value();
-            after_g.set_value(key == "g" && !was_g);
-            if was_g {
+            let before = first.get_value();
+            let letter = key.as_bytes().first().copied().unwrap_or(0);
+            let is_first = before == 0 && key.len() == 1 && (letter == b'g' || letter == b'c');
+            first.set_value(if is_first { letter } else { 0 });
+            if before == b'g' {
                 if let Some((path, ..)) = PAGES.iter().find(|(.., letter)| *letter == key) {
                     event.prevent_default();
                     navigate(path, Default::default());
                 }
                 return;
             }
+            if before == b'c' {
+                match letter {
+                    b'd' => navigate("/deployments/new", Default::default()),
+                    b't' => prefs.change(|prefs| {
+                        let place = Theme::ALL.iter().position(|theme| *theme == prefs.theme).unwrap_or(0);
+                        prefs.theme = Theme::ALL[(place + 1) % Theme::ALL.len()];
+                    }),
+                    _ => {}
+                }
+                return;
+            }
             let done = match key.as_str() {
                 "?" => {
                     help.set(true);
-                    true
-                }
-                "c" => {
-                    navigate("/deployments/new", Default::default());
-                    true
-                }
-                "t" => {
-                    prefs.change(|prefs| {
-                        let place = Theme::ALL.iter().position(|theme| *theme == prefs.theme).unwrap_or(0);
-                        prefs.theme = Theme::ALL[(place + 1) % Theme::ALL.len()];
-                    });
                     true
                 }
                 "j" => {

@@ -88,7 +88,7 @@ fn steering(row: &DeploymentSummary, session: Session) -> Vec<Entry> {
 fn all(live: Live, session: Session) -> Vec<Entry> {
     let mut all = Vec::new();
     if session.refusal(Permission::Deploy, None).is_none() {
-        all.push(entry("New deployment", "c", Glyph::Plus, Act::Go("/deployments/new".to_owned())));
+        all.push(entry("New deployment", "c d", Glyph::Plus, Act::Go("/deployments/new".to_owned())));
     }
     for (path, name, glyph, key) in PAGES {
         all.push(entry(name, format!("g {key}"), glyph, Act::Go(path.to_owned())));
@@ -120,7 +120,7 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
         all.push(entry(name, "", Glyph::Lines, Act::Go(path.to_owned())));
     }
     for theme in Theme::ALL {
-        all.push(entry(format!("Theme: {}", theme.word()), "t", Glyph::Settings, Act::Theme(theme)));
+        all.push(entry(format!("Theme: {}", theme.word()), "c t", Glyph::Settings, Act::Theme(theme)));
     }
     all.push(entry("Rows closer together or further apart", "", Glyph::Settings, Act::Density));
     all.push(entry("Keys", "?", Glyph::Unknown, Act::Help));

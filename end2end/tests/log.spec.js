@@ -80,6 +80,29 @@ test("a hundred thousand lines stay smooth", async ({ browser }) => {
     await expect(other.locator(".log-here")).toContainText("line 77777 of output", { timeout: 60_000 });
     await expect(other.locator(".log-here")).toBeInViewport();
 
+    // A pattern, hits alone, and the lines around them; all of it in the address.
+    const field = page.getByLabel("Search the log").last();
+    await page.getByRole("link", { name: "Regular expression" }).click();
+    await expect(page).toHaveURL(/[?&]re=1/);
+    await field.fill("LINE 7777\\d of");
+    await expect(page.getByText("1 of 10", { exact: true })).toBeVisible();
+    await page.getByRole("link", { name: "Only lines with hits" }).click();
+    await expect(page.locator(".log-line")).toHaveCount(10);
+    await expect(page.locator(".log-line mark").first()).toHaveText("line 77770 of");
+    await page.getByRole("link", { name: "Five lines before and after each" }).click();
+    await expect(page.locator(".log-line")).toHaveCount(20);
+    await expect(page.locator(".log-line").first()).toContainText("line 77765 of output");
+    await expect(page).toHaveURL(/hits=1.*around=5|around=5.*hits=1/);
+    await page.getByRole("link", { name: "Only lines with hits" }).click();
+    await field.fill("line (");
+    await expect(page.getByText("Not a pattern: a ( has no )")).toBeVisible();
+    await expect(field).toHaveAttribute("aria-invalid", "true");
+    // What would take other programs for ever.
+    await field.fill("^(([a-z0-9 ]+)+)+!$");
+    await expect(page.getByText("not found", { exact: true })).toBeVisible();
+    await field.fill("");
+    await expect(field).not.toHaveAttribute("aria-invalid", "true");
+
     // A step that said nothing is no matter of the filter.
     await other.goto(`${url}/deployments/${id}?stage=nothing.verify`);
     await expect(other.getByText(/It has no output/)).toBeVisible();

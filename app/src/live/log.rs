@@ -79,6 +79,13 @@ pub struct Places {
     lines: Vec<u32>,
 }
 
+impl Places {
+    /// Other lines of the same order.
+    pub fn others(&self, lines: Vec<u32>) -> Self {
+        Self { order: self.order, lines }
+    }
+}
+
 impl std::ops::Deref for Places {
     type Target = [u32];
 
@@ -230,18 +237,13 @@ impl LogStore {
             .unwrap_or_default()
     }
 
-    /// Which of these places hold `needle`, whatever the case.
-    pub fn matches(&self, places: &[u32], needle: &str) -> Vec<u32> {
-        if needle.is_empty() {
-            return Vec::new();
-        }
+    /// Which of these places have a text or a step that fits.
+    pub fn matches(&self, places: &[u32], fits: &dyn Fn(&str) -> bool) -> Vec<u32> {
         self.lines
             .try_with_value(|lines| {
                 let holds = |place: u32| {
                     let entry = lines.entries.get(place as usize);
-                    entry.is_some_and(|entry| {
-                        find(lines.text(entry), needle).is_some() || find(lines.step(entry), needle).is_some()
-                    })
+                    entry.is_some_and(|entry| fits(lines.text(entry)) || fits(lines.step(entry)))
                 };
                 places.iter().copied().filter(|place| holds(*place)).collect()
             })
@@ -380,7 +382,7 @@ mod tests {
         assert_eq!(log.places(&wanted)[..], [1]);
         let wanted = Wanted { service: Some("other".to_owned()), ..Wanted::default() };
         assert!(log.places(&wanted).is_empty());
-        assert_eq!(log.matches(&[0, 1, 2], "POOL"), [1]);
+        assert_eq!(log.matches(&[0, 1, 2], &|text| find(text, "POOL").is_some()), [1]);
     }
 
     #[test]

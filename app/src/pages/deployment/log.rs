@@ -3,7 +3,9 @@
 
 mod ansi;
 mod lines;
+mod pattern;
 mod reader;
+mod search;
 
 use super::boxed::{at_times, click, flag, part, text, value};
 use crate::{
@@ -15,6 +17,7 @@ use leptos::prelude::*;
 use lines::Lines;
 use lockstep_model::{DeploymentId, live::Topic};
 use reader::Reader;
+use search::Needle;
 
 /// So many lines fit without scrolling.
 const SHORT: usize = 17;
@@ -50,7 +53,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
     // What comes is followed, unless somebody reads.
     Effect::new(move |before: Option<usize>| reader.came(before));
     Effect::new(move |_| {
-        reader.wanted.track();
+        reader.track_choice();
         wrap.track();
         reader.forget_heights();
     });
@@ -64,7 +67,7 @@ fn Shown(id: DeploymentId, log: LogStore) -> impl IntoView {
     let none = move || {
         is_empty().then(|| {
             if is_filtered() {
-                let all = move || reader.query.with(&[("stage", ""), ("service", ""), ("level", "")]);
+                let all = move || reader.query.with(&[("stage", ""), ("service", ""), ("level", ""), ("hits", "")]);
                 // A step that said nothing at all is no matter of the filter.
                 let heading = match (reader.is_silent(), reader.before() > 0) {
                     (false, false) => "No line is like that",
@@ -139,15 +142,36 @@ fn Tools(id: DeploymentId, reader: Reader, wrap: Memo<bool>) -> impl IntoView {
         })
     };
     let found = move || {
-        let count = reader.matches.with(Vec::len);
+        let (count, is_done) = reader.found.with(|found| (found.hits.len(), found.is_done));
         let searched = if reader.before() > 0 { " in the lines shown" } else { "" };
-        if reader.needle.with(String::is_empty) {
-            String::new()
-        } else if count == 0 {
-            format!("not found{searched}")
-        } else {
-            format!("{} of {count}{searched}", reader.at_match.get().min(count - 1) + 1)
+        match (reader.needle.get(), count, is_done) {
+            (Needle::Nothing, ..) => String::new(),
+            (Needle::Bad(why), ..) => format!("Not a pattern: {why}"),
+            (_, 0, true) => format!("not found{searched}"),
+            (_, 0, false) => "searching…".to_owned(),
+            (_, count, is_done) => {
+                let more = if is_done { "" } else { ", searching…" };
+                format!("{} of {count}{searched}{more}", reader.at_match.get().min(count - 1) + 1)
+            }
         }
+    };
+    let is_bad = move || reader.needle.with(|needle| matches!(needle, Needle::Bad(_)));
+    let is_pattern = query.signal("re");
+    // Something that is on or off, and stands in the address.
+    let switch = move |key: &'static str,
+                       value_on: &'static str,
+                       label: &'static str,
+                       words: &'static str| {
+        let now = query.signal(key);
+        let target = value(move || query.with(&[(key, if now.get().is_empty() { value_on } else { "" })]));
+        view! { <a class="chip" href=target aria-label=label title=label aria-current=at_times("true", move || !now.get().is_empty())>{words}</a> }
+    };
+    let hits = move || {
+        reader.needle.with(Needle::is_some).then(|| switch("hits", "1", "Only lines with hits", "only hits"))
+    };
+    let around = move || {
+        let is_narrow = reader.is_only_hits.get() || !level.get().is_empty();
+        is_narrow.then(|| switch("around", "5", "Five lines before and after each", "± 5 lines"))
     };
     let search = move |text: &str| {
         reader.begin_search();
@@ -162,9 +186,14 @@ fn Tools(id: DeploymentId, reader: Reader, wrap: Memo<bool>) -> impl IntoView {
             {level_chip("warning", "warnings", Signal::derive(move || counts.get().1))}
             <form method="get" role="search" aria-label="Search the log" class="filter" on:submit=move |event| { event.prevent_default(); reader.go(1); }>
                 <input class="input input-small" type="search" name="log" placeholder="Search the log" aria-label="Search the log"
-                    prop:value=value(move || reader.needle.get()) on:input=move |event| search(&event_target_value(&event))/>
+                    aria-invalid=at_times("true", is_bad) aria-describedby="log-found"
+                    prop:value=value(move || reader.typed.get()) on:input=move |event| search(&event_target_value(&event))/>
+                {untrack(|| is_pattern.get() != "").then(|| view! { <input type="hidden" name="re" value="1"/> })}
             </form>
-            <span class="text-meta text-muted" role="status">{text(found)}</span>
+            {switch("re", "1", "Regular expression", ".*")}
+            <span id="log-found" class="text-meta text-muted" class:complaint=flag(is_bad) role="status">{text(found)}</span>
+            {part(hits)}
+            {part(around)}
             <AsOf/>
             <span class="flex flex-wrap gap-2 ml-auto">
                 <button type="button" class="btn-icon" aria-label="Previous hit" on:click=click(move || reader.go(-1))><Icon glyph=Glyph::Left/></button>

@@ -1,7 +1,7 @@
 //! Colours of terminals: what programs write for a terminal becomes spans with classes, and text that
 //! could harm a reader becomes text that cannot.
 
-use crate::live::find;
+use super::search::Needle;
 use leptos::prelude::*;
 
 /// A stretch of text with one look.
@@ -181,14 +181,14 @@ fn spans(text: &str) -> Vec<Span> {
 }
 
 /// A line's text in its colours, with what was searched for marked.
-pub(super) fn parts(text: &str, needle: &str) -> impl IntoView + use<> {
+pub(super) fn parts(text: &str, needle: &Needle) -> impl IntoView + use<> {
     spans(text)
         .into_iter()
         .map(|span| {
             let mut pieces = Vec::new();
             let mut rest = span.text.as_str();
-            while let Some(at) = find(rest, needle) {
-                let end = at + needle.len();
+            // What is found without a letter marks nothing.
+            while let Some((at, end)) = needle.find(rest).filter(|(at, end)| at < end) {
                 let (Some(before), Some(hit), Some(after)) =
                     (rest.get(..at), rest.get(at..end), rest.get(end..))
                 else {

@@ -103,7 +103,7 @@ fn LineShown(reader: Reader, line: Line, zone: Memo<Zone>) -> impl IntoView {
             <a href=value(move || reader.query.with(&[("l", &cursor.to_string()), ("follow", "")])) aria-label=format!("Link to line {}", line.number)>{line.number}</a>
             <time datetime=iso(at)>{super::super::boxed::text(move || zone.with(|zone| clock_time(at, zone)))}</time>
             <i>{line.step}</i>
-            <span>{part(move || text.with_value(|text| parts(text, &reader.needle.get())))}</span>
+            <span>{part(move || text.with_value(|text| reader.needle.with(|needle| parts(text, needle))))}</span>
         </div>
     }
 }

@@ -1,6 +1,7 @@
 //! Where somebody is in the output: which lines fit, how high they are, what is followed, searched and
 //! linked.
 
+use super::search::{Found, Needle, widened};
 use crate::{
     api::deployment_logs,
     live::{Level, Live, LogStore, Places, Wanted},
@@ -31,10 +32,17 @@ pub(super) struct Reader {
     pub(super) changed: RwSignal<u64>,
     pub(super) wanted: Memo<Wanted>,
     /// Places of lines that fit the filter.
+    fits: Memo<Places>,
+    /// Places of lines that are shown: those that fit, or hits alone, with those around them or not.
     pub(super) places: Memo<Places>,
-    pub(super) needle: Memo<String>,
-    /// Places of lines that hold what is searched for.
-    pub(super) matches: Memo<Vec<u32>>,
+    /// What is searched for, as it was typed and as it was read.
+    pub(super) typed: Memo<String>,
+    pub(super) needle: Memo<Needle>,
+    /// What was found of it until now.
+    pub(super) found: Memo<Found>,
+    /// Whether only hits are shown, and whether lines around what is shown are.
+    pub(super) is_only_hits: Memo<bool>,
+    pub(super) is_around: Memo<bool>,
     /// Which of those was gone to last.
     pub(super) at_match: RwSignal<usize>,
     /// The line that the address names.
@@ -76,15 +84,28 @@ impl Reader {
                 },
             }
         });
-        let places = Memo::new(move |_| {
+        let fits = Memo::new(move |_| {
             changed.track();
             store.with_value(|log| wanted.with(|wanted| log.places(wanted)))
         });
-        let needle = query.signal("log");
-        let matches = Memo::new(move |_| {
-            changed.track();
-            let needle = needle.get();
-            store.with_value(|log| places.with(|places| log.matches(places, &needle)))
+        let (typed, is_pattern) = (query.signal("log"), query.signal("re"));
+        let needle = Memo::new(move |_| Needle::read(&typed.get(), !is_pattern.get().is_empty()));
+        let found = searching(store, fits, needle, wanted);
+        let is_only_hits = Memo::new(move |_| query.has(&["hits"]) && needle.with(Needle::is_some));
+        let is_around = Memo::new(move |_| {
+            query.has(&["around"]) && (is_only_hits.get() || wanted.with(|wanted| wanted.level.is_some()))
+        });
+        let places = Memo::new(move |_| {
+            let shown = match is_only_hits.get() {
+                true => fits.with(|fits| found.with(|found| fits.others(found.hits.clone()))),
+                false => fits.get(),
+            };
+            if !is_around.get() {
+                return shown;
+            }
+            let all = wanted.with(|wanted| Wanted { level: None, ..wanted.clone() });
+            let all = store.with_value(|log| log.places(&all));
+            all.others(widened(&all, &shown))
         });
         let here = Memo::new(move |_| query.get("l").parse::<i64>().ok());
         let is_reading = untrack(|| here.get().is_some() || query.get("follow") == "0");
@@ -95,9 +116,13 @@ impl Reader {
             log: store,
             changed,
             wanted,
+            fits,
             places,
+            typed,
             needle,
-            matches,
+            found,
+            is_only_hits,
+            is_around,
             at_match: RwSignal::new(0),
             here,
             at: RwSignal::new(None),
@@ -194,7 +219,7 @@ impl Reader {
 
     /// What came is followed, unless somebody reads; how many lines there are now.
     pub(super) fn came(self, before: Option<usize>) -> usize {
-        let count = self.places.with(|places| places.len());
+        let count = self.fits.with(|fits| fits.len());
         self.is_virtual.track();
         if self.follow.get_untracked() {
             // Once when the lines are there, once more when their heights are known.
@@ -206,6 +231,15 @@ impl Reader {
             self.unread.update(|unread| *unread += count.saturating_sub(before));
         }
         count
+    }
+
+    /// What decides which lines are shown, beside what comes. Tracked.
+    pub(super) fn track_choice(self) {
+        self.wanted.track();
+        self.is_around.track();
+        if self.is_only_hits.get() {
+            self.needle.track();
+        }
     }
 
     /// Other lines, other heights.
@@ -279,7 +313,7 @@ impl Reader {
 
     /// To the next hit of the search, or one before.
     pub(super) fn go(self, by: i64) {
-        let count = self.matches.with_untracked(Vec::len) as i64;
+        let count = self.found.with_untracked(|found| found.hits.len()) as i64;
         if count == 0 {
             return;
         }
@@ -288,7 +322,7 @@ impl Reader {
             self.at_match.get_untracked() as i64 - i64::from(self.at.get_untracked().is_none() && by > 0);
         let next = (from + by).rem_euclid(count) as usize;
         self.at_match.set(next);
-        self.to(self.matches.with_untracked(|matches| matches[next]));
+        self.to(self.found.with_untracked(|found| found.hits[next]));
     }
 
     /// To the next error, or one before.
@@ -382,4 +416,29 @@ impl Reader {
     fn first(self) -> Option<i64> {
         self.log.try_with_value(LogStore::first).flatten()
     }
+}
+
+/// Searches on while lines are left that nobody looked at.
+fn searching(
+    log: StoredValue<LogStore>,
+    fits: Memo<Places>,
+    needle: Memo<Needle>,
+    wanted: Memo<Wanted>,
+) -> Memo<Found> {
+    let slice = RwSignal::new(());
+    Memo::new(move |before: Option<&Found>| {
+        slice.track();
+        let found = fits.with(|fits| {
+            log.with_value(|log| {
+                needle.with(|needle| wanted.with(|wanted| Found::after(before, (log, fits), needle, wanted)))
+            })
+        });
+        if cfg!(feature = "hydrate") && !found.is_done {
+            let on = move || {
+                let _ = slice.try_set(());
+            };
+            set_timeout(on, std::time::Duration::ZERO);
+        }
+        found
+    })
 }

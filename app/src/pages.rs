@@ -1,5 +1,6 @@
 //! Pages.
 
+mod acts;
 mod admin;
 mod audit;
 mod compare;

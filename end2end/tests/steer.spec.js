@@ -70,6 +70,59 @@ test.describe.serial("steering", () => {
     await context.close();
   });
 
+  test("an act is asked for once, says how far it is, and questions begin where nothing is lost", async ({ browser }) => {
+    const context = await as(browser, "operator", { viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    const heard = complaints(page);
+    await open(page, "/deployments");
+    await isLive(page);
+    const id = start("--set", "backend=1.8.0");
+    await open(page, `/deployments/${id}`);
+    let asked = 0;
+    let answer;
+    const gate = new Promise((resolve) => { answer = resolve; });
+    await page.route("**/api/v1/deployment/pause", async (route) => {
+      asked += 1;
+      await gate;
+      await route.continue();
+    });
+    const question = page.getByRole("dialog");
+    const pause = page.locator(".head-actions").getByRole("button", { name: /^Paus/ });
+    // What can be typed has the focus; Escape leads back.
+    await pause.click();
+    await expect(question.getByLabel(/^Why/)).toBeFocused();
+    await page.keyboard.press("Escape");
+    await expect(question).toBeHidden();
+    await expect(pause).toBeFocused();
+    await pause.click();
+    await question.locator("form").evaluate((form) => { form.requestSubmit(); form.requestSubmit(); });
+    await expect(pause).toHaveAttribute("aria-busy", "true");
+    await expect(pause).toHaveText("Pausing…");
+    await expect(page.locator(".trail-of-act")).toHaveText("Pause: requested");
+    // Nothing else is done meanwhile, however often it is pressed.
+    const cancel = page.locator(".head-actions").getByRole("button", { name: "Cancel", exact: true });
+    await expect(cancel).toHaveAttribute("aria-disabled", "true");
+    for (const button of [cancel, pause, pause]) await button.dispatchEvent("click");
+    await expect(question).toBeHidden();
+    answer();
+    await expect(page.locator(".head .pill").first()).toHaveText("Paused");
+    await expect(page.locator(".trail-of-act")).toHaveText(new RegExp(`^Pause: requested → accepted as event \\d+ of #${id} → paused$`));
+    expect(asked).toBe(1);
+    // What does harm begins with the button that does nothing.
+    await cancel.click();
+    await expect(question.getByRole("button", { name: "Do nothing" })).toBeFocused();
+    await page.keyboard.press("Enter");
+    await expect(question).toBeHidden();
+    await expect(cancel).toBeFocused();
+    await expect(page.locator(".head .pill").first()).toHaveText("Paused");
+    await cancel.click();
+    await question.getByRole("button", { name: "Cancel the deployment" }).click();
+    await expect(page.locator(".trail-of-act")).toContainText("Cancel: requested → accepted as event");
+    await expect(page.locator(".head .pill").first()).toHaveText("Cancelled", { timeout: 30_000 });
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
   test("a lock holds others up, is seen at once, and ended only by who types the name", async ({ browser }) => {
     const [owner, other] = [await as(browser, "deployer"), await as(browser, "operator")];
     const [mine, theirs] = [await owner.newPage(), await other.newPage()];

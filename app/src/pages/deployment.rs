@@ -17,7 +17,7 @@ mod tab;
 mod takeback;
 mod timeline;
 
-use super::overview::FirstFrames;
+use super::{acts::Doing, overview::FirstFrames};
 use crate::{
     live::{DeploymentStore, Live},
     query::Query,
@@ -81,6 +81,7 @@ fn Known(id: DeploymentId) -> impl IntoView {
 
 #[component]
 fn Page(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
+    Doing::provide();
     let query = Query::here();
     let tab = query.signal("tab");
     let (head, facts) = (store.clone(), store.clone());

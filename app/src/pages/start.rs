@@ -1,6 +1,10 @@
 //! Starting a deployment: choose services and versions, see the plan, start.
 
-use super::{deployment::fresh_key, overview::FirstFrames};
+use super::{
+    acts::{Act, ActButton, Doing},
+    deployment::fresh_key,
+    overview::FirstFrames,
+};
 use crate::{
     AppError,
     api::{deployment_plan, deployment_start, version_list},
@@ -8,7 +12,7 @@ use crate::{
     live::Live,
     query::Query,
     session::At,
-    ui::{Ask, Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Questions, Reason, Then, Toasts},
+    ui::{Ask, Failure, Glyph, Nothing, PageTitle, Reason, Then},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_navigate;
@@ -100,8 +104,7 @@ fn Where(query: Query, here: Signal<Option<(String, String)>>) -> impl IntoView 
 #[component]
 fn Choose(page: VersionPage, query: Query) -> impl IntoView {
     let live = Live::here();
-    let toasts = Toasts::here();
-    let questions = Questions::here();
+    let doing = Doing::provide();
     let navigate = use_navigate();
     let set = Memo::new(move |_| chosen(&query.get("set")));
     let plan = RwSignal::new(None::<Result<PlanView, AppError>>);
@@ -176,7 +179,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
         impact.extend(affected(live, &planned));
         impact.extend(planned.warnings.iter().map(|warning| warning.message.clone()));
         let (request, navigate, key) = (request.clone(), navigate.clone(), fresh_key());
-        questions.ask(Ask {
+        doing.questions.ask(Ask {
             title: format!("Start a deployment in {name}"),
             impact,
             must_type: is_guarded.then(|| name.clone()),
@@ -186,6 +189,9 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
             then: Then::new(move |reason: String| {
                 let (navigate, key) = (navigate.clone(), key.clone());
                 let request = request(Some(reason).filter(|reason| !reason.is_empty()));
+                if !doing.begin(&Act::of("Start…")) {
+                    return;
+                }
                 spawn_local(async move {
                     let started = match request {
                         Ok(request) => {
@@ -195,10 +201,14 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
                     };
                     match started {
                         Ok(row) => {
-                            toasts.done(format!("Deployment #{} is {}", row.id, row.phase));
+                            doing.accepted(&row);
+                            doing.toasts.done(format!("Deployment #{} is {}", row.id, row.phase));
                             navigate(&format!("/deployments/{}", row.id), Default::default());
                         }
-                        Err(error) => toasts.failed(error.to_string()),
+                        Err(error) => {
+                            doing.refused();
+                            doing.toasts.failed(error.to_string());
+                        }
                     }
                 });
             }),
@@ -248,7 +258,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
                 <h2 id="plan-title" class="font-semibold">"Plan"</h2>
                 <span class="flex flex-wrap gap-2 ml-auto">
                     <button type="button" class="btn" disabled=move || is_busy.get() on:click=move |_| look.run(())>{move || if is_busy.get() { "Looking…" } else { "Show the plan" }}</button>
-                    <Guarded permission=Permission::Deploy refusal=not_planned class="btn btn-primary" on_click=start><Icon glyph=Glyph::Deployments/>"Start…"</Guarded>
+                    <ActButton words="Start…" going="Starting…" permission=Permission::Deploy refusal=not_planned class="btn btn-primary" glyph=Glyph::Deployments on_click=start/>
                 </span>
             </div>
             {move || must_accept().then(|| view! {

@@ -29,6 +29,11 @@ impl StepUp {
         expect_context()
     }
 
+    /// Whether the password is asked for. Tracked.
+    pub fn is_asking(self) -> bool {
+        self.asked.with(Option::is_some)
+    }
+
     /// Does something and says what came of it.
     pub fn act<T, F>(
         self,
@@ -86,6 +91,7 @@ pub fn PasswordAgain() -> impl IntoView {
     let open = RwSignal::new(false);
     let (password, complaint) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let (session, has_password) = (Session::here(), RwSignal::new(true));
+    let is_sent = RwSignal::new(false);
     Effect::new(move |_| {
         if asked.with(Option::is_some) {
             password.set(String::new());
@@ -102,10 +108,13 @@ pub fn PasswordAgain() -> impl IntoView {
     });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let Some(again) = asked.get_untracked() else { return };
+        let Some(again) = asked.get_untracked().filter(|_| !is_sent.get_untracked()) else { return };
+        is_sent.set(true);
         let given = ConfirmSession { password: password.get_untracked() };
         spawn_local(async move {
-            match session_confirm(given).await {
+            let answer = session_confirm(given).await;
+            is_sent.set(false);
+            match answer {
                 Ok(_) => {
                     open.set(false);
                     again();
@@ -145,7 +154,7 @@ pub fn PasswordAgain() -> impl IntoView {
                             <button type="button" class="btn btn-primary" on:click=elsewhere>"Sign in again"</button>
                         }
                     >
-                        <button type="submit" class="btn btn-primary">"Go on"</button>
+                        <button type="submit" class="btn btn-primary" aria-busy=move || is_sent.get().then_some("true")>"Go on"</button>
                     </Show>
                 </div>
             </form>

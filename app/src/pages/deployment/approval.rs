@@ -1,13 +1,16 @@
 //! What approvals a deployment waits for: who gave theirs, what is missing, until when, and the buttons of
 //! whoever may.
 
-use super::{boxed::part, controls::Doing};
+use super::{
+    super::acts::{Act, ActButton, Doing},
+    boxed::part,
+};
 use crate::{
     api::{deployment_approve, deployment_reject},
     live::DeploymentStore,
     session::{At, Session},
     time::{As, When},
-    ui::{Ask, Glyph, Guarded, Icon, PasswordAgain, Reason, StepUp, Then},
+    ui::{Ask, Glyph, PasswordAgain, Reason, StepUp, Then},
 };
 use leptos::prelude::*;
 use lockstep_model::{
@@ -59,6 +62,12 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
         approval.bar(&who.user, role)
     });
     let step_up = StepUp::provide();
+    // While the password is asked for nothing is on its way, and perhaps nothing will be.
+    Effect::new(move |_| {
+        if step_up.is_asking() {
+            doing.dropped();
+        }
+    });
     let approve = Callback::new(move |()| {
         let now = row.get_untracked();
         let mut impact: Vec<String> = now.services.iter().map(change).collect();
@@ -76,10 +85,24 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
             is_risky: false,
             then: Then::new(move |reason: String| {
                 let request = ApproveDeployment { id, plan: plan.clone(), reason: given(reason) };
-                step_up.act(
-                    move || deployment_approve(request.clone()),
-                    |row| format!("Approved: #{} is {}", row.id, row.phase),
-                );
+                let act = Act::of("Approve…");
+                if !doing.begin(&act) {
+                    return;
+                }
+                let work = move || {
+                    // Once more where the password was asked for in between.
+                    let _ = doing.begin(&act);
+                    deployment_approve(request.clone())
+                };
+                let done = move |row: DeploymentSummary| {
+                    doing.accepted(&row);
+                    doing.toasts.done(format!("Approved: #{} is {}", row.id, row.phase));
+                };
+                let failed = move |error: String| {
+                    doing.refused();
+                    doing.toasts.failed(error);
+                };
+                step_up.run(work, done, failed);
             }),
         });
     });
@@ -93,7 +116,7 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
             is_risky: true,
             then: Then::new(move |reason: String| {
                 let request = RejectDeployment { id, reason: given(reason) };
-                doing.run("Rejected", deployment_reject(request));
+                doing.run(Act::of("Reject…"), "Rejected", deployment_reject(request));
             }),
         });
     });
@@ -108,8 +131,8 @@ fn Strip(row: RwSignal<DeploymentSummary>, approval: ApprovalView) -> impl IntoV
                 </Suspense>
             </div>
             <div class="approval-actions">
-                <Guarded permission=Permission::Approve class="btn btn-primary" refusal=bar on_click=approve><Icon glyph=Glyph::Ok/>"Approve…"</Guarded>
-                <Guarded permission=Permission::Approve refusal=bar on_click=reject><Icon glyph=Glyph::Close/>"Reject…"</Guarded>
+                <ActButton words="Approve…" going="Approving…" permission=Permission::Approve class="btn btn-primary" refusal=bar glyph=Glyph::Ok on_click=approve/>
+                <ActButton words="Reject…" going="Rejecting…" permission=Permission::Approve refusal=bar glyph=Glyph::Close on_click=reject/>
             </div>
             <PasswordAgain/>
         </section>

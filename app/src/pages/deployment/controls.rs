@@ -1,92 +1,29 @@
 //! What can be done about a deployment, by its state. Each says what it will do before it does it.
 
 use super::{
+    super::acts::{Act, ActButton, Doing},
     steer::{KeepButton, PauseButton, ResumeButton, StepsButton},
     takeback::{TakeBackButton, going_back},
 };
 use crate::{
-    AppError,
     api::{deployment_cancel, deployment_resolve, deployment_undo_retry},
     live::DeploymentStore,
     query::Query,
     session::{At, Session},
-    ui::{Ask, Dialog, Glyph, Guarded, Icon, Questions, Reason, Then, Toasts},
+    ui::{Ask, Dialog, Glyph, Reason, Then},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use lockstep_model::{
     access::Permission,
     api::{DeploymentRequest, EndDeployment, ResolveDeployment},
     deployment::{Phase, Resolution},
     view::{Asked, DeploymentSummary, ServiceProgress},
 };
-use std::pin::Pin;
 
 /// A key that makes a request act once, however often it is sent.
 pub(crate) fn fresh_key() -> String {
     let part = || format!("{:08x}", (js_sys::Math::random() * 4_294_967_295.0) as u64);
     format!("web-{}{}{}", part(), part(), part())
-}
-
-type Work = Pin<Box<dyn Future<Output = Result<DeploymentSummary, AppError>>>>;
-/// What takes something back, by what came of it.
-type Undo = Box<dyn Fn(&DeploymentSummary) + Send + Sync>;
-
-#[derive(Clone, Copy)]
-pub(super) struct Doing {
-    pub(super) toasts: Toasts,
-    pub(super) questions: Questions,
-}
-
-impl Doing {
-    pub(super) fn here() -> Self {
-        Self { toasts: Toasts::here(), questions: Questions::here() }
-    }
-
-    /// Says that it is asked for, then what came of it.
-    pub(super) fn run<F>(self, what: &'static str, work: F)
-    where
-        F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
-    {
-        self.run_boxed(what, "", Box::pin(work), None);
-    }
-
-    /// The same for what can be taken back at once, and so asked nothing before: the words about it
-    /// offer to.
-    pub(super) fn run_undoable<F>(
-        self,
-        what: &'static str,
-        work: F,
-        undo: impl Fn(&DeploymentSummary) + Send + Sync + 'static,
-    ) where
-        F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
-    {
-        self.run_boxed(what, "", Box::pin(work), Some(Box::new(undo)));
-    }
-
-    /// Takes something back; where that is no longer possible, says so and why.
-    pub(super) fn undo<F>(self, what: &'static str, work: F)
-    where
-        F: Future<Output = Result<DeploymentSummary, AppError>> + 'static,
-    {
-        self.run_boxed(what, "It cannot be undone any more: ", Box::pin(work), None);
-    }
-
-    /// One piece of code for all of them.
-    fn run_boxed(self, what: &'static str, sorry: &'static str, work: Work, undo: Option<Undo>) {
-        spawn_local(async move {
-            match work.await {
-                Ok(row) => {
-                    let text = format!("{what}: #{} is {}", row.id, row.phase);
-                    // What has ended meanwhile cannot be taken back.
-                    match undo.filter(|_| !row.phase.is_final()) {
-                        Some(undo) => self.toasts.undoable(text, move || undo(&row)),
-                        None => self.toasts.done(text),
-                    }
-                }
-                Err(error) => self.toasts.failed(format!("{sorry}{error}")),
-            }
-        });
-    }
 }
 
 /// Buttons for what can be done now.
@@ -163,13 +100,14 @@ fn CancelButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             is_risky: true,
             then: Then::new(move |reason: String| {
                 let reason = Some(reason).filter(|reason| !reason.is_empty());
-                doing.run("Asked to cancel", deployment_cancel(EndDeployment { id, reason, keep: false }));
+                let request = EndDeployment { id, reason, keep: false };
+                doing.run(Act::of("Cancel"), "Asked to cancel", deployment_cancel(request));
             }),
         });
     });
     ask_when_told("cancel", doing, ask);
     view! {
-        <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Close/>"Cancel"</Guarded>
+        <ActButton words="Cancel" going="Cancelling…" permission=Permission::Operate glyph=Glyph::Close on_click=ask/>
     }
 }
 
@@ -194,12 +132,13 @@ fn RetryButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             verb: "Try again",
             is_risky: false,
             then: Then::new(move |_| {
-                doing.run("Trying again", deployment_undo_retry(DeploymentRequest { id }));
+                let again = deployment_undo_retry(DeploymentRequest { id });
+                doing.run(Act::of("Try again"), "Trying again", again);
             }),
         });
     });
     view! {
-        <Guarded permission=Permission::Operate class="btn btn-primary" on_click=ask><Icon glyph=Glyph::Back/>"Try again"</Guarded>
+        <ActButton words="Try again" going="Trying again…" permission=Permission::Operate class="btn btn-primary" glyph=Glyph::Back on_click=ask/>
     }
 }
 
@@ -239,7 +178,8 @@ fn ResolveButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
                 verb: "Resolve",
                 is_risky: true,
                 then: Then::new(move |reason: String| {
-                    doing.run("Resolved", deployment_resolve(ResolveDeployment { id, outcome, reason, leave: false }));
+                    let request = ResolveDeployment { id, outcome, reason, leave: false };
+                    doing.run(Act::of("Resolve…"), "Resolved", deployment_resolve(request));
                 }),
             });
         };
@@ -250,7 +190,7 @@ fn ResolveButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
         }
     });
     view! {
-        <Guarded permission=Permission::Operate on_click=Callback::new(move |()| open.set(true))><Icon glyph=Glyph::Hand/>"Resolve…"</Guarded>
+        <ActButton words="Resolve…" going="Resolving…" permission=Permission::Operate glyph=Glyph::Hand on_click=Callback::new(move |()| open.set(true))/>
         <Dialog open title="How did it end?"><div class="stack">{choose}</div></Dialog>
     }
 }

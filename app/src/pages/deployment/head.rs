@@ -1,6 +1,7 @@
 //! The head of a deployment's page: what it changes, by whom and why, and what can be done about it.
 
 use super::{
+    super::acts::Trail,
     approval::Approval,
     boxed::{click, part},
     controls::Controls,
@@ -148,6 +149,7 @@ pub(super) fn Head(id: DeploymentId, store: DeploymentStore) -> impl IntoView {
                 <Controls row store/>
             </div>
         </div>
+        <Trail row/>
         {part(why)}
         {part(waits)}
         <Approval row store=approval/>

@@ -1,7 +1,10 @@
 //! Taking back one service of a release that is live: what it means for the others is asked of the
 //! server, which plans it as it would be done.
 
-use super::controls::Doing;
+use super::{
+    super::acts::{Act, Doing},
+    steer::STEPS,
+};
 use crate::{
     api::{deployment_foresee, deployment_rollback},
     ui::{Ask, Reason, Then},
@@ -9,7 +12,7 @@ use crate::{
 use leptos::task::spawn_local;
 use lockstep_model::{
     DeploymentId, ServiceName,
-    api::{Act, ForeseeDeployment, RollbackDeployment},
+    api::{Act as Foreseen, ForeseeDeployment, RollbackDeployment},
     view::{DeploymentSummary, ServiceProgress},
 };
 
@@ -41,18 +44,25 @@ pub(super) fn offered(row: &DeploymentSummary) -> Vec<ServiceName> {
 
 /// Asks, with what it would do.
 pub(super) fn ask(id: DeploymentId, service: ServiceName, doing: Doing) {
+    let act = Act::under(STEPS, format!("Take {service} back"));
+    if !doing.begin(&act) {
+        return;
+    }
     spawn_local(async move {
         let services = vec![service.clone()];
         let request = ForeseeDeployment {
             id,
-            act: Act::Rollback,
+            act: Foreseen::Rollback,
             step: None,
             services: services.clone(),
             keep: false,
             outcome: None,
             leave: false,
         };
-        let impact = match deployment_foresee(request).await {
+        let seen = deployment_foresee(request).await;
+        // What was asked until now is what it would do.
+        doing.dropped();
+        let impact = match seen {
             Ok(seen) => seen.does,
             Err(error) => return doing.toasts.failed(error.to_string()),
         };
@@ -72,7 +82,7 @@ pub(super) fn ask(id: DeploymentId, service: ServiceName, doing: Doing) {
                     reason: Some(reason).filter(|reason| !reason.trim().is_empty()),
                     idempotency_key: None,
                 };
-                doing.run("Taken back", deployment_rollback(request));
+                doing.run(act.clone(), "Taken back", deployment_rollback(request));
             }),
         });
     });

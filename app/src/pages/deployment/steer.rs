@@ -2,8 +2,9 @@
 //! keep what serves already.
 
 use super::{
+    super::acts::{Act, ActButton, Doing},
     boxed::{click, part},
-    controls::{Doing, ask_when_told},
+    controls::ask_when_told,
 };
 use crate::{
     api::{
@@ -11,7 +12,7 @@ use crate::{
         deployment_service_retry, deployment_step_retry, deployment_step_skip,
     },
     live::DeploymentStore,
-    ui::{Ask, Dialog, Glyph, Guarded, Icon, Pill, Reason, Then, step_look},
+    ui::{Ask, Dialog, Glyph, Pill, Reason, Then, step_look},
 };
 use leptos::prelude::*;
 use lockstep_model::{
@@ -50,13 +51,13 @@ pub(super) fn PauseButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
                     let pause = made.paused.as_ref().map(|paused| paused.seq);
                     doing.undo("Goes on", deployment_resume(ResumeDeployment { id, pause }));
                 };
-                doing.run_undoable("Paused", deployment_pause(request), undo);
+                doing.run_undoable(Act::of("Pause"), "Paused", deployment_pause(request), undo);
             }),
         });
     });
     ask_when_told("pause", doing, ask);
     view! {
-        <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Paused/>"Pause"</Guarded>
+        <ActButton words="Pause" going="Pausing…" permission=Permission::Operate glyph=Glyph::Paused on_click=ask/>
     }
 }
 
@@ -72,10 +73,11 @@ pub(super) fn ResumeButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             let request = PauseDeployment { id, reason: reason.clone() };
             doing.undo("Paused again", deployment_pause(request));
         };
-        doing.run_undoable("Goes on", deployment_resume(ResumeDeployment { id, pause }), undo);
+        let request = deployment_resume(ResumeDeployment { id, pause });
+        doing.run_undoable(Act::of("Resume"), "Goes on", request, undo);
     });
     view! {
-        <Guarded permission=Permission::Operate class="btn btn-primary" on_click=resume><Icon glyph=Glyph::Run/>"Resume"</Guarded>
+        <ActButton words="Resume" going="Resuming…" permission=Permission::Operate class="btn btn-primary" glyph=Glyph::Run on_click=resume/>
     }
 }
 
@@ -107,13 +109,13 @@ pub(super) fn KeepButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             is_risky: true,
             then: Then::new(move |reason| {
                 let request = EndDeployment { id, reason: given(reason), keep: true };
-                doing.run("Asked to end", deployment_cancel(request));
+                doing.run(Act::of("End and keep"), "Asked to end", deployment_cancel(request));
             }),
         });
     });
     view! {
         <Show when=move || is_useful.get()>
-            <Guarded permission=Permission::Operate on_click=ask><Icon glyph=Glyph::Close/>"End and keep"</Guarded>
+            <ActButton words="End and keep" going="Ending…" permission=Permission::Operate glyph=Glyph::Close on_click=ask/>
         </Show>
     }
 }
@@ -166,6 +168,9 @@ const fn urgency(state: StepState) -> u8 {
     }
 }
 
+/// The button that opens the steps, by which what is chosen there is known.
+pub(super) const STEPS: &str = "Steps…";
+
 /// Opens the steps that can be left out or tried again.
 #[component]
 pub(super) fn StepsButton(
@@ -193,19 +198,22 @@ pub(super) fn StepsButton(
             verb: "Skip the step",
             is_risky: true,
             then: Then::new(move |reason| {
+                let act = Act::under(STEPS, format!("Skip {step}"));
                 let request = SkipStep { id, step: step.clone(), reason };
-                doing.run("Step skipped", deployment_step_skip(request));
+                doing.run(act, "Step skipped", deployment_step_skip(request));
             }),
         });
     };
     let retry = move |step: StepId| {
         open.set(false);
-        doing.run("Step is tried again", deployment_step_retry(RetryStep { id, step }));
+        let act = Act::under(STEPS, format!("Retry {step}"));
+        doing.run(act, "Step is tried again", deployment_step_retry(RetryStep { id, step }));
     };
     let whole = move |service: ServiceName, failed: bool| {
         open.set(false);
         if failed {
-            doing.run("Tried again", deployment_service_retry(RetryService { id, service }));
+            let act = Act::under(STEPS, format!("Retry {service}"));
+            doing.run(act, "Tried again", deployment_service_retry(RetryService { id, service }));
             return;
         }
         doing.questions.ask(Ask {
@@ -219,8 +227,9 @@ pub(super) fn StepsButton(
             verb: "Keep",
             is_risky: true,
             then: Then::new(move |reason| {
+                let act = Act::under(STEPS, format!("Keep {service}"));
                 let request = KeepService { id, service: service.clone(), reason };
-                doing.run("Kept", deployment_service_keep(request));
+                doing.run(act, "Kept", deployment_service_keep(request));
             }),
         });
     };
@@ -288,9 +297,7 @@ pub(super) fn StepsButton(
     };
     let class = if is_first { "btn btn-primary" } else { "btn" };
     view! {
-        <Guarded permission=Permission::Operate class on_click=Callback::new(move |()| open.set(true))>
-            <Icon glyph=Glyph::Hand/>"Steps…"
-        </Guarded>
+        <ActButton words=STEPS going="Asking…" permission=Permission::Operate class glyph=Glyph::Hand on_click=Callback::new(move |()| open.set(true))/>
         <Dialog open title="Steps that can be steered">
             <p class="text-meta text-muted mb-2">
                 "Retry makes a new attempt, and stops a running one first. Only steps that look, not those that change something, can be skipped."

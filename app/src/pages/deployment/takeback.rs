@@ -1,11 +1,14 @@
 //! Taking a deployment back: while it runs, the last change of its environment, or one from before.
 //! What that means is worked out from what serves now, not from what served when it was made.
 
-use super::controls::{Doing, ask_when_told, fresh_key};
+use super::{
+    super::acts::{Act, ActButton, Doing},
+    controls::{ask_when_told, fresh_key},
+};
 use crate::{
     api::{deployment_monitor, deployment_rollback, deployment_rollback_plan},
     live::{Cell, Live},
-    ui::{Ask, Glyph, Guarded, Icon, Reason, Then},
+    ui::{Ask, Glyph, Reason, Then},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_navigate;
@@ -142,10 +145,11 @@ pub(super) fn TakeBackButton(row: RwSignal<DeploymentSummary>) -> impl IntoView 
     let live = Live::here();
     let navigate = use_navigate();
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
-    let ask = Callback::new(move |()| ask(row, live, Way::TakeBack, doing, go.clone()));
+    let ask =
+        Callback::new(move |()| ask(row, live, Way::TakeBack, doing, (Act::of("Take back"), go.clone())));
     ask_when_told("take_back", doing, ask);
     view! {
-        <Guarded permission=Permission::Operate class="btn btn-risky" on_click=ask><Icon glyph=Glyph::Back/>"Take back"</Guarded>
+        <ActButton words="Take back" going="Taking back…" permission=Permission::Operate class="btn btn-risky" glyph=Glyph::Back on_click=ask/>
     }
 }
 
@@ -168,9 +172,12 @@ pub(super) fn RestoreButton(
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
     let class = if service.is_some() { "btn" } else { "btn btn-risky" };
     let words = service.as_ref().map_or_else(|| "Restore these".to_owned(), |one| format!("Restore {one}"));
-    let ask = Callback::new(move |()| ask(row, live, Way::Restore(service.clone()), doing, go.clone()));
+    let act = Act::of(&words);
+    let ask = Callback::new(move |()| {
+        ask(row, live, Way::Restore(service.clone()), doing, (act.clone(), go.clone()));
+    });
     view! {
-        <Guarded permission=Permission::Operate refusal class on_click=ask><Icon glyph=Glyph::Back/>{words}</Guarded>
+        <ActButton words going="Restoring…" permission=Permission::Operate refusal class glyph=Glyph::Back on_click=ask/>
     }
 }
 
@@ -185,7 +192,10 @@ enum Way {
 
 /// Asks; what stands around the deployment is fetched first where nothing has told of it yet, and what
 /// going back will mean for those that stay where it has ended.
-fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go: Go) {
+fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, (act, go): (Act, Go)) {
+    if !doing.begin(&act) {
+        return;
+    }
     let mut now = row.get_untracked();
     let one = match &way {
         Way::TakeBack | Way::Restore(None) => None,
@@ -212,12 +222,24 @@ fn ask(row: RwSignal<DeploymentSummary>, live: Live, way: Way, doing: Doing, go:
         if now.phase.is_final() {
             match deployment_rollback_plan(request.clone()).await {
                 Ok(plan) => meets = plan.warnings,
-                Err(error) => return doing.toasts.failed(error.to_string()),
+                Err(error) => {
+                    doing.dropped();
+                    return doing.toasts.failed(error.to_string());
+                }
             }
         }
+        // What was asked until now is what it would mean.
+        doing.dropped();
         if row.try_get_untracked().is_some() {
             let is_restore = way != Way::TakeBack;
-            doing.questions.ask(question(&now, (live, is_restore, is_whole), meets, request, doing, go));
+            doing.questions.ask(question(
+                &now,
+                (live, is_restore, is_whole),
+                meets,
+                request,
+                doing,
+                (act, go),
+            ));
         }
     });
 }
@@ -228,7 +250,7 @@ fn question(
     meets: Vec<PlanWarning>,
     request: RollbackDeployment,
     doing: Doing,
-    go: Go,
+    (act, go): (Act, Go),
 ) -> Ask {
     let id = row.id;
     let is_live = !row.phase.is_final();
@@ -268,20 +290,30 @@ fn question(
                 idempotency_key: (!is_live).then(|| key.clone()),
                 ..request.clone()
             };
-            send(request, id, doing, go.clone());
+            send(request, id, doing, (act.clone(), go.clone()));
         }),
     }
 }
 
-fn send(request: RollbackDeployment, id: DeploymentId, doing: Doing, go: Go) {
+fn send(request: RollbackDeployment, id: DeploymentId, doing: Doing, (act, go): (Act, Go)) {
+    if !doing.begin(&act) {
+        return;
+    }
     spawn_local(async move {
         match deployment_rollback(request).await {
-            Ok(row) if row.id == id => doing.toasts.done(format!("#{id} is {}", row.phase)),
+            Ok(row) if row.id == id => {
+                doing.accepted(&row);
+                doing.toasts.done(format!("#{id} is {}", row.phase));
+            }
             Ok(row) => {
+                doing.accepted(&row);
                 doing.toasts.done(format!("#{} takes #{id} back", row.id));
                 go(&format!("/deployments/{}", row.id));
             }
-            Err(error) => doing.toasts.failed(error.to_string()),
+            Err(error) => {
+                doing.refused();
+                doing.toasts.failed(error.to_string());
+            }
         }
     });
 }

@@ -1,9 +1,10 @@
 //! Passing on what has soaked in another environment: what would go, what is left, and the button.
 
+use super::super::acts::{Act, ActButton, Doing};
 use crate::{
     api::deployment_promote,
     time::duration,
-    ui::{Ask, Glyph, Guarded, Icon, Questions, Reason, Then, Toasts},
+    ui::{Ask, Glyph, Reason, Then},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_navigate;
@@ -37,7 +38,7 @@ pub(super) fn Promotion(
         accept_no_rollback: false,
         idempotency_key: None,
     };
-    let (toasts, questions, navigate) = (Toasts::here(), Questions::here(), use_navigate());
+    let (doing, navigate) = (Doing::here(), use_navigate());
     let title = format!("Promote from {} to {}", plan.from, plan.to);
     let refusal =
         plan.services.iter().find_map(|one| Some(format!("{}: {}", one.service, one.refusal.as_ref()?)));
@@ -58,7 +59,7 @@ pub(super) fn Promotion(
         });
         impact.push("When one fails, all of it is taken back.".to_owned());
         let (request, navigate, key) = (request.clone(), navigate.clone(), super::fresh_key());
-        questions.ask(Ask {
+        doing.questions.ask(Ask {
             title: name.clone(),
             impact,
             must_type: plan.is_guarded.then(|| plan.to.to_string()),
@@ -72,13 +73,20 @@ pub(super) fn Promotion(
                     ..request.clone()
                 };
                 let navigate = navigate.clone();
+                if !doing.begin(&Act::of("Promote…")) {
+                    return;
+                }
                 spawn_local(async move {
                     match deployment_promote(request).await {
                         Ok(row) => {
-                            toasts.done(format!("Deployment #{} is {}", row.id, row.phase));
+                            doing.accepted(&row);
+                            doing.toasts.done(format!("Deployment #{} is {}", row.id, row.phase));
                             navigate(&format!("/deployments/{}", row.id), Default::default());
                         }
-                        Err(error) => toasts.failed(error.to_string()),
+                        Err(error) => {
+                            doing.refused();
+                            doing.toasts.failed(error.to_string());
+                        }
                     }
                 });
             }),
@@ -89,7 +97,7 @@ pub(super) fn Promotion(
             <div class="card-head">
                 <h2 id="promote" class="font-semibold">{title}</h2>
                 <span class="text-meta text-muted">{soak}</span>
-                <span class="ml-auto"><Guarded permission=Permission::Deploy refusal class="btn btn-primary" on_click=ask><Icon glyph=Glyph::Deployments/>"Promote…"</Guarded></span>
+                <span class="ml-auto"><ActButton words="Promote…" going="Promoting…" permission=Permission::Deploy refusal class="btn btn-primary" glyph=Glyph::Deployments on_click=ask/></span>
             </div>
             <ul class="impact m-4">{rows}</ul>
         </section>

@@ -12,7 +12,7 @@ use lockstep_engine::{
     testing::{actor, command_spec, digest, manifest, service_name},
 };
 use lockstep_model::{
-    DeploymentId, Timestamp, Version,
+    DeploymentId, Seq, Timestamp, Version,
     api::{LogPage, StartDeployment},
     deployment::{Phase, Resolution, Source},
     gateway::Slot,
@@ -220,9 +220,8 @@ async fn agent_until_deploy(hub: Hub) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
-    let store = Arc::new(MemoryStore::default());
+/// A coordinator that orders by a hub, and the deployment of one service that it was asked for.
+async fn deploying(hub: &Hub, store: &Arc<MemoryStore>) -> (Coordinator, DeploymentId) {
     let manifest = manifest(1, &[], &command_spec());
     let revision = ManifestRevision { digest: digest(), source: String::new(), manifest };
     let row = ManifestRow { revision, applied_by: actor().user, applied_at: Timestamp(0) };
@@ -236,11 +235,9 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
         right: None,
     };
     store.manifest_apply(&row, audit).await.expect("stored");
-    let hub = hub();
-    let agent = tokio::spawn(agent_until_deploy(hub.clone()));
     let coordinator = Coordinator::start(Dependencies {
-        store,
-        host: Arc::new(hub),
+        store: store.clone(),
+        host: Arc::new(hub.clone()),
         target: Arc::new(Targets),
         clock: Arc::new(ManualClock::default()),
         owner: "one".to_owned(),
@@ -261,6 +258,14 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
         idempotency_key: None,
     };
     let id = coordinator.deployment_start(actor(), request).await.expect("accepted");
+    (coordinator, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
+    let hub = hub();
+    let agent = tokio::spawn(agent_until_deploy(hub.clone()));
+    let (coordinator, id) = deploying(&hub, &Arc::default()).await;
     agent.await.expect("it deploys");
     let began = Instant::now();
     let cancel = Command::Cancel { by: actor(), reason: None, keep: false };
@@ -277,4 +282,71 @@ async fn a_cancel_comes_to_its_end_also_when_the_agent_never_comes_back() {
     let resolve = Command::Resolve { by: actor(), outcome, reason, leave: true };
     coordinator.deployment_command(id, resolve, "/deployment/resolve").await.expect("accepted");
     assert_eq!(phase(id).await, Phase::Failed);
+}
+
+/// Carries everything out, and says before each answer that something ended at `at`.
+async fn agent_at(hub: Hub, at: Timestamp) {
+    let (number, mut frames) = connect(&hub);
+    let mut serves = "0.9.0";
+    while let Some(frame) = frames.recv().await {
+        let CoordinatorFrame::Order(frame) = frame else { continue };
+        if frame.key.0.ends_with("/deploy") {
+            serves = "1.0.0";
+        }
+        let exit = Exit::Code { code: 0 };
+        let revision = "r1".parse().expect("valid");
+        let exited = AgentFrame::Exited { revision, exit: exit.clone(), at, restarts: false };
+        hub.0.received(exited, number).await;
+        let outcome = Outcome::Exited { exit, tail: format!("{serves}\n") };
+        hub.0.received(AgentFrame::Outcome { key: frame.key, outcome }, number).await;
+    }
+}
+
+/// An event without the times of its evidence: what looked at something noted down when, by the server's clock.
+fn timeless(event: &impl serde::Serialize) -> serde_json::Value {
+    fn clear(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.retain(|name, _| name != "at");
+                fields.values_mut().for_each(clear);
+            }
+            serde_json::Value::Array(all) => all.iter_mut().for_each(clear),
+            _ => {}
+        }
+    }
+    let mut event = serde_json::to_value(event).expect("JSON");
+    clear(&mut event);
+    event
+}
+
+#[tokio::test(start_paused = true)]
+async fn h5_a_deployment_is_the_same_whatever_time_its_agent_believes_it_is() {
+    let mut journals = Vec::new();
+    for at in [Timestamp(0), Timestamp(i64::MIN), Timestamp(i64::MAX)] {
+        let (hub, store) = (hub(), Arc::new(MemoryStore::default()));
+        let agent = tokio::spawn(agent_at(hub.clone(), at));
+        let (coordinator, id) = deploying(&hub, &store).await;
+        let began = Instant::now();
+        let state = loop {
+            let state = coordinator.deployment_load(id).await.expect("readable").expect("there");
+            if state.phase.is_final() || began.elapsed() > Duration::from_secs(600) {
+                break state;
+            }
+            sleep(Duration::from_millis(100)).await;
+        };
+        assert_eq!(state.phase, Phase::Succeeded, "{at:?}");
+        let journal = store.deployment_events(id, Seq(0)).await.expect("readable");
+        let numbers: Vec<i64> = journal.iter().map(|one| one.seq.0).collect();
+        assert_eq!(numbers, (1..).take(numbers.len()).collect::<Vec<_>>(), "the server's numbers");
+        // The server's clock stands still here.
+        assert!(journal.iter().all(|one| one.at == Timestamp(0)), "{journal:?}");
+        journals.push(journal);
+        agent.abort();
+    }
+    for journal in &journals[1..] {
+        assert_eq!(journal.len(), journals[0].len());
+        for (one, other) in journal.iter().zip(&journals[0]) {
+            assert_eq!(timeless(one), timeless(other));
+        }
+    }
 }

@@ -169,9 +169,6 @@ impl Identities {
             Arrived::NoName => {
                 return Err(OidcError::Account("no name is free for a new account".to_owned()));
             }
-            Arrived::LastAdmin => {
-                return Err(OidcError::Account("it would take away the last admin".to_owned()));
-            }
         };
         // What their groups do not say any more is gone from open pages, too.
         self.withdrawn();

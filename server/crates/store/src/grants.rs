@@ -112,6 +112,23 @@ impl Admins {
     pub(crate) const fn are_kept(self, after: Self) -> bool {
         (after.has_account || !self.has_account) && (after.has_person || !self.has_person)
     }
+
+    /// Says so when the groups of a provider left no admin who could sign in: there it is decided, and only
+    /// there or on this machine it is mended.
+    pub(crate) async fn warn_of_none(
+        self,
+        connection: &mut SqliteConnection,
+        name: &UserName,
+    ) -> Result<(), sqlx::Error> {
+        if !self.are_kept(Self::now(connection).await?) {
+            tracing::warn!(
+                user.name = %name,
+                "{name} was the last admin who can sign in, and is none any more by their groups; put somebody \
+                 into a group of admins, or give the role on this machine: lockstep user change NAME --role admin"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Gives a role on exactly one part.

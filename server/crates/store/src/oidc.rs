@@ -50,9 +50,7 @@ impl OidcStore for SqliteStore {
             for grant in &wanted {
                 grants::put(&mut transaction, &name, grant).await.map_err(failed(OPERATION))?;
             }
-            if !admins.are_kept(Admins::now(&mut transaction).await.map_err(failed(OPERATION))?) {
-                return Ok(Arrived::LastAdmin);
-            }
+            admins.warn_of_none(&mut transaction, &name).await.map_err(failed(OPERATION))?;
         }
         let after =
             UserView { grants: grants::of(&mut transaction, name.as_str()).await?, ..before.view.clone() };
@@ -81,6 +79,7 @@ impl OidcStore for SqliteStore {
         let Some(before) = self.user_in_txn(&mut transaction, &name).await? else {
             return Ok(Left::Unknown);
         };
+        let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
         let mut taken = 0;
         for statement in TAKEN {
             let done = sqlx::query(statement).bind(name.as_str()).bind(audit.at.0);
@@ -89,6 +88,7 @@ impl OidcStore for SqliteStore {
         if taken == 0 {
             return Ok(Left::Nothing);
         }
+        admins.warn_of_none(&mut transaction, &name).await.map_err(failed(OPERATION))?;
         let after = UserView { grants: Rights(Vec::new()), ..before.view.clone() };
         let actor = Actor { user: name.clone(), ..audit.actor.clone() };
         let audit = AuditEntry { actor, target: format!("user {name}"), ..audit };

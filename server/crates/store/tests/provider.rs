@@ -151,9 +151,15 @@ async fn whom_a_provider_knows_is_an_admin_who_can_sign_in() {
         .await
         .expect("answered");
     assert_eq!(off, UserChanged::LastAdmin);
-    // Neither do groups take the last one away while they still let somebody in.
+    // What groups say holds, of the last one too: less is less, in what they have open as well.
     let less = store.oidc_arrive(&person(Some(Role::Viewer)), entry()).await.expect("answered");
-    assert_eq!(less, Arrived::LastAdmin);
+    let Arrived::As(less) = less else { panic!("{less:?}") };
+    assert_eq!(less.grants, person(Some(Role::Viewer)).rights);
+    // And nobody here is kept by an admin who is none.
+    let on = UserChange { enabled: Some(true), ..UserChange::default() };
+    assert!(matches!(store.user_change(&bert, on, entry()).await, Ok(UserChanged::Done(_))));
+    let off = UserChange { enabled: Some(false), ..UserChange::default() };
+    assert_eq!(store.user_change(&bert, off, entry()).await.expect("answered"), UserChanged::LastAdmin);
 }
 
 #[tokio::test]
@@ -164,7 +170,7 @@ async fn who_is_in_no_group_any_more_loses_roles_sessions_and_tokens_at_once_and
     let left = async || store.oidc_leave(&gone.issuer, &gone.subject, entry()).await.expect("stored");
     assert_eq!(left().await, Left::Unknown);
     assert_eq!(lines(&store).await, 0);
-    // Also the last admin: they cannot sign in any more, so the role would be nobody's.
+    // Also the last admin, as with a group that gives less: they cannot sign in, so the role would be nobody's.
     let name = arrived(&store, Role::Admin).await;
     let before = lines(&store).await;
     assert_eq!(left().await, Left::Gone(name.clone()));

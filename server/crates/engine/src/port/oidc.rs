@@ -26,8 +26,6 @@ pub enum Arrived {
     Disabled(UserName),
     /// None of the names is free.
     NoName,
-    /// It would take away the last admin who may sign in.
-    LastAdmin,
 }
 
 /// What came of a person whose groups give them nothing any more.
@@ -45,7 +43,7 @@ pub enum Left {
 #[async_trait]
 pub trait OidcStore: Send + Sync {
     /// Makes or finds a person's account, and gives it exactly the roles of their groups, in one
-    /// transaction. The audit is written when something changed.
+    /// transaction: also less, to the last admin too. The audit is written when something changed.
     async fn oidc_arrive(&self, person: &Person, audit: AuditEntry) -> Result<Arrived, StoreError>;
 
     /// Takes all that a person has here, in one transaction: their roles came from groups that they are not in

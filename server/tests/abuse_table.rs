@@ -85,3 +85,45 @@ fn b13_no_page_makes_markup_of_text() {
         }
     }
 }
+
+/// Number, level, answer and places of each requirement in the table of the verification standard.
+fn requirements(text: &str) -> Vec<(String, String, String, Vec<String>)> {
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+        let [number, level, _, answer, places] = cells.as_slice() else { return None };
+        let is_number =
+            number.split('.').count() == 3 && number.split('.').all(|part| part.parse::<u8>().is_ok());
+        let places = places.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        is_number.then(|| ((*number).to_owned(), (*level).to_owned(), (*answer).to_owned(), places))
+    });
+    rows.collect()
+}
+
+#[test]
+fn each_requirement_of_the_verification_standard_is_answered_once_and_its_places_are_there() {
+    let text = std::fs::read_to_string(root().join("server/docs/asvs.md")).expect("readable");
+    let (rows, functions) = (requirements(&text), functions());
+    let numbers: BTreeSet<&String> = rows.iter().map(|(number, ..)| number).collect();
+    assert_eq!(numbers.len(), rows.len(), "each requirement once");
+    for (level, name, expected) in [("1", "Level 1", 70), ("2", "Level 2", 183)] {
+        let count = |wanted: &str| rows.iter().filter(|row| row.1 == level && row.2 == wanted).count();
+        let [met, not_applicable, not_met] = ["met", "not applicable", "not met"].map(count);
+        assert_eq!(met + not_applicable + not_met, expected, "{name}");
+        let head = format!("| {name} | {met} | {not_applicable} | {not_met} | {expected} |");
+        assert!(text.contains(&head), "the table at the top should say: {head}");
+    }
+    for (number, _, answer, places) in &rows {
+        let is_listed = text
+            .lines()
+            .any(|line| line.starts_with(&format!("| {number} |")) && line.matches(" | ").count() == 3);
+        assert_eq!(is_listed, answer == "not met", "{number} and the list of what is not met");
+        for place in places {
+            let is_file =
+                ["app/", "server/", "end2end/", ".ci/"].iter().any(|folder| place.starts_with(folder));
+            let is_test =
+                place.len() > 24 && place.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            assert!(!is_file || root().join(place).exists(), "{number}: there is no {place}");
+            assert!(!is_test || functions.contains(place), "{number}: there is no test '{place}'");
+        }
+    }
+}

@@ -1,7 +1,12 @@
 //! The page on which somebody confirms that a command signs in as them: plain HTML, which runs nothing. For
 //! people in browsers alone: a token confirms nothing.
 
-use super::{Web, guard::plain, reference, session::query_value};
+use super::{
+    Web,
+    guard::plain,
+    reference::{self, SIGN_OUT},
+    session::query_value,
+};
 use crate::identity::Sender;
 use app::backend::Credential;
 use axum::{
@@ -163,6 +168,7 @@ fn html(web: &Web, headers: &HeaderMap, body: &str) -> Response {
 <body><main id="main" class="narrow"><div class="card p-6 sm:p-8">
 <h1 class="text-h1 font-semibold mb-4">Sign a command in</h1>
 {body}
+{SIGN_OUT}
 </div></main></body></html>
 "#,
         theme.word()

@@ -16,8 +16,11 @@ use leptos::config::LeptosOptions;
 
 /// The page loads the styles of all pages, and nothing runs on it.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
 );
+
+/// Stands on every page that is for those who signed in.
+pub(super) const SIGN_OUT: &str = r#"<form method="post" action="/session/sign_out" class="mt-6"><button class="btn btn-small" type="submit">Sign out</button></form>"#;
 
 /// The paths of styles and icon.
 pub(super) fn assets(options: &LeptosOptions) -> [String; 2] {

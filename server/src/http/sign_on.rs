@@ -74,9 +74,23 @@ fn see(address: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
-pub(super) async fn begin(State(web): State<Web>, Query(asked): Query<Begin>) -> Response {
+/// Whether the browser says that another site led here. One that was typed, or kept, is nobody else's doing.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}
+
+pub(super) async fn begin(
+    State(web): State<Web>,
+    Query(asked): Query<Begin>,
+    headers: HeaderMap,
+) -> Response {
     let Some(at) = provided(&web) else { return off() };
     let next = session::local_path(&asked.next);
+    if is_from_elsewhere(&headers) {
+        // Nobody is signed in by following somebody else's link: they press the button themselves.
+        return see(&format!("/login?next={}", session::query_value(&next)));
+    }
     match web.identities.oidc_begin(&at, &next, asked.again > 0).await {
         Ok(going) => {
             let mut response = see(&going.address);

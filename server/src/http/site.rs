@@ -136,7 +136,7 @@ fn kind(name: &str) -> Option<&'static str> {
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
         "wasm" => Some("application/wasm"),
-        "svg" => Some("image/svg+xml"),
+        "svg" => Some("image/svg+xml; charset=utf-8"),
         "woff2" => Some("font/woff2"),
         "txt" => Some("text/plain; charset=utf-8"),
         _ => None,

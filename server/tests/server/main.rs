@@ -26,6 +26,7 @@ mod lockdown;
 mod login;
 mod network;
 mod noted;
+mod observatory;
 mod operator;
 mod own_programs;
 mod pages;

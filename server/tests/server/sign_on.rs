@@ -304,6 +304,15 @@ async fn what_did_not_begin_in_this_browser_or_leads_elsewhere_is_not_followed()
         assert!(location.contains("error="), "{changed}: {location}");
         assert_eq!(other.session(&server), None, "{changed}");
     }
+    // Somebody else's link signs nobody in: the button is theirs to press.
+    for (site, is_led) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)]
+    {
+        let begin = server.http.get(format!("{}/session/oidc?next=%2Fservices", server.url()));
+        let answer = begin.header("sec-fetch-site", site).send().await.expect("an answer");
+        let location = answer.headers()["location"].to_str().expect("text");
+        assert_eq!(location != "/login?next=/services", is_led, "{site}: {location}");
+        assert_eq!(answer.headers().contains_key("set-cookie"), is_led, "{site}");
+    }
     // A14.
     for next in [
         "%2F%2Fevil.example.com",

@@ -183,6 +183,7 @@ pub(super) fn html(document: &Value, styles: &str, icon: &str, theme: Theme) -> 
 <html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>API – Lockstep</title><link rel="stylesheet" href="{styles}"><link rel="icon" type="image/svg+xml" href="{icon}"></head>
 <body class="doc"><main id="main">
 <p><a class="link" href="/">Lockstep</a></p>
+{sign_out}
 <h1 class="text-h1 font-semibold">API {version}</h1>
 {about}
 <p>For programs: <a class="link" href="/api/openapi.json">/api/openapi.json</a> (OpenAPI 3.1).</p>
@@ -196,6 +197,7 @@ pub(super) fn html(document: &Value, styles: &str, icon: &str, theme: Theme) -> 
 {types}
 </main></body></html>
 "##,
+        sign_out = super::SIGN_OUT,
         theme = theme.word(),
     )
 }

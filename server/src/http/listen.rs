@@ -4,6 +4,7 @@
 use super::{
     Web,
     crowd::{Crowd, Seat},
+    metrics::Counters,
     stall::{Paced, STALL_LIMIT},
     tls::Tls,
 };
@@ -48,12 +49,13 @@ pub struct Door {
 
 impl Door {
     fn lets_in(&self, address: IpAddr) -> bool {
-        !self.is_closed || address.is_loopback() || self.proxies.contains(&address)
+        !self.is_closed || address.to_canonical().is_loopback() || self.is_proxy(address)
     }
 
     /// Whether connections of many come from there, so that it is none of them that is counted.
     fn is_proxy(&self, address: IpAddr) -> bool {
-        self.proxies.contains(&address)
+        // An address of IPv4 may be written as one of IPv6, here and there.
+        self.proxies.iter().any(|proxy| proxy.to_canonical() == address.to_canonical())
     }
 
     /// Where a request came from: the last address that a proxy names and that is no proxy itself.
@@ -65,8 +67,8 @@ impl Door {
         let named: Vec<&str> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
         for text in named.into_iter().rev() {
             match text.parse::<IpAddr>() {
-                Ok(address) if self.proxies.contains(&address) => {}
-                Ok(address) => return SocketAddr::new(address, 0),
+                Ok(address) if self.is_proxy(address) => {}
+                Ok(address) => return SocketAddr::new(address.to_canonical(), 0),
                 Err(_) => break,
             }
         }
@@ -83,8 +85,29 @@ const CONNECTIONS_MAX: u64 = 2_048;
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Serves until `ending` turns true, then lets what is under way finish.
-pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watch::Receiver<bool>) {
-    let router = web.router();
+pub async fn serve(web: Web, listener: TcpListener, door: Door, ending: watch::Receiver<bool>) {
+    accept(web.router(), web, listener, door, CONNECTIONS_MAX, ending).await;
+}
+
+/// Where connections are counted.
+trait Counted: Clone + Send + 'static {
+    fn counters(&self) -> &Counters;
+}
+
+impl Counted for Web {
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+async fn accept(
+    router: Router,
+    counted: impl Counted,
+    listener: TcpListener,
+    door: Door,
+    most: u64,
+    mut ending: watch::Receiver<bool>,
+) {
     let door = Arc::new(door);
     let (near, behind) = (Arc::new(Crowd::default()), Arc::new(Crowd::default()));
     loop {
@@ -101,8 +124,9 @@ pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watc
                 continue;
             }
         };
-        let counters = &web.counters;
-        let is_full = counters.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX;
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let counters = counted.counters();
+        let is_full = counters.connections.load(Ordering::Relaxed) >= most;
         let is_proxy = door.is_proxy(peer.ip());
         let place = if is_proxy { None } else { near.enter(network(peer.ip())) };
         if is_full || !door.lets_in(peer.ip()) || !(is_proxy || place.is_some()) {
@@ -111,16 +135,16 @@ pub async fn serve(web: Web, listener: TcpListener, door: Door, mut ending: watc
         }
         counters.connections.fetch_add(1, Ordering::Relaxed);
         let (router, door, ending) = (router.clone(), door.clone(), ending.clone());
-        let (web, behind) = (web.clone(), behind.clone());
+        let (counted, behind) = (counted.clone(), behind.clone());
         tokio::spawn(async move {
             enter(router, stream, Peer { address: peer, door, behind }, ending).await;
-            web.counters.connections.fetch_sub(1, Ordering::Relaxed);
+            counted.counters().connections.fetch_sub(1, Ordering::Relaxed);
             drop(place);
         });
     }
     drop(listener);
     let end = Instant::now() + DRAIN_LIMIT;
-    while web.counters.connections.load(Ordering::Relaxed) > 0 {
+    while counted.counters().connections.load(Ordering::Relaxed) > 0 {
         if Instant::now() > end {
             tracing::warn!("some requests were still under way and are cut off");
             return;
@@ -181,7 +205,10 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_limit)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .max_header_size(HEADER_BYTES_MAX)
+        // What is read at a time besides; without more room than headers take, none would be told that they are
+        // too large.
+        .max_buf_size(2 * HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -222,6 +249,8 @@ mod tests {
         let door = Door { tls: None, proxies: vec![ip("10.0.0.2")], is_closed: true };
         assert!(door.lets_in(ip("127.0.0.1")) && door.lets_in(ip("::1")) && door.lets_in(ip("10.0.0.2")));
         assert!(!door.lets_in(ip("10.0.0.3")));
+        assert!(door.lets_in(ip("::ffff:127.0.0.1")) && door.lets_in(ip("::ffff:10.0.0.2")));
+        assert!(!door.lets_in(ip("::ffff:10.0.0.3")));
         assert!(Door::default().lets_in(ip("10.0.0.3")));
     }
 
@@ -240,6 +269,9 @@ mod tests {
         assert_eq!(from("10.0.0.2", &["192.0.2.1", "203.0.113.9"]), ip("203.0.113.9"));
         assert_eq!(from("10.0.0.2", &["nonsense"]), ip("10.0.0.2"));
         assert_eq!(from("10.0.0.2", &[]), ip("10.0.0.2"));
+        // The same address in the notation of IPv6 is the same proxy, and the same client.
+        assert_eq!(from("::ffff:10.0.0.2", &["203.0.113.9, ::ffff:10.0.0.3"]), ip("203.0.113.9"));
+        assert_eq!(from("10.0.0.2", &["::ffff:203.0.113.9"]), ip("203.0.113.9"));
         // Who is no proxy says nothing.
         assert_eq!(from("192.0.2.7", &["203.0.113.9"]), ip("192.0.2.7"));
     }
@@ -249,6 +281,48 @@ mod tests {
         let door = Door { tls: None, proxies: vec![ip("10.0.0.2")], is_closed: true };
         assert!(door.is_proxy(ip("10.0.0.2")) && !door.is_proxy(ip("10.0.0.3")));
         assert!(!Door::default().is_proxy(ip("127.0.0.1")));
+    }
+
+    impl Counted for Arc<Counters> {
+        fn counters(&self) -> &Counters {
+            self
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn f3_there_are_so_many_connections_in_all_and_one_that_ends_makes_room() {
+        let hello = Router::new().route("/", get(|| async { "hello" }));
+        let counters = Arc::new(Counters::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (end, ending) = watch::channel(false);
+        let served = tokio::spawn(accept(hello, counters.clone(), listener, Door::default(), 3, ending));
+        // The answer of a connection that stays open; none = it was closed.
+        let ask = async || {
+            let mut client = TcpStream::connect(address).await.expect("connected");
+            let _ = client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let mut answer = [0; 12];
+            let read = timeout(PATIENCE, client.read_exact(&mut answer)).await.expect("in time");
+            read.ok().map(|_| (client, answer))
+        };
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            let (client, answer) = ask().await.expect("there is room");
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            open.push(client);
+        }
+        assert!(ask().await.is_none(), "a fourth");
+        assert_eq!(counters.connections_refused.load(Ordering::Relaxed), 1);
+        open.pop();
+        let until = Instant::now() + PATIENCE;
+        while counters.connections.load(Ordering::Relaxed) > 2 {
+            assert!(Instant::now() < until, "what ended is still counted");
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(ask().await.is_some(), "one made room");
+        drop(open);
+        end.send(true).expect("it serves");
+        served.await.expect("ended");
     }
 
     /// A server of one connection, which ends what comes in after these times; and whoever is connected.

@@ -94,10 +94,22 @@ fn sealed(key: &Key, view: SecretView, value: &str) -> SecretRow {
     }
 }
 
-fn opened(key: &Key, row: &SecretRow) -> Result<SecretText, String> {
+/// What a row holds; otherwise which secret it is, which file's key did not open it, and what helps.
+fn opened(key: &Key, file: &Path, row: &SecretRow) -> Result<SecretText, String> {
     let failed = |error: lockstep_secrets::SealError| {
-        let SecretView { project, environment, name, .. } = &row.view;
-        format!("the secret '{name}' of {project}/{environment} cannot be opened: {error}; set it again")
+        let SecretView { project, environment, name, version, .. } = &row.view;
+        let (file, held) = (file.display(), key.id());
+        let helps = if row.key_id == held {
+            format!("set it again: `lockstep secret set {name} --project {project} --env {environment}`")
+        } else {
+            format!(
+                "it was sealed with the key {}: put that key's file back and start the server again, or set it again with `lockstep secret set {name} --project {project} --env {environment}`",
+                row.key_id
+            )
+        };
+        format!(
+            "the secret '{name}' of {project}/{environment}, version {version}, cannot be opened with the key {held} in {file}: {error}; {helps}"
+        )
     };
     let own = key.open(&bound(&row.view, "key"), &row.data_key).map_err(failed)?;
     let own = Key::of(&own).map_err(failed)?;
@@ -275,7 +287,7 @@ impl Vault {
         let mut anew = Vec::with_capacity(rows.len());
         if let Some(old) = &*key {
             for row in rows {
-                let value = opened(old, &row).map_err(VaultError::Conflict)?;
+                let value = opened(old, file, &row).map_err(VaultError::Conflict)?;
                 anew.push(sealed(&next, row.view, value.reveal()));
             }
         }
@@ -336,8 +348,15 @@ impl Vault {
         let Place { project, environment, name } = place;
         let Some(row) = self.0.store.secret_fetch(project, environment, name).await? else { return Ok(None) };
         let key = self.0.key.lock().await;
-        let key = key.as_ref().ok_or_else(|| VaultError::Conflict("there is no key".to_owned()))?;
-        opened(key, &row).map(Some).map_err(VaultError::Conflict)
+        let file = &self.0.file;
+        let key = key.as_ref().ok_or_else(|| {
+            let none = format!(
+                "the secret '{name}' of {project}/{environment} cannot be opened: there is no key in {}; put its file back and start the server again",
+                file.display()
+            );
+            VaultError::Conflict(none)
+        })?;
+        opened(key, file, &row).map(Some).map_err(VaultError::Conflict)
     }
 
     async fn value(&self, slot: &Slot, source: &SecretSource) -> Result<SecretText, String> {

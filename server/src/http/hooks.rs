@@ -6,7 +6,7 @@ mod act;
 mod github;
 
 use super::{Web, api::error};
-use crate::{identity::Door, secret};
+use crate::{identity::Door, secret, vault::VaultError};
 use axum::{
     Json,
     body::{Body, Bytes},
@@ -93,7 +93,7 @@ async fn believed(web: &Web, name: &str, request: Request) -> Result<Sent, Turne
         return Err(Turned { told: too_large(), why: hook.map(|_| RefusedWhy::TooLarge) });
     }
     let hook = hook.ok_or_else(off)?;
-    let key = web.vault.of_hook(&hook.rule).await.map_err(unavailable)?;
+    let key = web.vault.of_hook(&hook.rule).await.map_err(|error| unopened(name, error))?;
     let key = key.ok_or_else(|| Turned::of(RefusedWhy::NoSecret, off()))?;
     let (parts, body) = request.into_parts();
     let signed = lockstep_signature::shown(&parts.headers, hook.rule.sender, web.clock.now())
@@ -177,6 +177,16 @@ async fn note(web: &Web, delivery: &Delivery, answer: &HookAnswer) {
 fn unavailable(error: impl std::fmt::Display) -> ErrorBody {
     tracing::error!("a webhook was not taken in: {error}");
     refused(ErrorKind::Unavailable, "the database does not answer; try again in a moment")
+}
+
+/// Anybody may have sent it: which secret it is, and where its key, is for the log.
+fn unopened(name: &str, error: VaultError) -> ErrorBody {
+    if let VaultError::Store(error) = error {
+        return unavailable(error);
+    }
+    tracing::error!(hook.name = %name, "webhook {name} took nothing in: {error}");
+    let message = "the secret of this webhook cannot be opened, so nothing is believed; whoever looks after the server finds in its log which one it is, and what helps";
+    refused(ErrorKind::Unavailable, message)
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -115,7 +115,16 @@ async fn g4_versions_go_on_after_a_removal_and_a_value_from_an_old_copy_does_not
     (now.data_key, now.sealed) = (old.data_key, old.sealed);
     assert!(world.store.secret_reseal(&[now], entry()).await.expect("stored"));
     let refused = handed(&vault, named("db")).await;
-    assert!(refused.as_ref().is_err_and(|why| why.contains("cannot be opened")), "{refused:?}");
+    let why = refused.expect_err("refused");
+    // Which secret, which key's file, and what helps.
+    for said in [
+        "the secret 'db' of shop/staging, version 2, cannot be opened with the key ",
+        world.file().to_str().expect("text"),
+        "`lockstep secret set db --project shop --env staging`",
+    ] {
+        assert!(why.contains(said), "{why}");
+    }
+    assert!(!why.contains("database"), "{why}");
     // Removed twice it still counts on, and one name's versions are not another's.
     vault.remove(place("staging", "db"), entry()).await.expect("removed");
     assert_eq!(set(&vault, "staging", "Db", "a third one").await.expect("set").version, 3);
@@ -208,7 +217,7 @@ async fn a_new_sealing_that_was_cut_off_is_ended_at_the_next_start_either_way() 
         next.write(&beside(&world.file())).expect("written");
         if is_written {
             let row = world.row("db").await;
-            let value = opened(&old, &row).expect("opens");
+            let value = opened(&old, &world.file(), &row).expect("opens");
             let anew = sealed(&next, row.view, value.reveal());
             assert!(world.store.secret_reseal(&[anew], entry()).await.expect("stored"));
         }

@@ -1,13 +1,14 @@
-//! Requests for pages by address: whoever asks for more than people can read is told to wait, before anybody is
-//! looked up and anything is drawn. What pages are made of is kept by browsers and is not counted; the doors for
-//! programs have limits of their own.
+//! Requests for pages and calls of the API by address: whoever asks for more than people can read, or programs
+//! need, is told to wait, before anybody is looked up and anything is drawn. What pages are made of is kept by
+//! browsers and is not counted; the doors for programs have limits of their own.
 
-use super::Web;
+use super::{Web, api};
 use crate::identity::network;
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use lockstep_model::error::{ErrorBody, ErrorKind};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -18,8 +19,10 @@ use std::{
 const WINDOW: Duration = Duration::from_secs(60);
 /// Ten each second for a minute: more than an office behind one address reads.
 const PAGES_MAX: u32 = 600;
-/// Programs on the own machine share one address.
-const PAGES_PER_LOOPBACK_MAX: u32 = 60_000;
+/// Fifty each second for a minute: open pages call, too, and jobs behind one address.
+const CALLS_MAX: u32 = 3_000;
+/// Of each. Programs on the own machine share one address.
+const PER_LOOPBACK_MAX: u32 = 60_000;
 /// Addresses that are counted within a window. Those beyond it are not: no memory without end, and nobody is
 /// kept out by many others.
 const ADDRESSES_MAX: usize = 50_000;
@@ -36,9 +39,15 @@ const OTHERS: [&str; 9] = [
     "/health/detailed",
 ];
 
-/// Requests for pages within this minute.
+/// Requests within this minute.
 #[derive(Debug, Default)]
-pub struct Visits(Mutex<Option<Window>>);
+pub struct Visits {
+    pages: Counts,
+    calls: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts(Mutex<Option<Window>>);
 
 #[derive(Debug)]
 struct Window {
@@ -46,10 +55,10 @@ struct Window {
     counts: HashMap<IpAddr, u32>,
 }
 
-impl Visits {
-    /// Counts one; the time to wait when it is one too many.
-    fn count(&self, whose: IpAddr, now: Instant) -> Result<(), Duration> {
-        let most = if whose.is_loopback() { PAGES_PER_LOOPBACK_MAX } else { PAGES_MAX };
+impl Counts {
+    /// Counts one; the time to wait when it is one more than `most`.
+    fn count(&self, whose: IpAddr, most: u32, now: Instant) -> Result<(), Duration> {
+        let most = if whose.is_loopback() { PER_LOOPBACK_MAX } else { most };
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let old = window.take().filter(|window| now.duration_since(window.since) < WINDOW);
         let window = window.insert(old.unwrap_or_else(|| Window { since: now, counts: HashMap::new() }));
@@ -69,11 +78,33 @@ pub(super) fn pass(
     address: Option<IpAddr>,
     headers: &HeaderMap,
 ) -> Result<(), Box<Response>> {
-    let is_other = OTHERS.contains(&path) || path.starts_with("/api/") || path.starts_with("/hooks/");
-    let Some(address) = address.filter(|_| !is_other && !is_part(path, &web.options.site_pkg_dir)) else {
+    let Some(address) = address else { return Ok(()) };
+    let (whose, now) = (network(address), Instant::now());
+    if path.starts_with("/api/") {
+        return web.visits.calls.count(whose, CALLS_MAX, now).map_err(|wait| Box::new(refused(wait)));
+    }
+    if OTHERS.contains(&path) || path.starts_with("/hooks/") || is_part(path, &web.options.site_pkg_dir) {
         return Ok(());
-    };
-    web.visits.count(network(address), Instant::now()).map_err(|wait| Box::new(told(wait, headers)))
+    }
+    web.visits.pages.count(whose, PAGES_MAX, now).map_err(|wait| Box::new(told(wait, headers)))
+}
+
+fn after(wait: Duration, mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+    response
+}
+
+const fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(1)
+}
+
+/// For a program.
+fn refused(wait: Duration) -> Response {
+    let message = format!(
+        "the API was called more than {CALLS_MAX} times from your address within a minute; try again in {} s",
+        seconds(wait)
+    );
+    after(wait, api::error(ErrorBody::new(ErrorKind::Throttled, message)))
 }
 
 /// Whether a path leads into the folder of the parts. A name that only begins like the folder's is a page as
@@ -84,12 +115,12 @@ fn is_part(path: &str, folder: &str) -> bool {
 }
 
 fn told(wait: Duration, headers: &HeaderMap) -> Response {
-    let seconds = wait.as_secs().saturating_add(1);
+    let seconds = seconds(wait);
     let why = format!(
         "More than {PAGES_MAX} pages were asked for from your address within a minute. Deployments go on. Try again in {seconds} s."
     );
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let mut response = if accepts.contains("text/html") {
+    let response = if accepts.contains("text/html") {
         let page = format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Too many requests - Lockstep</title></head><body><main><h1>Too many requests</h1><p>{why}</p></main></body></html>\n"
         );
@@ -98,8 +129,7 @@ fn told(wait: Duration, headers: &HeaderMap) -> Response {
     } else {
         (StatusCode::TOO_MANY_REQUESTS, format!("{why}\n")).into_response()
     };
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    after(wait, response)
 }
 
 #[cfg(test)]
@@ -112,21 +142,21 @@ mod tests {
 
     #[test]
     fn f12_an_address_asks_for_so_many_pages_a_minute_and_others_for_theirs() {
-        let visits = Visits::default();
+        let visits = Counts::default();
         let begin = Instant::now();
         let (one, same, other) = (whose("2001:db8::1"), whose("2001:db8::2"), whose("2001:db8:0:1::1"));
         for number in 0..PAGES_MAX {
-            assert_eq!(visits.count(if number % 2 == 0 { one } else { same }, begin), Ok(()));
+            assert_eq!(visits.count(if number % 2 == 0 { one } else { same }, PAGES_MAX, begin), Ok(()));
         }
         let later = begin + Duration::from_secs(10);
-        assert_eq!(visits.count(one, later), Err(Duration::from_secs(50)));
-        assert_eq!(visits.count(same, later), Err(Duration::from_secs(50)));
-        assert_eq!(visits.count(other, later), Ok(()));
-        assert_eq!(visits.count(one, begin + WINDOW), Ok(()), "another minute");
-        for _ in 0..PAGES_PER_LOOPBACK_MAX {
-            assert_eq!(visits.count(whose("127.0.0.1"), later), Ok(()));
+        assert_eq!(visits.count(one, PAGES_MAX, later), Err(Duration::from_secs(50)));
+        assert_eq!(visits.count(same, PAGES_MAX, later), Err(Duration::from_secs(50)));
+        assert_eq!(visits.count(other, PAGES_MAX, later), Ok(()));
+        assert_eq!(visits.count(one, PAGES_MAX, begin + WINDOW), Ok(()), "another minute");
+        for _ in 0..PER_LOOPBACK_MAX {
+            assert_eq!(visits.count(whose("127.0.0.1"), PAGES_MAX, later), Ok(()));
         }
-        assert!(visits.count(whose("127.0.0.1"), later).is_err());
+        assert!(visits.count(whose("127.0.0.1"), PAGES_MAX, later).is_err());
     }
 
     #[test]
@@ -148,10 +178,13 @@ mod tests {
 
     #[test]
     fn many_addresses_take_no_memory_without_end() {
-        let visits = Visits::default();
+        let visits = Counts::default();
         let now = Instant::now();
         for number in 0..60_000_u32 {
-            assert_eq!(visits.count(whose(&IpAddr::from(number.to_be_bytes()).to_string()), now), Ok(()));
+            assert_eq!(
+                visits.count(whose(&IpAddr::from(number.to_be_bytes()).to_string()), PAGES_MAX, now),
+                Ok(())
+            );
         }
         assert_eq!(
             visits.0.lock().expect("free").as_ref().map(|window| window.counts.len()),

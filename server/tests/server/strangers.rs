@@ -104,6 +104,34 @@ async fn f12_who_asks_for_too_many_pages_waits_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f12_who_calls_the_api_too_often_waits_and_others_do_not() {
+    let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
+    let call = |address: &str| {
+        let api = format!("{}/api/v1/session/show", server.url());
+        server.http.post(api).header("x-forwarded-for", address).body("{}").send()
+    };
+    let mut called = 0;
+    let told = loop {
+        // Some at a time: a minute is to be enough for all of them.
+        let answers = futures_util::future::join_all((0..32).map(|_| call("203.0.113.9"))).await;
+        let statuses = answers.into_iter().map(|answer| answer.expect("an answer"));
+        if let Some(told) = statuses.into_iter().find(|answer| answer.status() == 429) {
+            break told;
+        }
+        called += 32;
+        assert!(called < 60_000, "nobody is told to wait");
+    };
+    assert!(called > 2_900, "{called}");
+    let seconds = told.headers()["retry-after"].to_str().expect("text").parse::<u64>().expect("a number");
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let body: serde_json::Value = told.json().await.expect("JSON");
+    assert_eq!(body["kind"], "throttled", "{body}");
+    for other in ["203.0.113.10", "127.0.0.1"] {
+        assert_ne!(call(other).await.expect("an answer").status(), 429, "{other}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn doors_for_programs_close_to_an_address_that_is_refused_too_often_and_the_audit_says_it_twice() {
     let server = Lockstep::start_with(&["--proxy", "127.0.0.1"]);
     let token = async |address: &str| {

@@ -41,6 +41,8 @@ const OPEN: [&str; 2] = ["/health/live", "/agent"];
 const MONITOR: &str = "/deployment/monitor";
 /// The socket of open pages.
 const LIVE: &str = "/live";
+/// What an open page adds to what it asks for while nobody has touched it for a minute.
+const UNATTENDED: &str = "x-lockstep-unattended";
 /// As what tokens are put into addresses elsewhere.
 const TOKEN_NAMES: [&str; 6] = ["token", "access_token", "api_key", "apikey", "auth", "authorization"];
 /// Two years, as browsers' lists of such servers want it.
@@ -106,6 +108,12 @@ fn may_renew(request: &Request) -> bool {
     request.uri().path().starts_with("/api/") || accepts.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
+/// Whether somebody is at work: a page that asks by itself what is new, or for its socket again, is nobody.
+fn is_person(request: &Request) -> bool {
+    let path = request.uri().path();
+    !path.ends_with(MONITOR) && path != LIVE && !request.headers().contains_key(UNATTENDED)
+}
+
 async fn look(web: &Web, request: &mut Request, renewed: &mut Option<String>) -> Result<(), Box<Response>> {
     let is_api = request.uri().path().starts_with("/api/");
     let refuse = |kind: ErrorKind, message: &str| {
@@ -132,8 +140,7 @@ async fn look(web: &Web, request: &mut Request, renewed: &mut Option<String>) ->
             authorization: values(request.headers(), &header::AUTHORIZATION),
             cookies: values(request.headers(), &header::COOKIE),
             address,
-            // A page that asks by itself what is new, or for its socket again, is nobody at work.
-            is_person: !request.uri().path().ends_with(MONITOR) && request.uri().path() != LIVE,
+            is_person: is_person(request),
             is_open: false,
             may_renew: may_renew(request),
         };
@@ -176,4 +183,23 @@ pub(super) fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [
 pub(super) fn plain(body: &ErrorBody) -> Response {
     let status = StatusCode::from_u16(body.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, format!("{}\n", body.message)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a10_what_a_page_asks_while_nobody_is_at_it_keeps_no_session_alive() {
+        let of = |path: &str, header: Option<&str>| {
+            let request = Request::builder().uri(path);
+            let request = header.into_iter().fold(request, |request, name| request.header(name, "1"));
+            is_person(&request.body(axum::body::Body::empty()).expect("a request"))
+        };
+        assert!(of("/deployments", None) && of("/api/v1/deployment/list", None));
+        assert!(!of("/api/v1/deployment/list", Some(UNATTENDED)));
+        assert!(!of("/api/v1/deployment/monitor", None) && !of("/live", None));
+        // The page says it by the same name.
+        assert!(include_str!("../../../app/src/start.js").contains(&format!("\"{UNATTENDED}\"")));
+    }
 }

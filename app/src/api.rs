@@ -28,6 +28,7 @@ use lockstep_model::{
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
+    tokens::FindCredentials,
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
         PromotionView, ServiceDetail, TokenView, UserView,
@@ -35,6 +36,7 @@ use lockstep_model::{
 };
 
 pub mod decide;
+pub mod links;
 pub mod rules;
 
 #[cfg(feature = "ssr")]
@@ -415,9 +417,9 @@ pub async fn user_link(req: NameUser) -> Result<OneTimeLink, AppError> {
 
 /// Tokens.
 #[server(name = TokenListCall, prefix = "/api/v1", endpoint = "/token/list", input = ApiJson, output = ApiAnswer)]
-pub async fn token_list(req: Empty) -> Result<TokenPage, AppError> {
-    let (backend, caller, Empty {}) = authorised::<endpoint::TokenList>(req).await?;
-    backend.people.token_list(&caller).await
+pub async fn token_list(req: FindCredentials) -> Result<TokenPage, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::TokenList>(req).await?;
+    backend.people.token_list(&caller, req).await
 }
 
 /// Makes a token.
@@ -436,9 +438,9 @@ pub async fn token_revoke(req: RevokeToken) -> Result<TokenView, AppError> {
 
 /// One's own sessions; for admins, everybody's.
 #[server(name = SessionListCall, prefix = "/api/v1", endpoint = "/session/list", input = ApiJson, output = ApiAnswer)]
-pub async fn session_list(req: Empty) -> Result<SessionPage, AppError> {
-    let (backend, caller, Empty {}) = authorised::<endpoint::SessionList>(req).await?;
-    backend.people.session_list(&caller).await
+pub async fn session_list(req: FindCredentials) -> Result<SessionPage, AppError> {
+    let (backend, caller, req) = authorised::<endpoint::SessionList>(req).await?;
+    backend.people.session_list(&caller, req).await
 }
 
 /// Ends a session.

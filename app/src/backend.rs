@@ -22,6 +22,7 @@ use lockstep_model::{
     deployment::Actor,
     error::ErrorKind,
     hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
+    links::{LinkPage, LinkView},
     pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
     restriction::Restriction,
@@ -30,7 +31,7 @@ use lockstep_model::{
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
-    tokens::{Action, words},
+    tokens::{Action, FindCredentials, words},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
         AuditReport, DeploymentDetail, DeploymentSummary, EventsView, ForeseenView, ManifestView, PlanView,
@@ -380,10 +381,14 @@ pub trait People: Send + Sync {
     async fn user_add(&self, caller: &Caller, req: AddUser) -> Result<OneTimeLink, AppError>;
     /// A link to set a password anew.
     async fn user_link(&self, caller: &Caller, req: NameUser) -> Result<OneTimeLink, AppError>;
+    /// Links that are open.
+    async fn link_list(&self) -> Result<LinkPage, AppError>;
+    /// Withdraws one.
+    async fn link_revoke(&self, caller: &Caller, req: NameUser) -> Result<LinkView, AppError>;
     /// Changes one.
     async fn user_change(&self, caller: &Caller, req: ChangeUser) -> Result<UserView, AppError>;
     /// Tokens.
-    async fn token_list(&self, caller: &Caller) -> Result<TokenPage, AppError>;
+    async fn token_list(&self, caller: &Caller, req: FindCredentials) -> Result<TokenPage, AppError>;
     /// A new token.
     async fn token_add(&self, caller: &Caller, req: AddToken) -> Result<TokenCreated, AppError>;
     /// Ends one.
@@ -394,7 +399,7 @@ pub trait People: Send + Sync {
     async fn session_password(&self, caller: &Caller, req: ChangePassword)
     -> Result<SessionsEnded, AppError>;
     /// Sessions.
-    async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError>;
+    async fn session_list(&self, caller: &Caller, req: FindCredentials) -> Result<SessionPage, AppError>;
     /// Ends one.
     async fn session_end(&self, caller: &Caller, req: EndSession) -> Result<SessionItem, AppError>;
     /// Ends all of somebody's.

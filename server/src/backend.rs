@@ -10,6 +10,7 @@ mod effective;
 mod foreseen;
 mod history;
 mod hooks;
+mod links;
 mod lockdown;
 mod manifests;
 mod people;

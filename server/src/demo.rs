@@ -92,7 +92,7 @@ pub async fn start(server: &Server) -> anyhow::Result<()> {
 /// When the store fails.
 pub async fn sign_in_link(server: &Server) -> anyhow::Result<String> {
     let identities = &server.services.identities;
-    let (link, path) = identities.link_write(&first_admin(), LinkKind::SignIn);
+    let (link, path) = identities.link_write(&first_admin(), LinkKind::SignIn, None);
     identities.store().link_add(&link, None).await?;
     Ok(format!("{}{path}", server.url))
 }

@@ -14,6 +14,7 @@ use lockstep_model::{
     view::EnvironmentView,
 };
 
+mod links;
 mod people;
 mod programs;
 mod secrets;
@@ -84,6 +85,11 @@ fn Search(query: Query, label: &'static str) -> impl IntoView {
     }
 }
 
+/// Says that a list ends before what it lists does.
+fn cut(more: bool) -> impl IntoView {
+    more.then(|| view! { <p class="p-4 text-meta" role="status">"These are the first 1,000; words to look for narrow them down."</p> })
+}
+
 /// Downloads of what is listed.
 #[component]
 fn Downloads(query: Query, name: &'static str) -> impl IntoView {
@@ -138,6 +144,25 @@ fn Where(name: &'static str, value: RwSignal<String>) -> impl IntoView {
 fn choice(key: String, word: String, chosen: RwSignal<String>) -> impl IntoView {
     let value = key.clone();
     view! { <option value=value prop:selected=move || chosen.with(|chosen| *chosen == key)>{word}</option> }
+}
+
+/// A box to tick, for one of several.
+fn tick<T>(one: T, word: &'static str, chosen: RwSignal<Vec<T>>) -> impl IntoView
+where
+    T: Copy + PartialEq + Send + Sync + 'static,
+{
+    let change = move |event: leptos::ev::Event| {
+        let is_on = event_target_checked(&event);
+        chosen.update(|all| {
+            all.retain(|other| *other != one);
+            if is_on {
+                all.push(one);
+            }
+        });
+    };
+    view! {
+        <label class="check"><input type="checkbox" prop:checked=move || chosen.with(|all| all.contains(&one)) on:change=change/><span>{word}</span></label>
+    }
 }
 
 /// The environments, to choose one of them; the first is meant until somebody does.

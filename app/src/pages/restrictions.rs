@@ -33,7 +33,12 @@ fn Shown() -> impl IntoView {
         <div class="head"><h1 class="text-h1 font-semibold">"Locks, holds and freezes"</h1></div>
         <p class="text-muted mb-4">"What stands in the way of deployments. Taking something back is never held up."</p>
         <section class="card mb-4" aria-labelledby="there">
-            <div class="card-head"><h2 id="there" class="font-semibold">"Now and to come"</h2></div>
+            <div class="card-head"><h2 id="there" class="font-semibold">"Now and to come"</h2>
+                <span class="flex gap-3 text-meta ml-auto">
+                    <a class="link" href="/restrictions.csv" rel="external" download="">"CSV"</a>
+                    <a class="link" href="/restrictions.json" rel="external" download="">"JSON"</a>
+                </span>
+            </div>
             <Show when=move || !all.with(Vec::is_empty) fallback=|| view! {
                 <Nothing heading="Nothing stands in the way"><p>"A version is held by itself when its failure takes a release back."</p></Nothing>
             }>

@@ -239,7 +239,7 @@ fn Choose(page: VersionPage, query: Query) -> impl IntoView {
     });
     view! {
         {promotion}
-        <section class="card mb-4" aria-labelledby="choose">
+        <section class="card mb-4" aria-labelledby="choose" data-typed="">
             <div class="card-head">
                 <h2 id="choose" class="font-semibold">{format!("Services in {environment}")}</h2>
                 <span class="text-meta text-muted">{move || if none() { format!("none chosen: all {count} are deployed in the manifest's versions") } else { format!("{} chosen", set.with(BTreeMap::len)) }}</span>

@@ -1,10 +1,10 @@
 //! Users and tokens. Nobody gives more than they have, and the last admin stays.
 
-use super::{Services, effective, sessions, store};
+use super::{Services, effective, links, sessions, store};
 use crate::identity::Wanted;
 use app::{AppError, backend::Caller, backend::People};
 use async_trait::async_trait;
-use lockstep_engine::port::identity::{GRANTS_MAX, LinkKind, UserChange, UserChanged};
+use lockstep_engine::port::identity::{GRANTS_MAX, LISTED_MAX, LinkKind, UserChange, UserChanged};
 use lockstep_model::{
     EnvironmentName, ProjectName, UserName,
     access::{Grant, Permission, Role, Scope},
@@ -13,10 +13,11 @@ use lockstep_model::{
         RevokeRole, RevokeToken, SessionView, TokenCreated, TokenPage, UserPage,
     },
     error::ErrorKind,
+    links::{LinkPage, LinkView},
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
-    tokens::Action,
+    tokens::{Action, FindCredentials},
     view::{TokenView, UserView},
 };
 
@@ -36,7 +37,7 @@ impl People for Services {
     async fn user_add(&self, caller: &Caller, req: AddUser) -> Result<OneTimeLink, AppError> {
         let grant = given(caller, req.role, req.project, req.environment)?;
         let audit = self.entry(caller, "/user/add", format!("user {}", req.name));
-        let (link, path) = self.identities.link_write(&req.name, LinkKind::SetPassword);
+        let (link, path) = self.identities.link_write(&req.name, LinkKind::SetPassword, Some(&caller.user));
         let invited = self.identities.store().user_invite(&grant, &link, audit).await.map_err(store)?;
         match invited {
             UserChanged::Done(_) => {}
@@ -54,29 +55,15 @@ impl People for Services {
     }
 
     async fn user_link(&self, caller: &Caller, req: NameUser) -> Result<OneTimeLink, AppError> {
-        let users = self.identities.store();
-        let user = users.user_fetch(&req.name).await.map_err(store)?.ok_or_else(|| unknown(&req.name))?;
-        if !user.view.enabled {
-            let message =
-                format!("'{}' is switched off and could not sign in; switch them on first", req.name);
-            return Err(AppError::new(ErrorKind::Conflict, message));
-        }
-        // Whoever may not have given what the user has would become them by the link.
-        if !user.view.grants.0.iter().all(|grant| caller.rights.may_give(grant)) {
-            let message = format!("{} has more than {} could give", req.name, caller.user);
-            return Err(AppError::new(ErrorKind::Forbidden, message));
-        }
-        let audit = self.entry(caller, "/user/link", format!("user {}", req.name));
-        let (link, path) = self.identities.link_write(&req.name, LinkKind::SetPassword);
-        match users.link_add(&link, Some(audit)).await.map_err(store)? {
-            UserChanged::Done(_) => Ok(OneTimeLink { user: req.name, path, expires_at: link.expires_at }),
-            UserChanged::Provided => Err(provided(&req.name)),
-            UserChanged::NotFound
-            | UserChanged::Exists
-            | UserChanged::LastAdmin
-            | UserChanged::NoGrant
-            | UserChanged::TooMany => Err(unknown(&req.name)),
-        }
+        links::make(self, caller, req).await
+    }
+
+    async fn link_list(&self) -> Result<LinkPage, AppError> {
+        links::list(self).await
+    }
+
+    async fn link_revoke(&self, caller: &Caller, req: NameUser) -> Result<LinkView, AppError> {
+        links::revoke(self, caller, req).await
     }
 
     async fn session_confirm(&self, caller: &Caller, req: ConfirmSession) -> Result<SessionView, AppError> {
@@ -91,8 +78,8 @@ impl People for Services {
         sessions::password(self, caller, req).await
     }
 
-    async fn session_list(&self, caller: &Caller) -> Result<SessionPage, AppError> {
-        sessions::list(self, caller).await
+    async fn session_list(&self, caller: &Caller, req: FindCredentials) -> Result<SessionPage, AppError> {
+        sessions::list(self, caller, req).await
     }
 
     async fn session_end(&self, caller: &Caller, req: EndSession) -> Result<SessionItem, AppError> {
@@ -149,10 +136,13 @@ impl People for Services {
         effective::effective(self, caller, req).await
     }
 
-    async fn token_list(&self, caller: &Caller) -> Result<TokenPage, AppError> {
-        let whose = owner_filter(caller);
-        let tokens = self.identities.store().token_list(whose).await.map_err(store)?;
-        Ok(TokenPage { tokens })
+    async fn token_list(&self, caller: &Caller, req: FindCredentials) -> Result<TokenPage, AppError> {
+        let whose = if req.own { Some(&caller.user) } else { owner_filter(caller) };
+        let words = req.q.to_lowercase();
+        let mut tokens = self.identities.store().token_list(whose, &words).await.map_err(store)?;
+        let more = tokens.len() > LISTED_MAX;
+        tokens.truncate(LISTED_MAX);
+        Ok(TokenPage { tokens, more })
     }
 
     async fn token_add(&self, caller: &Caller, req: AddToken) -> Result<TokenCreated, AppError> {
@@ -239,7 +229,7 @@ fn check_login(login: Option<&str>) -> Result<(), AppError> {
 }
 
 /// A password of their own would let somebody in whose groups do not any more.
-fn provided(name: &UserName) -> AppError {
+pub(super) fn provided(name: &UserName) -> AppError {
     let message = format!(
         "'{name}' signs in at the identity provider and gets no password here: what they may follows from their groups there"
     );

@@ -14,7 +14,7 @@ use app::{
     backend::{Access, Caller, Credential},
 };
 use leptos::prelude::use_context;
-use lockstep_engine::port::identity::SessionRow;
+use lockstep_engine::port::identity::{LISTED_MAX, SessionRow};
 use lockstep_model::{
     Digest,
     api::SessionView,
@@ -22,13 +22,26 @@ use lockstep_model::{
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
+    tokens::FindCredentials,
     view::TokenView,
 };
 use std::collections::BTreeSet;
 
-pub(super) async fn list(services: &Services, caller: &Caller) -> Result<SessionPage, AppError> {
+pub(super) async fn list(
+    services: &Services,
+    caller: &Caller,
+    req: FindCredentials,
+) -> Result<SessionPage, AppError> {
     let rows = seen(services, caller).await?;
-    Ok(SessionPage { sessions: rows.iter().map(|row| item(row, caller)).collect() })
+    let asked = req.q.to_lowercase();
+    let fits = |one: &SessionItem| {
+        let words = format!("{} {:?} {:?}", one.user, one.device, one.address).to_lowercase();
+        (!req.own || one.user == caller.user) && asked.split_whitespace().all(|word| words.contains(word))
+    };
+    let mut sessions: Vec<_> = rows.iter().map(|row| item(row, caller)).filter(fits).collect();
+    let more = sessions.len() > LISTED_MAX;
+    sessions.truncate(LISTED_MAX);
+    Ok(SessionPage { sessions, more })
 }
 
 pub(super) async fn confirm(

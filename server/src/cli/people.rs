@@ -15,11 +15,12 @@ use lockstep_model::{
     UserName,
     access::{Role, Scope},
     api::{
-        AddToken, AddUser, ChangeUser, Empty, NameUser, OneTimeLink, RevokeToken, SessionEnd, SessionEndAll,
-        SessionList, TokenAdd, TokenList, TokenRevoke, UserAdd, UserChange, UserLink, UserList,
+        AddToken, AddUser, ChangeUser, Empty, LinkList, LinkRevoke, NameUser, OneTimeLink, RevokeToken,
+        SessionEnd, SessionEndAll, SessionList, TokenAdd, TokenList, TokenRevoke, UserAdd, UserChange,
+        UserLink, UserList,
     },
     session::{EndSession, EndSessions, SessionItem},
-    tokens::Action,
+    tokens::{Action, FindCredentials},
 };
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +42,13 @@ pub(super) enum UserCommand {
     },
     /// Make a link with which a user sets their password anew; earlier links end.
     Link {
+        /// Name.
+        name: UserName,
+    },
+    /// List links to set a password by that are open: for whom, by whom, until when.
+    Links,
+    /// Withdraw a user's link before it is used.
+    Unlink {
         /// Name.
         name: UserName,
     },
@@ -152,6 +160,19 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
             say!("{} sets their password anew with this link:", link.user);
             link_lines(client, &link);
         }
+        UserCommand::Links => return links(global, client).await,
+        UserCommand::Unlink { name } => {
+            let link = client.call(LinkRevoke, &NameUser { name }).await?;
+            if global.json {
+                print::json(&link)?;
+                return Ok(exit::SUCCEEDED);
+            }
+            say!(
+                "the link for {} is withdrawn; `lockstep user link {}` makes another one",
+                link.user,
+                link.user
+            );
+        }
         UserCommand::Change { name, role, enabled, github } => {
             let ends = role.is_some() || enabled.is_some();
             let user = client.call(UserChange, &ChangeUser { name, role, enabled, github }).await?;
@@ -168,6 +189,25 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
         UserCommand::Revoke(options) => return roles::revoke(global, client, options).await,
         UserCommand::Show { name } => return roles::show(global, client, name).await,
     }
+    Ok(exit::SUCCEEDED)
+}
+
+async fn links(global: &Global, client: &Client) -> Result<u8, Failure> {
+    let page = client.call(LinkList, &Empty {}).await?;
+    if global.json {
+        print::json(&page)?;
+        return Ok(exit::SUCCEEDED);
+    }
+    let rows: Vec<[String; 4]> = page
+        .links
+        .into_iter()
+        .map(|link| {
+            let what = if link.is_invitation { "invitation" } else { "new password" };
+            let by = link.made_by.map_or_else(|| "-".to_owned(), |by| by.to_string());
+            [link.user.to_string(), what.to_owned(), by, print::ahead(link.expires_at)]
+        })
+        .collect();
+    print::table(["FOR", "WHAT", "BY", "ENDS"], &rows);
     Ok(exit::SUCCEEDED)
 }
 
@@ -206,10 +246,12 @@ pub(super) async fn session(
 ) -> Result<u8, Failure> {
     match command {
         SessionCommand::List { csv: true } => {
-            print::text(&lists::sessions(&client.call(SessionList, &Empty {}).await?.sessions));
+            print::text(&lists::sessions(
+                &client.call(SessionList, &FindCredentials::default()).await?.sessions,
+            ));
         }
         SessionCommand::List { csv: false } => {
-            let page = client.call(SessionList, &Empty {}).await?;
+            let page = client.call(SessionList, &FindCredentials::default()).await?;
             if global.json {
                 print::json(&page)?;
                 return Ok(exit::SUCCEEDED);
@@ -249,10 +291,10 @@ pub(super) async fn session(
 pub(super) async fn token(global: &Global, client: &Client, command: TokenCommand) -> Result<u8, Failure> {
     match command {
         TokenCommand::List { csv: true } => {
-            print::text(&lists::tokens(&client.call(TokenList, &Empty {}).await?.tokens));
+            print::text(&lists::tokens(&client.call(TokenList, &FindCredentials::default()).await?.tokens));
         }
         TokenCommand::List { csv: false } => {
-            let page = client.call(TokenList, &Empty {}).await?;
+            let page = client.call(TokenList, &FindCredentials::default()).await?;
             if global.json {
                 print::json(&page)?;
                 return Ok(exit::SUCCEEDED);

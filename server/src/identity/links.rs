@@ -34,14 +34,25 @@ pub enum LinkError {
 
 impl Identities {
     /// A link for a user, and its path; not kept yet.
-    pub fn link_write(&self, user: &UserName, kind: LinkKind) -> (LinkRow, String) {
+    pub fn link_write(
+        &self,
+        user: &UserName,
+        kind: LinkKind,
+        made_by: Option<&UserName>,
+    ) -> (LinkRow, String) {
         let code = secret::random();
         let (page, lasts_ms) = match kind {
             LinkKind::SetPassword => ("link", SET_PASSWORD_MS),
             LinkKind::SignIn => ("enter", SIGN_IN_MS),
         };
         let expires_at = self.clock.now().plus_ms(lasts_ms);
-        let row = LinkRow { code: secret::digest(&code), kind, user: user.clone(), expires_at };
+        let row = LinkRow {
+            code: secret::digest(&code),
+            kind,
+            user: user.clone(),
+            expires_at,
+            made_by: made_by.cloned(),
+        };
         (row, format!("/{page}/{code}"))
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn harmless(path: &str) -> &'static str {
         "/user/grant" => r#"{"name":"nobody","role":"viewer"}"#,
         "/user/revoke" => r#"{"name":"nobody"}"#,
         "/user/change" => r#"{"name":"nobody","role":"viewer"}"#,
-        "/user/link" => r#"{"name":"nobody"}"#,
+        "/user/link" | "/link/revoke" => r#"{"name":"nobody"}"#,
         "/session/end" => r#"{"id":"0000"}"#,
         "/session/confirm" => r#"{"password":"x"}"#,
         "/session/password" => r#"{"password":"x","new_password":"x"}"#,

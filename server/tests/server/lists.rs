@@ -28,7 +28,7 @@ async fn admins_download_everybodys_others_their_own_and_nobody_a_secret() {
     let (admin, viewer) = (("cookie", chris.as_str()), ("cookie", anna.as_str()));
     let secrets =
         [made["secret"].as_str().expect("a secret"), &chris[chris.find('=').expect("a value") + 1..]];
-    for list in ["people", "tokens", "sessions"] {
+    for list in ["people", "tokens", "sessions", "secrets", "jobs", "webhooks", "restrictions"] {
         for kind in ["csv", "json"] {
             let (status, text) = get(&server, admin, &format!("/{list}.{kind}")).await;
             assert_eq!(status, 200, "{list}.{kind}: {text}");
@@ -46,7 +46,21 @@ async fn admins_download_everybodys_others_their_own_and_nobody_a_secret() {
     let (_, found) = get(&server, admin, "/people.json?q=VIEWER%20ann").await;
     let found: Value = serde_json::from_str(&found).expect("JSON");
     assert_eq!((found.as_array().map(Vec::len), &found[0]["name"]), (Some(1), &Value::from("anna")));
-    // Who manages nobody sees themselves.
+    // The server looks for the words.
+    for (q, count) in [("CMD viewer", 1), ("nothing-like-it", 0)] {
+        let body = format!(r#"{{"q":"{q}"}}"#);
+        let found = server.call("/token/list", Some(&server.token()), &body).await.1;
+        assert_eq!(found["tokens"].as_array().map(Vec::len), Some(count), "{found}");
+        assert_eq!(found["more"], Value::Null);
+    }
+    let found = server.call("/session/list", Some(&server.token()), r#"{"q":"anna"}"#).await.1;
+    assert_eq!(found["sessions"].as_array().map(Vec::len), Some(1), "{found}");
+    // Who manages nobody sees themselves, and what stands in the way of what they see.
+    for list in ["secrets", "jobs", "webhooks"] {
+        assert_eq!(get(&server, viewer, &format!("/{list}.json")).await.0, 403, "{list}");
+    }
+    let (status, restrictions) = get(&server, viewer, "/restrictions.csv").await;
+    assert_eq!((status, restrictions.starts_with("kind,project,environment,")), (200, true));
     let (status, told) = get(&server, viewer, "/people.csv").await;
     assert_eq!(status, 403, "{told}");
     let denied = server.ok(&["audit", "list", "--denied"]);
@@ -96,7 +110,7 @@ async fn f11_whoever_downloads_waits_with_every_other_list() {
     much_output(&server, DeploymentId(1)).await;
     let anna = server.sign_in("anna", Role::Viewer).await;
     let bearer = format!("Bearer {}", server.token());
-    let lists = ["people", "tokens", "sessions", "services"];
+    let lists = ["people", "tokens", "sessions", "services", "secrets", "jobs", "webhooks", "restrictions"];
     let paths: Vec<String> =
         lists.iter().flat_map(|list| ["csv", "json"].map(|kind| format!("/{list}.{kind}"))).collect();
     for path in &paths {

@@ -228,6 +228,7 @@ impl Story {
         self.once(Who::Local, "/secret/remove", json!({"name": "a"})).await;
         self.once(Who::Local, "/user/add", json!({"name": "carla", "role": "viewer"})).await;
         self.once(Who::Local, "/user/link", json!({"name": "carla"})).await;
+        self.once(Who::Local, "/link/revoke", json!({"name": "carla"})).await;
         self.once(Who::Local, "/user/grant", json!({"name": "carla", "role": "operator", "project": "shop"}))
             .await;
         self.once(Who::Local, "/user/revoke", json!({"name": "carla", "project": "shop"})).await;

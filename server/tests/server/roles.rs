@@ -85,7 +85,7 @@ impl Stage {
             "/audit/accept" | "/lockdown/begin" => json!({"reason": ""}),
             "/user/add" => json!({"name": "same", "role": "viewer"}),
             "/user/change" | "/user/grant" => json!({"name": "nobody", "role": "viewer"}),
-            "/user/revoke" | "/user/link" => json!({"name": "nobody"}),
+            "/user/revoke" | "/user/link" | "/link/revoke" => json!({"name": "nobody"}),
             "/session/end" => json!({"id": "0000"}),
             "/session/confirm" => json!({"password": "x"}),
             "/session/password" => json!({"password": "x", "new_password": "x"}),

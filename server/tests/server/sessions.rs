@@ -93,6 +93,18 @@ async fn a15_a_link_sets_a_password_once_and_the_one_before_it_not_at_all() {
     assert_eq!(set("x".repeat(43).as_str()).await, "/login?error=link", "guessed");
     assert_eq!(set(&second).await, "/");
     assert_eq!(set(&second).await, "/login?error=link", "it works once");
+    // One that is open is told without its code, and withdrawn: from then on it works for nobody.
+    let (third, _) = make();
+    let open = server.ok(&["user", "links", "--json"]);
+    let listed: Value = serde_json::from_str(&open).expect("JSON");
+    let link = &listed["links"][0];
+    assert_eq!((&link["user"], &link["is_invitation"]), (&json!("anna"), &json!(false)), "{open}");
+    assert!(link["made_by"].is_string() && !open.contains(&third), "{open}");
+    server.ok(&["user", "unlink", "anna"]);
+    assert_eq!(set(&third).await, "/login?error=link", "withdrawn");
+    assert!(!server.ok(&["user", "links"]).contains("anna"));
+    server.fails(2, &["user", "unlink", "anna"]);
+    assert_eq!(server.ok(&["audit", "list", "--action", "/link/revoke"]).matches("user anna").count(), 1);
     server.fails(2, &["user", "link", "nobody"]);
     let (third, _) = make();
     server.ok(&["user", "change", "anna", "--enabled", "false"]);

@@ -8,6 +8,7 @@ use crate::{
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
     hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
+    links::{LinkPage, LinkView},
     live::{Place, ServerFrame, Topic},
     pause::ResumeDeployment,
     provider::{ProviderPage, ProviderReport},
@@ -17,7 +18,7 @@ use crate::{
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
-    tokens::Action,
+    tokens::{Action, FindCredentials},
     trust::{AddTrust, NamedTrust, TrustPage, TrustView},
     view::{
         AuditHead, AuditReport, AuditView, CheckpointView, DeploymentDetail, DeploymentSummary, EventsView,
@@ -268,16 +269,20 @@ endpoints! {
     UserRevoke "/user/revoke" ManageUsers Installation true RevokeRole => UserView, [NotFound, Conflict];
     /// Makes a link with which a user sets their password anew; earlier ones end.
     UserLink "/user/link" ManageUsers Installation true NameUser => OneTimeLink, [NotFound, Conflict];
+    /// Links to set a password by that are open: for whom, by whom, until when; never the links themselves.
+    LinkList "/link/list" ManageUsers Installation false Empty => LinkPage, [];
+    /// Withdraws a user's link before it is used.
+    LinkRevoke "/link/revoke" ManageUsers Installation true NameUser => LinkView, [NotFound];
     /// What somebody may, environment by environment, and what they could after a change; changes nothing.
     UserEffective "/user/effective" SignedIn Oneself false AskEffective => EffectiveView, [NotFound];
     /// One's own tokens; for admins, everybody's.
-    TokenList "/token/list" SignedIn Oneself false Empty => TokenPage, [];
+    TokenList "/token/list" SignedIn Oneself false FindCredentials => TokenPage, [];
     /// Makes a token, never wider than its maker.
     TokenAdd "/token/add" SignedIn Oneself true AddToken => TokenCreated, [];
     /// Ends a token.
     TokenRevoke "/token/revoke" SignedIn Oneself true RevokeToken => TokenView, [NotFound];
     /// One's own sessions; for admins, everybody's.
-    SessionList "/session/list" SignedIn Oneself false Empty => SessionPage, [];
+    SessionList "/session/list" SignedIn Oneself false FindCredentials => SessionPage, [];
     /// Ends a session.
     SessionEnd "/session/end" SignedIn Oneself true EndSession => SessionItem, [NotFound];
     /// Ends all of one's other sessions, or as an admin all of a user's.
@@ -1051,6 +1056,9 @@ body! { /// Tokens.
 TokenPage {
     /// The newest first.
     tokens: Vec<TokenView>,
+    /// Whether there are more than are listed; words to look for narrow them down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
 } }
 body! { /// A token that was made.
 TokenCreated {

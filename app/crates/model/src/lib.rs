@@ -13,6 +13,7 @@ pub mod event;
 pub mod gateway;
 pub mod health;
 pub mod hooks;
+pub mod links;
 pub mod live;
 pub mod manifest;
 pub mod part;

@@ -34,6 +34,9 @@ pub struct SessionItem {
 pub struct SessionPage {
     /// The one used last first.
     pub sessions: Vec<SessionItem>,
+    /// Whether there are more than are listed; words to look for narrow them down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A session to end.

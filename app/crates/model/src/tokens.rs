@@ -97,6 +97,19 @@ impl FromStr for Action {
     }
 }
 
+/// Which tokens or sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FindCredentials {
+    /// Only those with all of these words.
+    #[serde(default)]
+    pub q: String,
+    /// Only one's own, also for admins.
+    #[serde(default)]
+    pub own: bool,
+}
+
 /// The actions of a token in words; none = all that its role has.
 pub fn words(actions: &[Action]) -> String {
     actions.iter().map(|action| action.word()).collect::<Vec<_>>().join(",")

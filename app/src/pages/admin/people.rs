@@ -1,9 +1,10 @@
 //! People and their roles: invited, given more or less, switched off.
 
-use super::{Downloads, Roles, Search, Where, has, scope_of};
+use super::{Downloads, Roles, Search, Where, has, links::Links, scope_of};
 use crate::{
     api::{
-        session_end_all, user_add, user_change, user_effective, user_grant, user_link, user_list, user_revoke,
+        links::link_list, session_end_all, user_add, user_change, user_effective, user_grant, user_link,
+        user_list, user_revoke,
     },
     codec::load,
     query::Query,
@@ -26,7 +27,11 @@ use lockstep_model::{
 pub(super) fn People() -> impl IntoView {
     let query = Query::here();
     let page = load(|| (), |()| user_list(Empty {}));
-    let again = Callback::new(move |()| page.refetch());
+    let links = load(|| (), |()| link_list(Empty {}));
+    let again = Callback::new(move |()| {
+        page.refetch();
+        links.refetch();
+    });
     let link = RwSignal::new(None::<OneTimeLink>);
     let list = move |all: Vec<UserView>| {
         let (typed, chosen) = (query.get("q"), query.get("user"));
@@ -62,6 +67,7 @@ pub(super) fn People() -> impl IntoView {
                 Err(error) => view! { <Failure error/> }.into_any(),
             })}
         </Transition>
+        <Links page=links/>
         <Invite again link/>
     }
 }
@@ -165,6 +171,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
             step_up.act(
                 move || user_link(NameUser { name: name.clone() }),
                 move |made| {
+                    again.run(());
                     let said = format!("A link for {} is made", made.user);
                     link.set(Some(made));
                     said
@@ -300,7 +307,7 @@ fn Give(name: UserName, again: Callback<()>) -> impl IntoView {
         );
     };
     view! {
-        <form class="stack p-4" on:submit=submit>
+        <form class="stack p-4" data-typed="" on:submit=submit>
             <div class="halves">
                 <Roles name="give-role" value=role at/>
                 <Where name="give-where" value=at/>
@@ -376,7 +383,7 @@ fn Invite(again: Callback<()>, link: RwSignal<Option<OneTimeLink>>) -> impl Into
     view! {
         <section class="card" aria-labelledby="invite">
             <div class="card-head"><h2 id="invite" class="font-semibold">"Invite somebody"</h2></div>
-            <form class="stack p-4" on:submit=submit>
+            <form class="stack p-4" data-typed="" on:submit=submit>
                 <div class="halves">
                     <label class="field"><span>"Name"</span>
                         <input class="input" name="invite-name" maxlength="63" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="anna"

@@ -1,11 +1,12 @@
 //! Programs that come in without a token of ours: jobs that show who they are, and webhooks.
 
-use super::{Roles, Where, first_place, places, scope_of};
+use super::{Downloads, Roles, Where, first_place, places, scope_of, tick};
 use crate::{
     AppError,
     api::rules::{hook_add, hook_list, hook_remove, trust_add, trust_list, trust_remove},
     codec::{Loaded, load},
     live::Live,
+    query::Query,
     time::When,
     ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then, Toasts},
 };
@@ -126,7 +127,7 @@ fn Trusts(page: Loaded<TrustPage>) -> impl IntoView {
     };
     view! {
         <section class="card mb-4" aria-labelledby="jobs">
-            <div class="card-head"><h2 id="jobs" class="font-semibold">"Jobs without a stored secret"</h2></div>
+            <div class="card-head"><h2 id="jobs" class="font-semibold">"Jobs without a stored secret"</h2><Downloads query=Query::here() name="jobs"/></div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| shown(
                     answer.map(|page| page.rules),
@@ -216,7 +217,7 @@ fn AddJob(page: Loaded<TrustPage>) -> impl IntoView {
     view! {
         <details class="card mb-4">
             <summary class="card-head font-semibold">"Trust a job"</summary>
-            <form class="stack p-4" on:submit=submit>
+            <form class="stack p-4" data-typed="" on:submit=submit>
                 <p class="text-meta text-muted">"All of it is compared in full. Ids are numbers: "<code>"gh api repos/OWNER/NAME --jq '.id, .owner.id'"</code>" shows both."</p>
                 <div class="halves">
                     {field("Name", "job-name", "shop-main", name)}
@@ -288,7 +289,7 @@ fn Hooks(page: Loaded<HookPage>) -> impl IntoView {
     };
     view! {
         <section class="card mb-4" aria-labelledby="hooks">
-            <div class="card-head"><h2 id="hooks" class="font-semibold">"Webhooks"</h2></div>
+            <div class="card-head"><h2 id="hooks" class="font-semibold">"Webhooks"</h2><Downloads query=Query::here() name="webhooks"/></div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| shown(
                     answer.map(|page| page.hooks),
@@ -345,20 +346,7 @@ fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
         );
     });
     let is_github = move || sender.get() == HookSender::Github;
-    let event = move |one: HookEvent| {
-        let change = move |event: leptos::ev::Event| {
-            let is_on = event_target_checked(&event);
-            events.update(|all| {
-                all.retain(|other| *other != one);
-                if is_on {
-                    all.push(one);
-                }
-            });
-        };
-        view! {
-            <label class="check"><input type="checkbox" prop:checked=move || events.with(|all| all.contains(&one)) on:change=change/><span>{event_word(one)}</span></label>
-        }
-    };
+    let event = move |one: HookEvent| tick(one, event_word(one), events);
     let choose_sender = move |event: leptos::ev::Event| {
         let is_generic = event_target_value(&event) == "generic";
         sender.set(if is_generic { HookSender::Generic } else { HookSender::Github });
@@ -370,7 +358,7 @@ fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
     view! {
         <details class="card">
             <summary class="card-head font-semibold">"Open an address for webhooks"</summary>
-            <form class="stack p-4" on:submit=submit>
+            <form class="stack p-4" data-typed="" on:submit=submit>
                 <p class="text-meta text-muted">"The secret stands in a variable or a file of the server, never here: "<code>"env:NAME"</code>" or "<code>"file:/path"</code>"."</p>
                 <div class="halves">
                     {field("Name, also in its address", "hook-name", "shop-main", name)}

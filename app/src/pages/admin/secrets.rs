@@ -1,6 +1,6 @@
 //! Secrets of environments: set, replaced and removed. No value is ever shown: the server tells none.
 
-use super::{Search, first_place, has, places, scope_of};
+use super::{Downloads, Search, first_place, has, places, scope_of};
 use crate::{
     api::{secret_list, secret_remove, secret_set},
     codec::load,
@@ -73,7 +73,7 @@ pub(super) fn Secrets() -> impl IntoView {
     };
     view! {
         <section class="card mb-4" aria-labelledby="secrets">
-            <div class="card-head"><h2 id="secrets" class="font-semibold">"For what is deployed"</h2><Search query label="Search secrets"/></div>
+            <div class="card-head"><h2 id="secrets" class="font-semibold">"For what is deployed"</h2><Search query label="Search secrets"/><Downloads query name="secrets"/></div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| match answer {
                     Ok(page) => list(page.secrets),
@@ -148,7 +148,7 @@ fn Set(name: RwSignal<String>, place: RwSignal<String>, done: Callback<()>) -> i
     view! {
         <section class="card" aria-labelledby="set-secret">
             <div class="card-head"><h2 id="set-secret" class="font-semibold">"Set a secret"</h2></div>
-            <form class="stack p-4" on:submit=submit>
+            <form class="stack p-4" data-typed="" on:submit=submit>
                 <p class="text-meta text-muted">"Nobody reads it here again, admins neither. It becomes a variable of what is deployed from the next deployment on, and is masked in its output. A value of several lines is set with "<code>"lockstep secret set NAME < FILE"</code>"."</p>
                 <div class="halves">
                     <label class="field"><span>"Where"</span>

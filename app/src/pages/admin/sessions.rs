@@ -1,6 +1,6 @@
 //! Sessions of browsers: seen and ended.
 
-use super::{Downloads, Search, has, is_admin};
+use super::{Downloads, Search, cut, is_admin};
 use crate::{
     api::{session_end, session_end_all, session_list},
     codec::load,
@@ -11,8 +11,8 @@ use crate::{
 };
 use leptos::prelude::*;
 use lockstep_model::{
-    api::Empty,
-    session::{EndSession, EndSessions, SessionItem},
+    session::{EndSession, EndSessions, SessionItem, SessionPage},
+    tokens::FindCredentials,
 };
 
 /// The list: everybody's for admins, or one's own alone.
@@ -20,7 +20,8 @@ use lockstep_model::{
 pub(crate) fn Sessions(own: bool) -> impl IntoView {
     let (session, step_up, questions, query) =
         (Session::here(), StepUp::here(), Questions::here(), Query::here());
-    let page = load(|| (), |()| session_list(Empty {}));
+    let asked = move || if own { String::new() } else { query.get("q") };
+    let page = load(asked, move |q| session_list(FindCredentials { q, own }));
     let again = move || page.refetch();
     let end = Callback::new(move |one: SessionItem| {
         let title = match one.is_this {
@@ -73,14 +74,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             }),
         });
     };
-    let list = move |all: Vec<SessionItem>| {
-        let me = session.get().map(|session| session.user);
-        let typed = if own { String::new() } else { query.get("q") };
-        let mut all = all;
-        all.retain(|one| {
-            let words = format!("{} {:?} {:?}", one.user, one.device, one.address);
-            (!own || me.as_ref() == Some(&one.user)) && has(&words, &typed)
-        });
+    let list = move |SessionPage { sessions: all, more }| {
         if all.is_empty() {
             return view! { <Nothing heading="No session"><p>"Nobody is signed in in a browser, or nothing has these words."</p></Nothing> }.into_any();
         }
@@ -91,6 +85,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
                 <thead><tr>{user}<th scope="col">"Program"</th><th scope="col">"From"</th><th scope="col">"Begun"</th><th scope="col">"Used"</th><th scope="col">"Ends"</th><th scope="col"><span class="sr-only">"End"</span></th></tr></thead>
                 <tbody>{rows}</tbody>
             </table></div>
+            {cut(more)}
         }
         .into_any()
     };
@@ -103,7 +98,7 @@ pub(crate) fn Sessions(own: bool) -> impl IntoView {
             </div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| match answer {
-                    Ok(page) => list(page.sessions),
+                    Ok(page) => list(page),
                     Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
                 })}
             </Transition>

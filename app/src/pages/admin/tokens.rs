@@ -1,16 +1,18 @@
 //! Tokens for programs: made, seen, revoked.
 
-use super::{Downloads, Roles, Search, Where, has, scope_of};
+use super::{Downloads, Roles, Search, Where, cut, scope_of, tick};
 use crate::{
     api::{token_add, token_list, token_revoke},
     codec::load,
+    live::Live,
     query::Query,
     time::When,
-    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then},
+    ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then, Tone},
 };
 use leptos::{ev::SubmitEvent, prelude::*};
 use lockstep_model::{
-    api::{AddToken, Empty, RevokeToken, TokenCreated},
+    api::{AddToken, RevokeToken, TokenCreated, TokenPage},
+    tokens::{ACTIONS, Action, FindCredentials},
     view::TokenView,
 };
 
@@ -18,11 +20,14 @@ use lockstep_model::{
 const DAYS: [(u32, &str); 5] =
     [(1, "1 day"), (7, "7 days"), (30, "30 days"), (90, "90 days"), (366, "a year")];
 
+/// Before a token ends its row says so: whoever uses it needs another one.
+const NEAR_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
 /// The list, and a form for another one.
 #[component]
 pub(super) fn Tokens() -> impl IntoView {
     let (step_up, questions, query) = (StepUp::here(), Questions::here(), Query::here());
-    let page = load(|| (), |()| token_list(Empty {}));
+    let page = load(move || query.get("q"), |q| token_list(FindCredentials { q, own: false }));
     let revoke = Callback::new(move |one: TokenView| {
         questions.ask(Ask {
             title: format!("Revoke the token {}", one.name),
@@ -46,9 +51,7 @@ pub(super) fn Tokens() -> impl IntoView {
             }),
         });
     });
-    let list = move |mut all: Vec<TokenView>| {
-        let typed = query.get("q");
-        all.retain(|one| has(&format!("{} {} {} {}", one.id, one.name, one.user, one.may()), &typed));
+    let list = move |TokenPage { tokens: all, more }| {
         if all.is_empty() {
             return view! { <Nothing heading="No token"><p>"Programs come in with one: make it below, or with "<code>"lockstep token add"</code>"."</p></Nothing> }.into_any();
         }
@@ -58,6 +61,7 @@ pub(super) fn Tokens() -> impl IntoView {
                 <thead><tr><th scope="col">"Name"</th><th scope="col">"Whose"</th><th scope="col">"May"</th><th scope="col">"State"</th><th scope="col">"Used"</th><th scope="col">"Made"</th><th scope="col">"Ends"</th><th scope="col"><span class="sr-only">"Revoke"</span></th></tr></thead>
                 <tbody>{rows}</tbody>
             </table></div>
+            {cut(more)}
         }
         .into_any()
     };
@@ -70,7 +74,7 @@ pub(super) fn Tokens() -> impl IntoView {
             </div>
             <Transition fallback=|| view! { <div class="skeleton h-24" aria-hidden="true"></div> }>
                 {move || page.get().map(|answer| match answer {
-                    Ok(page) => list(page.tokens),
+                    Ok(page) => list(page),
                     Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
                 })}
             </Transition>
@@ -79,12 +83,32 @@ pub(super) fn Tokens() -> impl IntoView {
     }
 }
 
+/// How a token stands that has so much time left.
+fn state(revoked: bool, left_ms: i64) -> (String, Glyph, Tone) {
+    let hours = left_ms / (60 * 60 * 1_000);
+    match (revoked, left_ms) {
+        (true, _) => ("revoked".to_owned(), Glyph::Cancelled, Tone::Idle),
+        (false, ..=0) => ("expired".to_owned(), Glyph::Waiting, Tone::Idle),
+        (false, NEAR_MS..) => ("valid".to_owned(), Glyph::Ok, Tone::Ok),
+        _ if hours < 48 => (format!("ends in {} h", hours.max(1)), Glyph::Warn, Tone::Warn),
+        _ => (format!("ends in {} days", hours / 24), Glyph::Warn, Tone::Warn),
+    }
+}
+
 #[component]
 fn Row(one: TokenView, revoke: Callback<TokenView>) -> impl IntoView {
+    let live = Live::here();
     let label = format!("Revoke {}", one.name);
-    let is_over = one.revoked;
+    // Until the page is taken over both sides count from when the server wrote it.
+    let now = move || live.minutes.get().max(live.written);
+    let (revoked, expires) = (one.revoked, one.expires_at);
+    let is_over = revoked || expires.0 <= untrack(now);
+    let state = move || {
+        let (word, glyph, tone) = state(revoked, expires.0 - now());
+        view! { <span class=tone.pill()><Icon glyph/>{word}</span> }
+    };
     let (name, id, user, bound) = (one.name.clone(), one.id.clone(), one.user.to_string(), one.may());
-    let (created, expires) = (one.created_at, one.expires_at);
+    let created = one.created_at;
     let used = match one.last_used_at {
         Some(at) => view! { <When at=at/> }.into_any(),
         None => "never".into_any(),
@@ -94,7 +118,7 @@ fn Row(one: TokenView, revoke: Callback<TokenView>) -> impl IntoView {
             <th scope="row">{name}<span class="block text-meta text-muted mono">{id}</span></th>
             <td data-label="Whose">{user}</td>
             <td data-label="May">{bound}</td>
-            <td data-label="State">{if is_over { "revoked" } else { "valid" }}</td>
+            <td data-label="State">{state}</td>
             <td data-label="Used">{used}</td>
             <td data-label="Made"><When at=created/></td>
             <td data-label="Ends"><When at=expires/></td>
@@ -110,6 +134,7 @@ fn Add(made: Callback<()>) -> impl IntoView {
         (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(String::new()));
     let step_up = StepUp::here();
     let days = RwSignal::new(90u32);
+    let actions = RwSignal::new(Vec::<Action>::new());
     let complaint = RwSignal::new(String::new());
     let created = RwSignal::new(None::<TokenCreated>);
     let submit = move |event: SubmitEvent| {
@@ -120,7 +145,7 @@ fn Add(made: Callback<()>) -> impl IntoView {
             role: role.get_untracked().parse().ok(),
             project: on.project,
             environment: on.environment,
-            actions: Vec::new(),
+            actions: actions.get_untracked(),
             days: days.get_untracked(),
         };
         if request.name.is_empty() {
@@ -133,6 +158,7 @@ fn Add(made: Callback<()>) -> impl IntoView {
             move |token| {
                 complaint.set(String::new());
                 name.set(String::new());
+                actions.set(Vec::new());
                 created.set(Some(token));
                 made.run(());
             },
@@ -157,7 +183,7 @@ fn Add(made: Callback<()>) -> impl IntoView {
         <section class="card" aria-labelledby="add-token">
             <div class="card-head"><h2 id="add-token" class="font-semibold">"Make a token"</h2></div>
             {shown}
-            <form class="stack p-4" on:submit=submit>
+            <form class="stack p-4" data-typed="" on:submit=submit>
                 <p class="text-meta text-muted">"It may what you choose here, and never more than you may at the moment when it is used."</p>
                 <div class="halves">
                     <label class="field"><span>"What it is for"</span>
@@ -170,9 +196,34 @@ fn Add(made: Callback<()>) -> impl IntoView {
                         <select class="input" name="token-days" on:change=move |event| days.set(event_target_value(&event).parse().unwrap_or(90))>{spans}</select>
                     </label>
                 </div>
+                <fieldset class="flex flex-wrap gap-4">
+                    <legend class="text-meta text-muted mb-2">"What it may change; with none chosen, all that its role may"</legend>
+                    {ACTIONS.map(|one| tick(one, one.word(), actions)).into_iter().collect_view()}
+                </fieldset>
                 <p class="complaint" role="alert">{move || complaint.get()}</p>
                 <div><button type="submit" class="btn btn-primary"><Icon glyph=Glyph::Plus/>"Make it"</button></div>
             </form>
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_that_it_is_over_or_soon_will_be() {
+        const HOUR: i64 = 60 * 60 * 1_000;
+        for (revoked, left_ms, word) in [
+            (true, 9 * 24 * HOUR, "revoked"),
+            (false, 0, "expired"),
+            (false, -HOUR, "expired"),
+            (false, 1, "ends in 1 h"),
+            (false, 30 * HOUR, "ends in 30 h"),
+            (false, 75 * HOUR, "ends in 3 days"),
+            (false, NEAR_MS, "valid"),
+        ] {
+            assert_eq!(state(revoked, left_ms).0, word, "{left_ms}");
+        }
     }
 }

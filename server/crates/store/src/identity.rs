@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
     identity::{
-        LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange, UserChanged, UserRow,
+        LISTED_MAX, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange,
+        UserChanged, UserRow,
     },
     store::AuditEntry,
 };
@@ -22,6 +23,9 @@ use lockstep_model::{
     view::{TokenView, UserView},
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+
+/// So many words are looked for at most.
+const WORDS_MAX: usize = 20;
 
 /// The columns of an account; what was given to it is read beside.
 fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
@@ -518,12 +522,18 @@ impl IdentityStore for SqliteStore {
         }))
     }
 
-    async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError> {
+    async fn token_list(&self, user: Option<&UserName>, words: &str) -> Result<Vec<TokenView>, StoreError> {
+        let words: Vec<&str> = words.split_whitespace().take(WORDS_MAX).collect();
         let rows = sqlx::query(
             "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions FROM token \
-             WHERE $1 IS NULL OR account = $1 ORDER BY created_at DESC, id LIMIT 1000",
+             WHERE ($1 IS NULL OR account = $1) AND NOT EXISTS (SELECT 1 FROM json_each($2) WHERE instr(lower( \
+             token.id || ' ' || token.name || ' ' || account || ' ' || role || ' on ' || \
+             iif(project = '', 'everything', project || '/' || environment) || ': ' || actions), value) = 0) \
+             ORDER BY created_at DESC, id LIMIT $3",
         )
         .bind(user.map(UserName::as_str))
+        .bind(serde_json::json!(words).to_string())
+        .bind(i64::try_from(LISTED_MAX + 1).unwrap_or(i64::MAX))
         .fetch_all(&self.readers)
         .await
         .map_err(failed("listing tokens"))?;
@@ -575,6 +585,19 @@ impl IdentityStore for SqliteStore {
 
     async fn link_take(&self, code: &Digest, now: Timestamp) -> Result<Option<LinkRow>, StoreError> {
         self.take_link(code, now).await
+    }
+
+    async fn link_list(&self, now: Timestamp) -> Result<Vec<LinkRow>, StoreError> {
+        self.list_links(now).await
+    }
+
+    async fn link_revoke(
+        &self,
+        user: &UserName,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<LinkRow>, StoreError> {
+        self.revoke_link(user, now, audit).await
     }
 
     async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError> {

@@ -73,12 +73,49 @@ impl SqliteStore {
     }
 
     pub(crate) async fn fetch_link(&self, code: &Digest) -> Result<Option<LinkRow>, StoreError> {
-        let row = sqlx::query("SELECT kind, account, expires_at FROM link WHERE code = $1")
+        let row = sqlx::query("SELECT code, kind, account, expires_at, made_by FROM link WHERE code = $1")
             .bind(code.as_str())
             .fetch_optional(&self.readers)
             .await
             .map_err(failed("reading a one-time link"))?;
-        row.as_ref().map(|row| read(code, row)).transpose()
+        row.as_ref().map(read).transpose()
+    }
+
+    pub(crate) async fn list_links(&self, now: Timestamp) -> Result<Vec<LinkRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT code, kind, account, expires_at, made_by FROM link \
+             WHERE kind = $1 AND expires_at > $2 ORDER BY expires_at, account",
+        )
+        .bind(kind_word(LinkKind::SetPassword))
+        .bind(now.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("reading one-time links"))?;
+        rows.iter().map(read).collect()
+    }
+
+    pub(crate) async fn revoke_link(
+        &self,
+        user: &UserName,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<LinkRow>, StoreError> {
+        const OPERATION: &str = "withdrawing a one-time link";
+        let mut transaction = self.begin(OPERATION).await?;
+        let row = sqlx::query(
+            "DELETE FROM link WHERE kind = $1 AND account = $2 AND expires_at > $3 \
+             RETURNING code, kind, account, expires_at, made_by",
+        )
+        .bind(kind_word(LinkKind::SetPassword))
+        .bind(user.as_str())
+        .bind(now.0)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        let Some(row) = row.as_ref().map(read).transpose()? else { return Ok(None) };
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(Some(row))
     }
 
     pub(crate) async fn take_link(
@@ -87,14 +124,15 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Option<LinkRow>, StoreError> {
         let row = sqlx::query(
-            "DELETE FROM link WHERE code = $1 AND expires_at > $2 RETURNING kind, account, expires_at",
+            "DELETE FROM link WHERE code = $1 AND expires_at > $2 \
+             RETURNING code, kind, account, expires_at, made_by",
         )
         .bind(code.as_str())
         .bind(now.0)
         .fetch_optional(&self.writer)
         .await
         .map_err(failed("using a one-time link"))?;
-        row.as_ref().map(|row| read(code, row)).transpose()
+        row.as_ref().map(read).transpose()
     }
 }
 
@@ -146,24 +184,27 @@ async fn put(connection: &mut SqliteConnection, link: &LinkRow) -> Result<(), sq
         .bind(link.user.as_str())
         .execute(&mut *connection)
         .await?;
-    sqlx::query("INSERT INTO link (code, kind, account, expires_at) VALUES ($1, $2, $3, $4)")
+    sqlx::query("INSERT INTO link (code, kind, account, expires_at, made_by) VALUES ($1, $2, $3, $4, $5)")
         .bind(link.code.as_str())
         .bind(kind_word(link.kind))
         .bind(link.user.as_str())
         .bind(link.expires_at.0)
+        .bind(link.made_by.as_ref().map(UserName::as_str))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-fn read(code: &Digest, row: &SqliteRow) -> Result<LinkRow, StoreError> {
-    let kind: String = row.get(0);
+fn read(row: &SqliteRow) -> Result<LinkRow, StoreError> {
+    let kind: String = row.get(1);
     let kind = if kind == kind_word(LinkKind::SignIn) { LinkKind::SignIn } else { LinkKind::SetPassword };
+    let made_by: Option<String> = row.get(4);
     Ok(LinkRow {
-        code: code.clone(),
+        code: parsed(row.get(0), "link")?,
         kind,
-        user: parsed(row.get(1), "user")?,
-        expires_at: Timestamp(row.get(2)),
+        user: parsed(row.get(2), "user")?,
+        expires_at: Timestamp(row.get(3)),
+        made_by: made_by.map(|name| parsed(&name, "user")).transpose()?,
     })
 }
 

@@ -8,8 +8,8 @@ use lockstep_engine::port::{StoreError, identity::SessionRow, store::AuditEntry}
 use lockstep_model::{Digest, Timestamp, UserName};
 use sqlx::{Row, SqliteConnection};
 
-/// The most sessions in a list; more are not shown.
-const SESSIONS_SHOWN: i64 = 1_000;
+/// The most sessions that are looked through for a list: ten of a thousand people.
+const SESSIONS_SHOWN: i64 = 10_000;
 /// The most browsers that are known of somebody; the oldest are forgotten.
 const DEVICES_KEPT: i64 = 20;
 

@@ -2,7 +2,7 @@
 
 use lockstep_engine::port::{
     CheckRow, IdentityStore, LogPart, LogRow, LogStore, Store, StoreError,
-    identity::{LinkKind, LinkRow, SessionRow, Throttle, UserChange, UserChanged},
+    identity::{LISTED_MAX, LinkKind, LinkRow, SessionRow, Throttle, UserChange, UserChanged},
     store::{AuditEntry, AuditQuery},
 };
 use lockstep_engine::testing::actor;
@@ -273,6 +273,7 @@ async fn a_link_is_used_once_by_one_and_not_after_its_time() {
         kind: LinkKind::SetPassword,
         user: user.clone(),
         expires_at: Timestamp(100),
+        made_by: Some(user.clone()),
     };
     store.link_add(&link(1), None).await.expect("stored");
     let code = digest(1);
@@ -397,4 +398,29 @@ async fn looks_at_a_service_are_kept_in_buckets_and_forgotten() {
     logs.check_append(&[], Timestamp(120_000)).await.expect("kept");
     let left = logs.check_read(&slot("web"), Timestamp(0), 60_000).await.expect("readable");
     assert_eq!(left.len(), 2, "the first minute is forgotten");
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_words_and_one_more_than_are_shown_tells_that_there_are_more() {
+    let (store, _folder) = store().await;
+    let anna = add(&store, "anna", Role::Viewer).await;
+    let token = |number: usize| TokenView {
+        id: format!("{number:08x}"),
+        name: format!("CI of shop {number}"),
+        user: anna.clone(),
+        bound: Grant { on: Scope::default(), role: Role::Deployer },
+        actions: Vec::new(),
+        created_at: Timestamp(1),
+        expires_at: Timestamp(100),
+        last_used_at: None,
+        revoked: false,
+    };
+    for number in 0..LISTED_MAX + 5 {
+        store.token_add(&token(number), &digest(7), entry()).await.expect("stored");
+    }
+    let found = async |words: &str| store.token_list(None, words).await.expect("listed").len();
+    assert_eq!(found("").await, LISTED_MAX + 1);
+    assert_eq!(found("ci deployer everything anna").await, LISTED_MAX + 1);
+    assert_eq!(found("shop 1004").await, 1, "the last one as well");
+    assert_eq!(found("shop %").await, 0, "words are no patterns");
 }

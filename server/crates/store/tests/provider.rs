@@ -92,6 +92,7 @@ async fn whom_a_provider_knows_gets_no_password_here_and_who_waits_for_one_is_in
         kind: LinkKind::SetPassword,
         user: user.parse().expect("valid"),
         expires_at: Timestamp(1_000),
+        made_by: None,
     };
     let invite = async |code: u8, user: &str, audit: AuditEntry| {
         store.user_invite(&viewer, &link(code, user), audit).await

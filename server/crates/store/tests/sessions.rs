@@ -72,6 +72,7 @@ impl World {
             kind: LinkKind::SetPassword,
             user: self.anna.clone(),
             expires_at: Timestamp(100),
+            made_by: None,
         };
         let kept = self.store.link_add(&link, Some(entry())).await.expect("stored");
         assert!(matches!(kept, UserChanged::Done(_)), "{kept:?}");
@@ -152,6 +153,7 @@ async fn a_link_sets_the_password_of_who_may_sign_in_once_and_is_used_up_by_noth
         kind: LinkKind::SignIn,
         user: world.anna.clone(),
         expires_at: Timestamp(100),
+        made_by: None,
     };
     world.store.link_add(&link, None).await.expect("stored");
     assert!(!world.sets(3, 50).await);

@@ -49,6 +49,9 @@ pub struct SessionRow {
     pub is_settled: bool,
 }
 
+/// So many tokens or sessions are listed at once.
+pub const LISTED_MAX: usize = 1_000;
+
 /// What a one-time link does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
@@ -69,6 +72,8 @@ pub struct LinkRow {
     pub user: UserName,
     /// Until when.
     pub expires_at: Timestamp,
+    /// Who made it; none = the server itself, or it was made before that was noted.
+    pub made_by: Option<UserName>,
 }
 
 /// Failed tries to sign in.
@@ -323,8 +328,9 @@ pub trait IdentityStore: Send + Sync {
     /// A token by its public part.
     async fn token_fetch(&self, id: &str) -> Result<Option<TokenRow>, StoreError>;
 
-    /// Tokens of a user, or all; the newest first.
-    async fn token_list(&self, user: Option<&UserName>) -> Result<Vec<TokenView>, StoreError>;
+    /// Tokens of a user, or all, that have all of these words, in small letters: the newest first, and one
+    /// more than are shown at most, so that it is known whether there are more.
+    async fn token_list(&self, user: Option<&UserName>, words: &str) -> Result<Vec<TokenView>, StoreError>;
 
     /// Ends a token.
     async fn token_revoke(&self, id: &str, audit: AuditEntry) -> Result<Option<TokenView>, StoreError>;
@@ -341,6 +347,17 @@ pub trait IdentityStore: Send + Sync {
 
     /// Uses a link up: returns it once, to one caller, and only before it expires.
     async fn link_take(&self, code: &Digest, now: Timestamp) -> Result<Option<LinkRow>, StoreError>;
+
+    /// Links to set a password by that work until after `now`, the one that ends first first.
+    async fn link_list(&self, now: Timestamp) -> Result<Vec<LinkRow>, StoreError>;
+
+    /// Ends a user's link to set a password by, when there is one that works.
+    async fn link_revoke(
+        &self,
+        user: &UserName,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<LinkRow>, StoreError>;
 
     /// The throttle of a key such as `account anna` or `address 10.0.0.1`.
     async fn throttle_fetch(&self, key: &str) -> Result<Throttle, StoreError>;

@@ -55,6 +55,7 @@ mod tests {
             grants: Rights::default(),
             enabled: true,
             has_password: true,
+            is_provided: false,
             github: github.map(str::to_owned),
             created_at: Timestamp(1),
         }

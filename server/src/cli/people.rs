@@ -129,10 +129,11 @@ pub(super) async fn user(global: &Global, client: &Client, command: UserCommand)
                 .users
                 .iter()
                 .map(|user| {
-                    let state = match (user.enabled, user.has_password) {
-                        (false, _) => "switched off",
-                        (true, true) => "active",
-                        (true, false) => "has no password",
+                    let state = match (user.enabled, user.is_provided, user.has_password) {
+                        (false, ..) => "switched off",
+                        (true, true, _) => "of the identity provider",
+                        (true, false, true) => "active",
+                        (true, false, false) => "has no password",
                     };
                     let made = print::ago(user.created_at);
                     [user.name.to_string(), user.grants.to_string(), state.to_owned(), made]

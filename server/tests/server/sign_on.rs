@@ -271,6 +271,13 @@ async fn who_somebody_is_is_issuer_and_subject_and_never_a_name() {
         let said = server.fails(2, command);
         assert!(said.contains("signs in at the identity provider"), "{said}");
     }
+    let listed = server.ok(&["user", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let is_provided = |name: &str| {
+        let all = listed["users"].as_array().expect("users");
+        all.iter().find(|user| user["name"] == name).expect("listed")["is_provided"] == true
+    };
+    assert!(is_provided("anna") && !is_provided("bert"), "{listed}");
     let mut mallory = Browser::new();
     let back = mallory.until_back(&server, "%2F", "mallory").await;
     let (_, location, _) = mallory.send(&back, None).await;

@@ -571,6 +571,9 @@ pub struct UserView {
     pub enabled: bool,
     /// Whether a password is set.
     pub has_password: bool,
+    /// Whether an identity provider says who they are: they get no link to set a password by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_provided: bool,
     /// Their login at GitHub, as an admin said: what they push there is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<String>,

@@ -74,10 +74,11 @@ pub(super) fn People() -> impl IntoView {
 
 /// How a user stands.
 const fn state(user: &UserView) -> &'static str {
-    match (user.enabled, user.has_password) {
-        (false, _) => "switched off",
-        (true, true) => "active",
-        (true, false) => "has not set a password yet",
+    match (user.enabled, user.is_provided, user.has_password) {
+        (false, ..) => "switched off",
+        (true, true, _) => "signs in at the identity provider",
+        (true, false, true) => "active",
+        (true, false, false) => "has not set a password yet",
     }
 }
 
@@ -212,7 +213,7 @@ fn Person(user: UserView, again: Callback<()>, link: RwSignal<Option<OneTimeLink
             <ul class="lines">{given}</ul>
             <Give name=name.clone() again/>
             <div class="flex flex-wrap gap-2 p-4">
-                <button type="button" class="btn" on:click=reset disabled=!is_enabled>"Make a link to set a password"</button>
+                {(!user.is_provided).then(|| view! { <button type="button" class="btn" on:click=reset disabled=!is_enabled>"Make a link to set a password"</button> })}
                 <button type="button" class="btn" on:click=end>"End all sessions"</button>
                 <button type="button" class="btn" class:btn-risky=is_enabled on:click=switch>{if is_enabled { "Switch off…" } else { "Switch on…" }}</button>
                 <a class="btn" href=by>"What they did"</a>

@@ -35,6 +35,7 @@ fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
         grants,
         enabled: row.get(1),
         has_password: password.is_some(),
+        is_provided: row.get("is_provided"),
         github: row.get("github"),
         created_at: Timestamp(row.get(3)),
     };
@@ -83,6 +84,7 @@ pub(crate) async fn insert(
         grants: Rights(vec![grant.clone()]),
         enabled: true,
         has_password: false,
+        is_provided: false,
         github: None,
         created_at: at,
     }))
@@ -143,7 +145,8 @@ impl SqliteStore {
         name: &UserName,
     ) -> Result<Option<UserRow>, StoreError> {
         let row =
-            sqlx::query("SELECT name, enabled, password, created_at, github FROM account WHERE name = $1")
+            sqlx::query("SELECT name, enabled, password, created_at, github, \
+             EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided FROM account WHERE name = $1")
                 .bind(name.as_str())
                 .fetch_optional(&mut *connection)
                 .await
@@ -308,7 +311,8 @@ impl IdentityStore for SqliteStore {
     async fn user_list(&self) -> Result<Vec<UserView>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(failed("listing users"))?;
         let rows =
-            sqlx::query("SELECT name, enabled, password, created_at, github FROM account ORDER BY name")
+            sqlx::query("SELECT name, enabled, password, created_at, github, \
+             EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided FROM account ORDER BY name")
                 .fetch_all(&mut *connection)
                 .await
                 .map_err(failed("listing users"))?;
@@ -372,7 +376,8 @@ impl IdentityStore for SqliteStore {
         let row = sqlx::query(
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              session.id, session.created_at, session.used_at, session.expires_at, session.address, session.device, \
-             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github, session.line \
+             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github, session.line, \
+             EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided \
              FROM session JOIN account ON account.name = session.account \
              WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
         )
@@ -503,7 +508,7 @@ impl IdentityStore for SqliteStore {
             "SELECT account.name, account.enabled, account.password, account.created_at, \
              token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
              token.last_used_at, token.revoked, token.project, token.environment, token.actions, token.secret, token.trust, token.job_actor, \
-             account.github \
+             account.github, EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided \
              FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
         )
         .bind(id)

@@ -1,5 +1,8 @@
 //! What somebody prefers, and who they are. On a phone this is "More".
 
+mod password;
+
+use self::password::OwnPassword;
 use super::{admin::Sessions, overview::FirstFrames};
 use crate::{
     live::Live,
@@ -18,7 +21,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
     let prefs = Preferences::here();
     let session = Session::here();
     let live = Live::here();
-    let complaint = RwSignal::new(String::new());
+    let (complaint, changed) = (RwSignal::new(String::new()), RwSignal::new(0u32));
     let theme = move |theme: Theme| {
         let is_on = move || prefs.with(|prefs| prefs.theme == theme);
         view! {
@@ -96,30 +99,36 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                     <p class="text-meta text-muted">"Kept in a cookie of this browser."</p>
                 </div>
             </section>
-            <section class="card" aria-labelledby="account">
-                <div class="card-head"><h2 id="account" class="font-semibold">"Account"</h2></div>
-                <div class="stack p-4">
-                    <Suspense fallback=|| ()>
-                        {move || session.get().map(|session| view! {
-                            <p>{format!("Signed in as {} ({}): {}.", session.user, session.via, session.rights)}</p>
-                        })}
-                    </Suspense>
-                    <FirstFrames topics=vec![Topic::Overview] shown=agents/>
-                    <Suspense fallback=|| ()>
-                        {move || (session.get().is_some() && session.refusal(Permission::ManageUsers, None).is_none()).then(|| view! {
-                            <p><a class="link" href="/admin/users">"People"</a>", "<a class="link" href="/admin/sessions">"everybody's sessions"</a>" and the "<a class="link" href="/audit">"audit"</a></p>
-                        })}
-                    </Suspense>
-                    <p><a class="link" href="/admin/tokens">"Tokens"</a>", with which programs come in"</p>
-                    <p><a class="link" href="/restrictions">"Locks, holds and freezes"</a>", what stands in the way of deployments"</p>
-                    <p><a class="link" href="/docs/api" rel="external">"The API"</a>", for your own programs"</p>
-                    <form method="post" action="/session/sign_out">
-                        <button class="btn" type="submit">"Sign out"</button>
-                    </form>
-                </div>
-            </section>
+            <div class="grid gap-4">
+                <section class="card" aria-labelledby="account">
+                    <div class="card-head"><h2 id="account" class="font-semibold">"Account"</h2></div>
+                    <div class="stack p-4">
+                        <Suspense fallback=|| ()>
+                            {move || session.get().map(|session| view! {
+                                <p>{format!("Signed in as {} ({}): {}.", session.user, session.via, session.rights)}</p>
+                            })}
+                        </Suspense>
+                        <FirstFrames topics=vec![Topic::Overview] shown=agents/>
+                        <Suspense fallback=|| ()>
+                            {move || (session.get().is_some() && session.refusal(Permission::ManageUsers, None).is_none()).then(|| view! {
+                                <p><a class="link" href="/admin/users">"People"</a>", "<a class="link" href="/admin/sessions">"everybody's sessions"</a>" and the "<a class="link" href="/audit">"audit"</a></p>
+                            })}
+                        </Suspense>
+                        <p><a class="link" href="/admin/tokens">"Tokens"</a>", with which programs come in"</p>
+                        <p><a class="link" href="/restrictions">"Locks, holds and freezes"</a>", what stands in the way of deployments"</p>
+                        <p><a class="link" href="/docs/api" rel="external">"The API"</a>", for your own programs"</p>
+                        <form method="post" action="/session/sign_out">
+                            <button class="btn" type="submit">"Sign out"</button>
+                        </form>
+                    </div>
+                </section>
+                // Whether there is one is not known before the session is.
+                <Suspense fallback=|| ()>
+                    {move || session.get().filter(|session| session.has_password).map(|session| view! { <OwnPassword user=session.user.to_string() changed/> })}
+                </Suspense>
+            </div>
         </div>
-        <div class="mt-4"><Sessions own=true/></div>
+        <div class="mt-4"><Sessions own=true changed/></div>
         <PasswordAgain/>
     }
 }

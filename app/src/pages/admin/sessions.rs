@@ -17,11 +17,16 @@ use lockstep_model::{
 
 /// The list: everybody's for admins, or one's own alone.
 #[component]
-pub(crate) fn Sessions(own: bool) -> impl IntoView {
+pub(crate) fn Sessions(
+    own: bool,
+    /// Counts what ended some elsewhere on the page.
+    #[prop(default = RwSignal::new(0))]
+    changed: RwSignal<u32>,
+) -> impl IntoView {
     let (session, step_up, questions, query) =
         (Session::here(), StepUp::here(), Questions::here(), Query::here());
     let asked = move || if own { String::new() } else { query.get("q") };
-    let page = load(asked, move |q| session_list(FindCredentials { q, own }));
+    let page = load(move || (asked(), changed.get()), move |(q, _)| session_list(FindCredentials { q, own }));
     let again = move || page.refetch();
     let end = Callback::new(move |one: SessionItem| {
         let title = match one.is_this {

@@ -54,7 +54,14 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 fn Scripts(options: LeptosOptions) -> impl IntoView {
     const SCRIPT: &str = include_str!("start.js");
     let (pkg, name) = (options.site_pkg_dir, options.output_name);
-    let script = SCRIPT
+    // It is part of every page: comments and indentation stay here.
+    let script: String = SCRIPT
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let script = script
         .replace("{js}", &format!("/{pkg}/{name}.js"))
         .replace("{wasm}", &format!("/{pkg}/{name}.wasm"));
     #[cfg(feature = "ssr")]

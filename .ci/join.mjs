@@ -20,6 +20,7 @@ const VISITS = [
   ["frame", "deployment", "timeline", "log"],
   ["frame", "deployment", "plans"],
   ["frame", "services"],
+  ["frame", "graph"],
   ["frame", "plans"],
   ["frame", "people"],
   ["frame", "records"],

@@ -21,6 +21,7 @@ use lockstep_model::{
         TokenCreated, TokenPage, UserPage, VerifyAudit, VerifyHistory, VersionPage, WaitDeployment,
     },
     approval::{ApproveDeployment, RejectDeployment},
+    graph::GraphView,
     pause::ResumeDeployment,
     restriction::Restriction,
     script::{ListScripts, ReadScript, ReportScript, ScriptPage, ScriptRun},
@@ -329,6 +330,13 @@ pub async fn checkpoint_list(req: EnvironmentRequest) -> Result<CheckpointPage, 
 pub async fn service_list(req: ListServices) -> Result<ServicePage, AppError> {
     let (backend, caller, req) = authorised::<endpoint::ServiceList>(req).await?;
     backend.services.service_list(&caller, req).await
+}
+
+/// How services need each other.
+#[server(name = ServiceGraphCall, prefix = "/api/v1", endpoint = "/service/graph", input = ApiJson, output = ApiAnswer)]
+pub async fn service_graph(req: EnvironmentRequest) -> Result<GraphView, AppError> {
+    let (backend, _, req) = authorised::<endpoint::ServiceGraph>(req).await?;
+    backend.services.service_graph(req).await
 }
 
 /// A service with its past.

@@ -21,6 +21,7 @@ use lockstep_model::{
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::Actor,
     error::ErrorKind,
+    graph::GraphView,
     hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
     links::{LinkPage, LinkView},
     pause::ResumeDeployment,
@@ -307,6 +308,8 @@ pub trait Services: Send + Sync {
     async fn service_list(&self, caller: &Caller, req: ListServices) -> Result<ServicePage, AppError>;
     /// One with its past.
     async fn service_show(&self, req: ServiceRequest) -> Result<ServiceDetail, AppError>;
+    /// How they need each other.
+    async fn service_graph(&self, req: EnvironmentRequest) -> Result<GraphView, AppError>;
     /// What the gateway does.
     async fn gateway_show(&self, caller: &Caller) -> Result<GatewayPage, AppError>;
 }

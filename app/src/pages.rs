@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod compare;
 mod deployment;
+mod graph;
 mod history;
 mod link;
 mod login;
@@ -64,6 +65,9 @@ later! {
         Service = service::ServicePage;
         Services = services::ServicesPage;
         Restrictions = restrictions::RestrictionsPage;
+    }
+    graph {
+        Graph = graph::GraphPage;
     }
     plans {
         Start = start::StartPage;

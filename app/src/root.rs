@@ -2,7 +2,7 @@
 
 use crate::{
     pages::{
-        Audit, Compare, Deployment, History, Link, Login, NoPart, NotFound, OverviewPage, Programs,
+        Audit, Compare, Deployment, Graph, History, Link, Login, NoPart, NotFound, OverviewPage, Programs,
         Restrictions, Secrets, Service, Services, Sessions, Settings, SignIn, Start, Tokens, Users,
     },
     prefs::{Preferences, Prefs},
@@ -105,6 +105,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/deployments/new") view={Lazy::<Start>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/deployments/compare") view={Lazy::<Compare>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/deployments/:id") view={Lazy::<Deployment>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/graph") view={Lazy::<Graph>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services") view={Lazy::<Services>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/services/:name") view={Lazy::<Service>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/restrictions") view={Lazy::<Restrictions>::new()} ssr=SsrMode::Async/>

@@ -26,6 +26,7 @@ const pages = () => [
   ["start", "/deployments/new?environment=staging"],
   ["compare", "/deployments/compare?a=1&b=2"],
   ["services", "/services"],
+  ["graph", "/graph?env=staging&focus=backend"],
   ["service", "/services/backend?project=shop&environment=staging"],
   ["restrictions", "/restrictions"],
   ["settings", "/settings"],

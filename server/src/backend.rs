@@ -8,6 +8,7 @@ mod author;
 mod deployments;
 mod effective;
 mod foreseen;
+mod graph;
 mod history;
 mod hooks;
 mod links;
@@ -28,6 +29,7 @@ use crate::{
 };
 use app::{AppError, backend::Backend, backend::Caller};
 pub(crate) use deployments::search;
+pub use graph::Drawings;
 use lockstep_coordinator::{By, Coordinator, Refused};
 use lockstep_engine::port::{
     Clock, DeviceStore, HookStore, LogStore, ScriptStore, Store, StoreError, TrustStore, store::AuditEntry,
@@ -52,6 +54,8 @@ pub struct Services {
     pub lines: watch::Sender<u64>,
     /// What deployments take.
     pub expectations: Expectations,
+    /// How services were drawn with what they need.
+    pub drawings: Arc<Drawings>,
     /// People and programs.
     pub identities: Arc<Identities>,
     /// Rules by which jobs elsewhere get tokens.

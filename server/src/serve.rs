@@ -214,6 +214,7 @@ impl Server {
             scripts: Arc::new(store.clone()),
             lines,
             expectations: Expectations::default(),
+            drawings: Arc::default(),
             identities: identities.clone(),
             trust: trust.clone(),
             devices: devices.clone(),

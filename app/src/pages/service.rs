@@ -280,6 +280,8 @@ fn Elsewhere(service: ServiceView) -> impl IntoView {
 #[component]
 fn Dependencies(service: ServiceView) -> impl IntoView {
     let live = Live::here();
+    let drawn =
+        format!("/graph?project={}&env={}&focus={}", service.project, service.environment, service.service);
     let same = {
         let service = service.clone();
         move |other: &ServiceView| {
@@ -304,7 +306,7 @@ fn Dependencies(service: ServiceView) -> impl IntoView {
     };
     view! {
         <section class="card" aria-labelledby="needs-title">
-            <div class="card-head"><h2 id="needs-title" class="font-semibold">"Dependencies"</h2></div>
+            <div class="card-head"><h2 id="needs-title" class="font-semibold">"Dependencies"</h2><a class="link text-meta ml-auto" href=drawn>"Drawing"</a></div>
             {list("It needs", "nothing", needs)}
             {list("It is needed by", "nothing", needed)}
         </section>

@@ -88,6 +88,7 @@ fn Shown() -> impl IntoView {
         <div class="head">
             <h1 class="text-h1 font-semibold">"Services"</h1>
             <div class="head-actions">
+                <a class="btn" href="/graph">"Dependencies"</a>
                 <a class="btn" href=move || export("csv") rel="external" download="">"CSV"</a>
                 <a class="btn" href=move || export("json") rel="external" download="">"JSON"</a>
             </div>

@@ -7,9 +7,10 @@ use lockstep_engine::port::{Host, HostOrder, store::ServingRow};
 use lockstep_model::{
     DeploymentId, Epoch, ServiceName, Timestamp,
     access::Sight,
-    api::{GatewayPage, ListServices, ServicePage, ServiceRequest},
+    api::{EnvironmentRequest, GatewayPage, ListServices, ServicePage, ServiceRequest},
     error::ErrorKind,
     gateway::{RouteState, Slot},
+    graph::GraphView,
     manifest::{ServiceSpec, Target},
     view::{ServiceDetail, ServiceView},
     wire::{Order, OrderKey, Outcome},
@@ -54,6 +55,18 @@ impl ServicesPort for Services {
             day,
             bucket_ms: BUCKET_MS,
         })
+    }
+
+    async fn service_graph(&self, req: EnvironmentRequest) -> Result<GraphView, AppError> {
+        let (project, environment) = self
+            .coordinator
+            .environment_of(req.project.as_ref(), req.environment.as_ref())
+            .await
+            .map_err(refused)?;
+        let all = ListServices { project: Some(project), environment: Some(environment) };
+        let services = self.services_of(&all, &Sight::everything()).await?;
+        self.graph_of(&EnvironmentRequest { project: all.project, environment: all.environment }, services)
+            .await
     }
 
     async fn gateway_show(&self, caller: &Caller) -> Result<GatewayPage, AppError> {

@@ -57,7 +57,7 @@ impl Stage {
         match path {
             "/manifest/show" => json!({"project": "shop"}),
             "/manifest/apply" => json!({"file": "x", "source": "no manifest"}),
-            "/deployment/plan" | "/service/versions" | "/checkpoint/list" => {
+            "/deployment/plan" | "/service/versions" | "/service/graph" | "/checkpoint/list" => {
                 json!({"environment": environment})
             }
             "/service/show" => json!({"environment": environment, "service": "web"}),
@@ -260,6 +260,7 @@ async fn c3_what_is_hidden_answers_word_for_word_like_what_is_not_there() {
         ("/deployment/rollback", json!({"id": 2}), json!({"id": 999})),
         ("/restriction/end", json!({"id": stage.locks[1], "reason": "x"}), json!({"id": 999, "reason": "x"})),
         ("/service/versions", json!({"environment": HIDDEN}), json!({"environment": "nowhere"})),
+        ("/service/graph", json!({"environment": HIDDEN}), json!({"environment": "nowhere"})),
         ("/deployment/start", json!({"environment": HIDDEN}), json!({"environment": "nowhere"})),
         ("/deployment/promote", json!({"to": HIDDEN}), json!({"to": "nowhere"})),
     ] {

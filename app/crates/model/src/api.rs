@@ -7,6 +7,7 @@ use crate::{
     approval::{ApproveDeployment, DecideDeployment, RejectDeployment},
     deployment::{Phase, ReleaseOrder, Resolution, Source},
     error::ErrorKind,
+    graph::GraphView,
     hooks::{DeliveryPage, HookPage, HookRule, HookView, ListDeliveries, NamedHook},
     links::{LinkPage, LinkView},
     live::{Place, ServerFrame, Topic},
@@ -239,6 +240,8 @@ endpoints! {
     ServiceList "/service/list" View Seen false ListServices => ServicePage, [];
     /// A service in an environment with what is known of its past.
     ServiceShow "/service/show" View Environment false ServiceRequest => ServiceDetail, [NotFound];
+    /// How the services of an environment need each other, laid out to be drawn.
+    ServiceGraph "/service/graph" View Environment false EnvironmentRequest => GraphView, [NotFound];
     /// What can be deployed in an environment, and what was before.
     VersionList "/service/versions" View Environment false EnvironmentRequest => VersionPage, [NotFound];
     /// Takes in how a script goes on that `lockstep exec` runs elsewhere; the same report twice is one.

@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod error;
 pub mod event;
 pub mod gateway;
+pub mod graph;
 pub mod health;
 pub mod hooks;
 pub mod links;

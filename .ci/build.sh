@@ -5,7 +5,7 @@ source "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
 inputs() {
-    find app frontend server style migrations .cargo .ci/build.sh .ci/join.mjs Cargo.toml Cargo.lock Leptos.toml rust-toolchain.toml \
+    find app frontend server style migrations .cargo .ci/build.sh .ci/join.mjs .ci/shorten.mjs Cargo.toml Cargo.lock Leptos.toml rust-toolchain.toml \
         -type f -not -path '*/node_modules/*' -print0 | sort -z | xargs -0 sha256sum
     cargo --version
 }
@@ -26,6 +26,7 @@ for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
 done
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags"
 cargo leptos build --release --precompress --split --frontend-only
+node .ci/shorten.mjs target/site/pkg
 node .ci/join.mjs target/site/pkg target/pieces
 LOCKSTEP_EMBED_SITE="$ROOT/target/site" cargo build --release --package=server --bin=lockstep --no-default-features
 echo "$digest" >"$stamp"

@@ -195,6 +195,48 @@ test.describe.serial("history", () => {
     await plain.close();
   });
 
+  test("versions and what began a deployment are found by facet and by word", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments");
+    const triggers = page.getByRole("group", { name: "Trigger", exact: true });
+    await expect(triggers.getByRole("link")).toHaveText([`local ${COUNT}`]);
+    // Of two services, each with a version of that name.
+    const versions = page.getByRole("group", { name: "Version", exact: true });
+    await versions.getByText(/\d+ more/).click();
+    await versions.getByRole("link", { name: "1 2", exact: true }).click();
+    await expect(page).toHaveURL(/version=1(&|$)/);
+    await expect(page.getByText("2 found")).toBeVisible();
+    await page.getByRole("group", { name: "Service", exact: true }).getByRole("link", { name: /^speaker/ }).click();
+    await expect(page.getByText("1 found")).toBeVisible();
+    await expect(page.getByRole("group", { name: "Active filters" }).getByRole("link")).toHaveCount(2);
+    await page.goto(`${url}/deployments?q=${encodeURIComponent("version:1 trigger:local")}`);
+    await expect(page.getByText("2 found")).toBeVisible();
+    await page.goto(`${url}/deployments?trigger=browser`);
+    await expect(page.getByText("No deployment fits")).toBeVisible();
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
+  test("a view is saved under a name, found again, removed, and that undone", async ({ browser }) => {
+    const { context, page, heard } = await enterPage(browser, "/deployments?environment=east&sort=longest");
+    const views = page.getByRole("group", { name: "Saved views" });
+    await page.getByLabel("Name of this view").fill("slow in the east");
+    await page.getByRole("button", { name: "Save view" }).click();
+    await expect(views.getByRole("link", { name: "slow in the east" })).toHaveAttribute("aria-current", "true");
+    await page.goto(`${url}/deployments`);
+    await expect(page.locator("html[data-hydrated]")).toBeAttached();
+    await views.getByRole("link", { name: "slow in the east" }).click();
+    await expect(page).toHaveURL(/environment=east&sort=longest/);
+    await expect(page.getByText(`${EAST} found`)).toBeVisible();
+    // How long each took, beside the median of the page.
+    await expect(page.locator("tbody .spark").first()).toHaveAttribute("aria-label", /median of this page/);
+    await page.getByRole("button", { name: "Remove the view slow in the east" }).click();
+    await expect(views.getByRole("link")).toHaveCount(0);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect(views.getByRole("link", { name: "slow in the east" })).toBeVisible();
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
   test("without scripts the page says that it is not live, and how to get what is new", async ({ browser }) => {
     for (const colorScheme of ["light", "dark"]) {
       const plain = await browser.newContext({ javaScriptEnabled: false, colorScheme, viewport: { width: 360, height: 800 } });

@@ -23,11 +23,14 @@ use lockstep_model::{
     live::DeploymentCard,
     view::{DeploymentSummary, Facet},
 };
+use saved::SavedViews;
 use std::str::FromStr;
 
 mod filters;
+mod saved;
 
-const FILTERS: [&str; 9] = ["q", "environment", "phase", "service", "by", "range", "from", "to", "project"];
+const FILTERS: [&str; 11] =
+    ["q", "environment", "phase", "service", "version", "by", "trigger", "range", "from", "to", "project"];
 /// Orders: as the address and the API call them, and in words.
 const SORTS: [(&str, Sort, &str); 12] = [
     ("", Sort::Newest, "newest first"),
@@ -52,6 +55,8 @@ const RANGES: [(&str, &str, i64); 4] = [
 /// So many values of a facet are seen at once, and so many in all.
 const FACETS: usize = 8;
 const FACETS_MAX: usize = 200;
+/// A median is said of so many rows or more.
+const MEDIAN_OF: usize = 3;
 const PER_PAGE: [u32; 3] = [25, 50, 100];
 
 fn now_ms() -> i64 {
@@ -103,6 +108,8 @@ pub(super) fn request(map: &ParamsMap, list: Option<&str>) -> Result<ListDeploym
         phase: phase.transpose()?,
         service: field(map, "service")?,
         by: field(map, "by")?,
+        version: field(map, "version")?,
+        trigger: text("trigger"),
         q: text("q"),
         since: range.map(|(.., ms)| Timestamp(now_ms() - ms)).or(from),
         until: to,
@@ -181,6 +188,7 @@ pub(crate) fn HistoryPage() -> impl IntoView {
         </div>
         <section class="card" aria-label="Deployments">
             <Filters query/>
+            <SavedViews query/>
             <Transition fallback=|| view! { <div class="skeleton" aria-hidden="true"></div> }>
                 {move || found.get().map(|answer| match answer {
                     Ok(page) => view! { <Page page query/> }.into_any(),
@@ -208,7 +216,7 @@ fn Page(page: Found, query: Query) -> impl IntoView {
         let chip = |facet: Facet| {
             let is_on = chosen == facet.value;
             let target = query.with(&[(name, if is_on { "" } else { &facet.value }), ("cursor", "")]);
-            view! { <a class="chip" href=target aria-current=is_on.then_some("true")>{facet.value.replace('_', " ")}" "<span class="text-subtle">{facet.count}</span></a> }
+            view! { <a class="chip" href=target aria-current=is_on.then_some("true")>{if name == "phase" { facet.value.replace('_', " ") } else { facet.value.clone() }}" "<span class="text-subtle">{facet.count}</span></a> }
         };
         // What occurs most is seen at once; the others are a click away, also without scripts.
         let mut all = all.into_iter();
@@ -226,6 +234,8 @@ fn Page(page: Found, query: Query) -> impl IntoView {
                 {facet("environment", "Environment", facets.environments)}
                 {facet("by", "User", facets.users)}
                 {facet("service", "Service", facets.services)}
+                {facet("version", "Version", facets.versions)}
+                {facet("trigger", "Trigger", facets.triggers)}
             </div>
         }
     });
@@ -250,7 +260,8 @@ fn Page(page: Found, query: Query) -> impl IntoView {
         move |row: &DeploymentSummary| (row.id, row.phase.key(), compared.clone(), list.clone())
     };
     let rows = page.deployments;
-    let row = move |row| view! { <Row row compared=compared.clone() list=list.clone() query/> };
+    let median = median_of(&rows);
+    let row = move |row| view! { <Row row median compared=compared.clone() list=list.clone() query/> };
     let sort = query.get("sort");
     // The first order of a column is that which people want first: the newest, the longest, A to Z.
     let head = move |word: &'static str, first: &'static str, second: &'static str| {
@@ -296,8 +307,46 @@ fn Page(page: Found, query: Query) -> impl IntoView {
     }
 }
 
+/// From begin to end; none = it has none yet.
+fn ran(row: &DeploymentSummary) -> Option<u64> {
+    Some(row.clocks.finished_at?.since_ms(row.clocks.started_at?))
+}
+
+/// How long those that succeeded took, of these rows; too few tell nothing.
+fn median_of(rows: &[DeploymentSummary]) -> Option<u64> {
+    let mut all: Vec<u64> = rows.iter().filter(|row| row.phase == Phase::Succeeded).filter_map(ran).collect();
+    all.sort_unstable();
+    (all.len() >= MEDIAN_OF).then(|| all[all.len() / 2])
+}
+
+/// How long it took beside the median, which is the line in the middle; said in words, too.
+fn spark(ms: u64, median: u64) -> AnyView {
+    let median = median.max(1);
+    let width = (ms.saturating_mul(50) / median).clamp(2, 100);
+    let words = match ms.saturating_mul(100) / median {
+        0..90 => format!("{} less than the median of this page", duration(median - ms)),
+        90..=110 => "about the median of this page".to_owned(),
+        _ => format!("{} more than the median of this page", duration(ms - median)),
+    };
+    let label = words.clone();
+    view! {
+        <svg class="spark" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=label><title>{words}</title>
+            <rect class="spark-all" width="100" height="8"/>
+            <rect class="spark-took" class:spark-long={ms > median * 3 / 2} y="1" width=width height="6"/>
+            <rect class="spark-median" x="49" width="2" height="8"/>
+        </svg>
+    }
+    .into_any()
+}
+
 #[component]
-fn Row(row: DeploymentSummary, compared: String, list: String, query: Query) -> impl IntoView {
+fn Row(
+    row: DeploymentSummary,
+    median: Option<u64>,
+    compared: String,
+    list: String,
+    query: Query,
+) -> impl IntoView {
     let id = row.id.to_string();
     let target = if list.is_empty() {
         format!("/deployments/{id}")
@@ -312,8 +361,8 @@ fn Row(row: DeploymentSummary, compared: String, list: String, query: Query) -> 
             ..row.clone()
         },
     };
-    let took =
-        row.clocks.finished_at.zip(row.clocks.started_at).map(|(end, start)| duration(end.since_ms(start)));
+    let took = ran(&row).map(duration);
+    let against = ran(&row).zip(median).map(|(ms, median)| spark(ms, median));
     let back = row
         .clocks
         .detected_at
@@ -337,7 +386,7 @@ fn Row(row: DeploymentSummary, compared: String, list: String, query: Query) -> 
             <td data-label="Services">{super::overview::changes(&card)}{why}</td>
             <td data-label="User">{row.by.user.to_string()}</td>
             <td data-label="Asked for"><When at=row.clocks.requested_at/></td>
-            <td data-label="Took" class="mono">{took}{back.map(|back| view! { <span class="block text-muted">{back}</span> })}</td>
+            <td data-label="Took" class="mono">{took}{against}{back.map(|back| view! { <span class="block text-muted">{back}</span> })}</td>
             <td>{compare}</td>
         </tr>
     }

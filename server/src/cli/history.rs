@@ -4,7 +4,7 @@ use super::{arguments::Global, client::Client, error::Failure, exit, print};
 use crate::out::say;
 use clap::{Args, Subcommand, ValueEnum};
 use lockstep_model::{
-    DeploymentId, ServiceName, UserName,
+    DeploymentId, ServiceName, UserName, Version,
     api::{DeploymentList, ListDeployments, Sort},
     deployment::Phase,
 };
@@ -23,6 +23,12 @@ pub(super) struct HistoryOptions {
     /// Only those that this user asked for.
     #[arg(long)]
     pub(super) by: Option<UserName>,
+    /// Only those that deploy this version; with --service, this version of it.
+    #[arg(long, value_name = "VERSION")]
+    pub(super) deploys: Option<Version>,
+    /// Only what was begun so: browser, token, local, system.
+    #[arg(long)]
+    pub(super) trigger: Option<String>,
     /// In which order.
     #[arg(long, default_value = "newest")]
     pub(super) sort: SortWord,
@@ -112,13 +118,19 @@ impl From<PhaseWord> for Phase {
 }
 
 pub(super) async fn history(global: &Global, client: &Client, wanted: HistoryOptions) -> Result<u8, Failure> {
-    let is_narrowed = wanted.phase.is_some() || wanted.service.is_some() || wanted.by.is_some();
+    let is_narrowed = wanted.phase.is_some()
+        || wanted.service.is_some()
+        || wanted.by.is_some()
+        || wanted.deploys.is_some()
+        || wanted.trigger.is_some();
     let request = ListDeployments {
         project: global.project.clone(),
         environment: global.environment.clone(),
         phase: wanted.phase.map(Into::into),
         service: wanted.service,
         by: wanted.by,
+        version: wanted.deploys,
+        trigger: wanted.trigger,
         sort: wanted.sort.into(),
         cursor: wanted.cursor,
         limit: wanted.limit,

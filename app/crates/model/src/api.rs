@@ -418,9 +418,15 @@ ListDeployments {
     /// Only those that this user asked for.
     #[serde(default)]
     by: Option<UserName>,
+    /// Only those that deploy this version; with `service`, this version of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<Version>,
+    /// Only what was begun so, by the first word of `via`: `browser`, `token`, `local`, `system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trigger: Option<String>,
     /// Only those that hold all these words: numbers, services, versions, commits, reasons, people. A
-    /// word such as `status:failed`, `env:production`, `service:backend` or `by:anna` stands for the
-    /// field of that name.
+    /// word such as `status:failed`, `env:production`, `service:backend`, `version:1.2.0`,
+    /// `trigger:token` or `by:anna` stands for the field of that name.
     #[serde(default)]
     q: Option<String>,
     /// Only those that were asked for at this time or later.
@@ -1137,6 +1143,8 @@ impl Default for ListDeployments {
             phase: None,
             service: None,
             by: None,
+            version: None,
+            trigger: None,
             q: None,
             since: None,
             until: None,

@@ -543,6 +543,12 @@ pub struct Facets {
     /// Services that are changed; one deployment counts for each of its own.
     #[serde(default)]
     pub services: Vec<Facet>,
+    /// Versions that are deployed by the last 500 of them, the newest first.
+    #[serde(default)]
+    pub versions: Vec<Facet>,
+    /// What began them.
+    #[serde(default)]
+    pub triggers: Vec<Facet>,
 }
 
 /// A line of output.

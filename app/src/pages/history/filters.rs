@@ -73,7 +73,7 @@ pub(super) fn Filters(query: Query) -> impl IntoView {
     let sorts = SORTS.iter().map(|(key, _, word)| (*key, *word)).collect();
     view! {
         <form method="get" role="search" class="card-head" on:submit=|event| event.prevent_default()>
-            <input class="input input-small flex-1 min-w-48" type="search" name="q" placeholder="Words, or status:failed env:production service:backend by:anna"
+            <input class="input input-small flex-1 min-w-48" type="search" name="q" placeholder="Words, or status:failed env:production service:backend version:1.2.0 trigger:token by:anna"
                 aria-label="Search deployments" data-key="/" value=query.get("q") prop:value=move || query.get("q")
                 on:input=search/>
             {chosen}
@@ -103,7 +103,8 @@ fn words(name: &str, value: &str) -> String {
         "to" => "until",
         other => other,
     };
-    format!("{label}: {}", value.replace('_', " "))
+    let value = if name == "phase" { value.replace('_', " ") } else { value.to_owned() };
+    format!("{label}: {value}")
 }
 
 /// What the list is narrowed to; each goes away by itself.

@@ -2,7 +2,7 @@
 //! same.
 
 use lockstep_model::{
-    DeploymentId, EnvironmentName, ProjectName, ServiceName, Timestamp, UserName,
+    DeploymentId, EnvironmentName, ProjectName, ServiceName, Timestamp, UserName, Version,
     access::Sight,
     api::{ListDeployments, PAGE_ROWS_MAX, Sort},
     deployment::Phase,
@@ -60,6 +60,10 @@ pub struct Search {
     pub service: Option<ServiceName>,
     /// Only of this user.
     pub by: Option<UserName>,
+    /// Only those that deploy this version; of that service, if one is wanted.
+    pub version: Option<Version>,
+    /// Only what was begun so: the first word of how, in lower case.
+    pub trigger: Option<String>,
     /// Parts that the text must hold, in lower case.
     pub words: Vec<String>,
     /// From this time on.
@@ -85,6 +89,8 @@ impl Default for Search {
             phase: None,
             service: None,
             by: None,
+            version: None,
+            trigger: None,
             words: Vec::new(),
             since: None,
             until: None,
@@ -112,6 +118,8 @@ impl Search {
             phase: request.phase,
             service: request.service.clone(),
             by: request.by.clone(),
+            version: request.version.clone(),
+            trigger: request.trigger.as_deref().map(str::to_lowercase),
             words: Vec::new(),
             since: request.since,
             until: request.until,
@@ -140,6 +148,8 @@ impl Search {
             Some(("project", value)) => self.project = Some(value.parse().map_err(wrong)?),
             Some(("service", value)) => self.service = Some(value.parse().map_err(wrong)?),
             Some(("by" | "user", value)) => self.by = Some(value.parse().map_err(wrong)?),
+            Some(("version", value)) => self.version = Some(value.parse().map_err(wrong)?),
+            Some(("trigger" | "via", value)) => self.trigger = Some(value.to_lowercase()),
             Some(_) | None => self.words.push(word.to_lowercase()),
         }
         if self.words.len() > WORDS_MAX {
@@ -157,6 +167,13 @@ impl Search {
             && self.phase.is_none_or(|phase| phase == row.phase)
             && self.by.as_ref().is_none_or(|by| *by == row.by.user)
             && self.service.as_ref().is_none_or(|name| row.services.iter().any(|one| one.service == *name))
+            && self.version.as_ref().is_none_or(|version| {
+                row.services.iter().any(|one| {
+                    one.to.as_ref() == Some(version)
+                        && self.service.as_ref().is_none_or(|name| one.service == *name)
+                })
+            })
+            && self.trigger.as_ref().is_none_or(|wanted| *wanted == trigger(row))
             && self.since.is_none_or(|since| row.clocks.requested_at >= since)
             && self.until.is_none_or(|until| row.clocks.requested_at < until)
             && self.words.iter().all(|word| text.contains(word.as_str()))
@@ -251,6 +268,11 @@ pub fn stable_ms(row: &DeploymentSummary) -> Option<i64> {
     i64::try_from(stable.since_ms(detected)).ok()
 }
 
+/// What began a deployment, in a word: `browser`, `token`, `local`, `system`.
+pub fn trigger(row: &DeploymentSummary) -> String {
+    row.by.via.split(' ').next().unwrap_or_default().to_lowercase()
+}
+
 /// What words are looked for in: everything that people would type.
 pub fn text(row: &DeploymentSummary) -> String {
     let mut text = format!("{} {} {} {}", row.project, row.environment, row.by.user, row.by.via);
@@ -318,6 +340,9 @@ mod tests {
         assert_eq!(search.environment.map(|name| name.to_string()).as_deref(), Some("production"));
         assert_eq!(search.service.map(|name| name.to_string()).as_deref(), Some("backend"));
         assert_eq!(search.words, ["pool", "7f3c"]);
+        let search = asked("version:1.2.0 trigger:Token").expect("valid");
+        assert_eq!(search.version.map(|version| version.to_string()).as_deref(), Some("1.2.0"));
+        assert_eq!(search.trigger.as_deref(), Some("token"));
         // A colon alone makes no field.
         assert_eq!(asked("http://x").expect("valid").words, ["http://x"]);
     }

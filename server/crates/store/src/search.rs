@@ -7,7 +7,7 @@ use crate::{
 };
 use lockstep_engine::{
     port::StoreError,
-    search::{Cursor, Ended, Key, Search, duration_ms, stable_ms, text},
+    search::{Cursor, Ended, Key, Search, duration_ms, stable_ms, text, trigger},
 };
 use lockstep_model::{
     DeploymentId, ProjectName, ServiceName, Timestamp,
@@ -22,6 +22,9 @@ use std::collections::BTreeMap;
 /// Versions are looked for among so many of the last deployments.
 const VERSIONS_DEPTH: i64 = 2_000;
 const VERSIONS_MAX: i64 = 2_000;
+/// A facet shows the versions of so many that were found last, and at most so many of them.
+const FOUND_VERSIONS_DEPTH: i64 = 500;
+const FOUND_VERSIONS_MAX: i64 = 100;
 const ENDED_MAX: i64 = 50_000;
 const ROWS_MAX: usize = 1_000;
 /// Of more different sets of services than this, those that occur most are counted.
@@ -48,6 +51,10 @@ enum Narrowed {
     ForFacets,
     /// Without that of the service.
     ForServices,
+    /// Without that of the version.
+    ForVersions,
+    /// Without that of what began it.
+    ForTriggers,
 }
 
 /// Only what may be seen: in lists, beside them, and in what is counted.
@@ -90,6 +97,18 @@ fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed)
         query.push(" AND search.service_set IN (SELECT id FROM service_set WHERE instr(lower(' ' || services || ' '), ");
         query.push_bind(format!(" {} ", service.as_str().to_ascii_lowercase())).push(") > 0)");
     }
+    if let Some(version) = search.version.as_ref().filter(|_| narrowed != Narrowed::ForVersions) {
+        query.push(" AND search.deployment IN (SELECT deployment FROM deployed_service WHERE version = ");
+        query.push_bind(version.as_str().to_owned());
+        // Of the service that is wanted, it is that one's.
+        if let Some(service) = &search.service {
+            query.push(" AND service = ").push_bind(service.as_str().to_owned());
+        }
+        query.push(")");
+    }
+    if let Some(trigger) = search.trigger.as_ref().filter(|_| narrowed != Narrowed::ForTriggers) {
+        query.push(" AND search.via = ").push_bind(trigger.clone());
+    }
     if let Some(since) = search.since {
         query.push(" AND search.requested_at >= ").push_bind(since.0);
     }
@@ -106,10 +125,14 @@ fn filter(query: &mut QueryBuilder<Sqlite>, search: &Search, narrowed: Narrowed)
 /// order, and means to jump to each, that takes several times as long as reading the table as it lies.
 fn from(query: &mut QueryBuilder<Sqlite>, search: &Search) {
     query.push(" FROM search");
-    let looks_at_all = !search.words.is_empty() || search.service.is_some();
-    if looks_at_all && !matches!(search.sort, Sort::Newest | Sort::Oldest) {
+    if looks_at_all(search) && !matches!(search.sort, Sort::Newest | Sort::Oldest) {
         query.push(" NOT INDEXED");
     }
+}
+
+/// Whether every row has to be looked at for what is wanted.
+const fn looks_at_all(search: &Search) -> bool {
+    !search.words.is_empty() || search.service.is_some() || search.trigger.is_some()
 }
 
 /// What comes after a place in the list's order; `back` turns the order around. The first half alone
@@ -165,9 +188,9 @@ impl SqliteStore {
         query.push(") AS found JOIN deployment ON deployment.id = found.id");
         let page = async { query.build().fetch_all(&self.readers).await.map_err(failed(OPERATION)) };
         let count = async { if search.count { self.search_count(search).await.map(Some) } else { Ok(None) } };
-        let services =
-            async { if search.count { self.search_services(search).await } else { Ok(Vec::new()) } };
-        let (rows, counted, services) = tokio::try_join!(page, count, services)?;
+        let further =
+            async { if search.count { self.search_further(search).await } else { Ok(Facets::default()) } };
+        let (rows, counted, further) = tokio::try_join!(page, count, further)?;
         let more = rows.len() > limit;
         let mut deployments = readable(rows, summary);
         // A join keeps no order.
@@ -175,7 +198,19 @@ impl SqliteStore {
         deployments.truncate(limit);
         let last = deployments.last().filter(|_| more);
         let next = last.map(|row| search.place(row).to_string());
-        let (total, facets) = counted.map(|(total, facets)| (total, Facets { services, ..facets })).unzip();
+        let (total, facets) = counted
+            .map(|(total, facets)| {
+                (
+                    total,
+                    Facets {
+                        environments: facets.environments,
+                        phases: facets.phases,
+                        users: facets.users,
+                        ..further
+                    },
+                )
+            })
+            .unzip();
         Ok(DeploymentPage { deployments, next, total, facets })
     }
 
@@ -186,7 +221,7 @@ impl SqliteStore {
         );
         // Groups would come ready from their index, but every row is looked at for these, and by an
         // index that means to jump to each: four times slower than reading the table as it lies.
-        let looks_at_all = !search.words.is_empty() || search.service.is_some();
+        let looks_at_all = looks_at_all(search);
         let is_timed = search.since.is_some() || search.until.is_some();
         if looks_at_all && !is_timed {
             query.push(" NOT INDEXED");
@@ -220,7 +255,62 @@ impl SqliteStore {
             }
         }
         let [environments, phases, users] = counts.map(facets);
-        Ok((total, Facets { environments, phases, users, services: Vec::new() }))
+        Ok((total, Facets { environments, phases, users, ..Facets::default() }))
+    }
+
+    /// Facets that are counted each by itself.
+    async fn search_further(&self, search: &Search) -> Result<Facets, StoreError> {
+        let (services, versions, triggers) = tokio::try_join!(
+            self.search_services(search),
+            self.search_found_versions(search),
+            self.search_triggers(search)
+        )?;
+        Ok(Facets { services, versions, triggers, ..Facets::default() })
+    }
+
+    /// Versions among the last that are found, and would be without the filter by version.
+    async fn search_found_versions(&self, search: &Search) -> Result<Vec<Facet>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT one.version, count(DISTINCT one.deployment) FROM (SELECT search.deployment AS id FROM search",
+        );
+        filter(&mut query, search, Narrowed::ForVersions);
+        query.push(" ORDER BY search.deployment DESC LIMIT ").push_bind(FOUND_VERSIONS_DEPTH);
+        query.push(") AS found JOIN deployed_service AS one ON one.deployment = found.id WHERE one.version IS NOT NULL");
+        if let Some(service) = &search.service {
+            query.push(" AND one.service = ").push_bind(service.as_str().to_owned());
+        }
+        query.push(" GROUP BY 1 ORDER BY max(one.deployment) DESC LIMIT ").push_bind(FOUND_VERSIONS_MAX);
+        self.counted(query, "counting versions").await
+    }
+
+    /// What began what is found, and would without that filter.
+    async fn search_triggers(&self, search: &Search) -> Result<Vec<Facet>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT search.via, count(*) FROM search");
+        let is_timed = search.since.is_some() || search.until.is_some();
+        query.push(match (is_timed, looks_at_all(search)) {
+            (true, _) => "",
+            (false, true) => " NOT INDEXED",
+            // It has all that is asked for, ready in groups.
+            (false, false) => " INDEXED BY search_by_via",
+        });
+        filter(&mut query, search, Narrowed::ForTriggers);
+        query.push(if is_timed { " GROUP BY +search.via" } else { " GROUP BY search.via" });
+        query.push(" ORDER BY 2 DESC, 1 LIMIT ").push_bind(FOUND_VERSIONS_MAX);
+        self.counted(query, "counting triggers").await
+    }
+
+    /// Values and how often they occur, in the order of the query.
+    async fn counted(
+        &self,
+        mut query: QueryBuilder<Sqlite>,
+        operation: &'static str,
+    ) -> Result<Vec<Facet>, StoreError> {
+        let rows = query.build().fetch_all(&self.readers).await.map_err(failed(operation))?;
+        let facet = |row: sqlx::sqlite::SqliteRow| Facet {
+            value: row.get(0),
+            count: u64::try_from(row.get::<i64, _>(1)).unwrap_or(0),
+        };
+        Ok(rows.into_iter().map(facet).filter(|facet| !facet.value.is_empty()).collect())
     }
 
     /// Which services are changed by what is found, and would be without the filter by service.
@@ -365,8 +455,8 @@ pub(crate) async fn write(
     }
     sqlx::query(
         "INSERT INTO search (deployment, project, environment, phase, account, requested_at, duration_ms, stable_ms, words, \
-         services, service_set) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce((SELECT id FROM service_set WHERE services = $11), 0)) \
+         services, service_set, via) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce((SELECT id FROM service_set WHERE services = $11), 0), $12) \
          ON CONFLICT (deployment) DO UPDATE SET phase = excluded.phase, \
          duration_ms = excluded.duration_ms, stable_ms = excluded.stable_ms, words = excluded.words",
     )
@@ -381,6 +471,7 @@ pub(crate) async fn write(
     .bind(text(&found_by))
     .bind(i64::try_from(row.services.len()).unwrap_or(i64::MAX))
     .bind(set)
+    .bind(trigger(row))
     .execute(&mut *connection)
     .await?;
     if !is_new {

@@ -41,6 +41,11 @@ fn rows() -> Vec<DeploymentSummary> {
             row.environment =
                 of(&["staging", "Production", "qa", "production"], number).parse().expect("valid");
             row.by.user = of(&["anna", "Zoe", "ben"], number / 3).parse().expect("valid");
+            row.by.via = of(&["browser", "token ci", "Local", "token deploy"], number / 2);
+            for (place, change) in row.services.iter_mut().enumerate() {
+                change.to =
+                    of(&["1.0", "1.1", "2.0"], number + i64::try_from(place).expect("small")).parse().ok();
+            }
             row.services.truncate(1 + usize::try_from(number).expect("small") % 4);
             row.clocks.requested_at = Timestamp(number * 1_000);
             row.clocks.started_at = Some(row.clocks.requested_at);
@@ -135,6 +140,42 @@ async fn a_facet_of_services_counts_what_choosing_one_would_find() {
 }
 
 #[tokio::test]
+async fn facets_of_versions_and_triggers_count_what_choosing_one_would_find() {
+    let folder = TempDir::new().expect("a folder");
+    let store = store(&folder).await;
+    let service = rows()[2].services[1].service.clone();
+    let all = ListDeployments { count: true, ..ListDeployments::default() };
+    let asked = [
+        all.clone(),
+        ListDeployments { phase: Some(Phase::Failed), ..all.clone() },
+        ListDeployments { service: Some(service), ..all.clone() },
+        ListDeployments { trigger: Some("TOKEN".to_owned()), version: "1.1".parse().ok(), ..all.clone() },
+        ListDeployments { q: Some("trigger:local version:2.0".to_owned()), ..all.clone() },
+        ListDeployments { since: Some(Timestamp(20_000)), ..all },
+    ];
+    for request in asked {
+        let found = async |request: &ListDeployments| {
+            let search = Search::of(request, Sight::everything()).expect("valid");
+            let page = store.deployment_list(&search).await.expect("readable");
+            let expected = rows().iter().filter(|row| search.finds(row)).count();
+            assert_eq!(page.total, u64::try_from(expected).ok(), "{request:?}");
+            page
+        };
+        let facets = found(&request).await.facets.expect("counted");
+        assert!(facets.versions.len() == 3 && !facets.triggers.is_empty(), "{request:?}: {facets:?}");
+        let is_worded = request.q.is_some();
+        for Facet { value, count } in facets.versions.into_iter().filter(|_| !is_worded) {
+            let one = ListDeployments { version: value.parse().ok(), ..request.clone() };
+            assert_eq!(found(&one).await.total, Some(count), "{value} of {request:?}");
+        }
+        for Facet { value, count } in facets.triggers.into_iter().filter(|_| !is_worded) {
+            let one = ListDeployments { trigger: Some(value.clone()), ..request.clone() };
+            assert_eq!(found(&one).await.total, Some(count), "{value} of {request:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_was_there_before_is_sorted_and_counted_too() {
     let folder = TempDir::new().expect("a folder");
     store(&folder).await.close().await;
@@ -150,10 +191,14 @@ async fn what_was_there_before_is_sorted_and_counted_too() {
         "DROP INDEX search_by_phase_down",
         "DROP INDEX search_by_account",
         "DROP INDEX search_by_account_down",
+        "DROP INDEX search_by_via",
+        "DROP INDEX deployed_by_version",
+        "DROP INDEX deployed_by_deployment",
+        "ALTER TABLE search DROP COLUMN via",
         "ALTER TABLE search DROP COLUMN service_set",
         "ALTER TABLE search DROP COLUMN services",
         "DROP TABLE service_set",
-        "DELETE FROM _sqlx_migrations WHERE version = 21",
+        "DELETE FROM _sqlx_migrations WHERE version IN (21, 64)",
     ] {
         sqlx::query(statement).execute(&pool).await.expect(statement);
     }
@@ -165,7 +210,10 @@ async fn what_was_there_before_is_sorted_and_counted_too() {
         .await
         .expect("readable");
     assert_eq!(page.deployments[0].services.len(), 4);
-    let counts: Vec<u64> = page.facets.expect("counted").services.iter().map(|facet| facet.count).collect();
+    let facets = page.facets.expect("counted");
+    let triggers: Vec<&str> = facets.triggers.iter().map(|facet| facet.value.as_str()).collect();
+    assert_eq!(triggers, ["token", "browser", "local"]);
+    let counts: Vec<u64> = facets.services.iter().map(|facet| facet.count).collect();
     let per = u64::try_from(COUNT / 4).expect("positive");
     assert_eq!(counts, [4 * per, 3 * per, 2 * per, per]);
 }

@@ -98,7 +98,8 @@ fn sealed(key: &Key, view: SecretView, value: &str) -> SecretRow {
 fn opened(key: &Key, file: &Path, row: &SecretRow) -> Result<SecretText, String> {
     let failed = |error: lockstep_secrets::SealError| {
         let SecretView { project, environment, name, version, .. } = &row.view;
-        let (file, held) = (file.display(), key.id());
+        // Whoever reads why a deployment failed reads this: the name is enough, where it lies is not theirs to know.
+        let (file, held) = (file.file_name().unwrap_or(file.as_os_str()).display(), key.id());
         let helps = if row.key_id == held {
             format!("set it again: `lockstep secret set {name} --project {project} --env {environment}`")
         } else {

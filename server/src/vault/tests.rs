@@ -119,12 +119,13 @@ async fn g4_versions_go_on_after_a_removal_and_a_value_from_an_old_copy_does_not
     // Which secret, which key's file, and what helps.
     for said in [
         "the secret 'db' of shop/staging, version 2, cannot be opened with the key ",
-        world.file().to_str().expect("text"),
+        " in secrets.key",
         "`lockstep secret set db --project shop --env staging`",
     ] {
         assert!(why.contains(said), "{why}");
     }
-    assert!(!why.contains("database"), "{why}");
+    // Viewers read it, too: not where it lies.
+    assert!(!why.contains("database") && !why.contains(world.file().to_str().expect("text")), "{why}");
     // Removed twice it still counts on, and one name's versions are not another's.
     vault.remove(place("staging", "db"), entry()).await.expect("removed");
     assert_eq!(set(&vault, "staging", "Db", "a third one").await.expect("set").version, 3);

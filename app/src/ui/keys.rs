@@ -21,7 +21,7 @@ const HELP: [(&str, &str); 17] = [
     ("c t", "theme: system, light, dark"),
     ("j k", "next and previous in a list"),
     ("[ ]", "previous and next deployment"),
-    ("+ − 0", "timeline: closer, wider, all of it"),
+    ("+ − 0", "timeline, dependencies: closer, wider, all of it"),
     ("← →", "timeline: move the window; overview: the last looks at a service"),
     ("f", "log: follow"),
     ("w", "log: break long lines"),

@@ -25,7 +25,8 @@ use std::time::Duration;
 
 const SHOWN: usize = 12;
 /// Pages that have no place in the navigation, or only for admins: name, address, whether only for admins.
-const FURTHER: [(&str, &str, bool); 7] = [
+const FURTHER: [(&str, &str, bool); 8] = [
+    ("Dependencies", "/graph", false),
     ("Tokens", "/admin/tokens", false),
     ("People", "/admin/users", true),
     ("Programs", "/admin/programs", true),

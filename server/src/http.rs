@@ -215,6 +215,7 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     route("/services", "GET", Permission::View, ObjectKind::Seen),
     route("/services/{name}", "GET", Permission::View, ObjectKind::Seen),
     route("/restrictions", "GET", Permission::View, ObjectKind::Seen),
+    route("/graph", "GET", Permission::View, ObjectKind::Seen),
     route("/admin/users", "GET", Permission::SignedIn, ObjectKind::Oneself),
     route("/admin/tokens", "GET", Permission::SignedIn, ObjectKind::Oneself),
     route("/admin/programs", "GET", Permission::SignedIn, ObjectKind::Oneself),

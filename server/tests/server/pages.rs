@@ -16,6 +16,7 @@ async fn every_page_has_its_own_title_however_many_are_written_at_once() {
         ("/deployments/new", "New deployment"),
         ("/services", "Services"),
         ("/restrictions", "Locks, holds and freezes"),
+        ("/graph", "Dependencies"),
         ("/settings", "Settings"),
     ];
     let server = Lockstep::start();

@@ -10,7 +10,7 @@ const ROUNDS: usize = 25;
 /// somebody else's page for that, nor into none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_has_its_own_title_however_many_are_written_at_once() {
-    const PAGES: [(&str, &str); 6] = [
+    const PAGES: [(&str, &str); 7] = [
         ("/", "Overview"),
         ("/deployments", "Deployments"),
         ("/deployments/new", "New deployment"),

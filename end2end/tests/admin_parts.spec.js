@@ -112,7 +112,7 @@ test.describe.serial("parts of the administration", () => {
     const hook = page.locator("details", { hasText: "Open an address for webhooks" });
     await hook.getByLabel("Name, also in its address").fill("shop-push");
     await hook.getByLabel("Who sends").selectOption("generic");
-    await hook.getByLabel("Where its secret is").fill("env:SHOP_WEBHOOK");
+    await hook.getByLabel("Where its secret is").fill("env:LOCKSTEP_HOOK_SHOP");
     await hook.getByRole("button", { name: "Open it" }).click();
     await expect(page.getByRole("row", { name: /shop-push/ })).toBeVisible();
     await isLongAgo();

@@ -306,7 +306,8 @@ fn Hooks(page: Loaded<HookPage>) -> impl IntoView {
 fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
     let (live, step_up, toasts) = (Live::here(), StepUp::here(), Toasts::here());
     let (name, repository, workflow, job, at) = (empty(), empty(), empty(), empty(), empty());
-    let (secret, git_ref) = (RwSignal::new("env:".to_owned()), RwSignal::new("refs/heads/main".to_owned()));
+    let (secret, git_ref) =
+        (RwSignal::new("secret:".to_owned()), RwSignal::new("refs/heads/main".to_owned()));
     let sender = RwSignal::new(HookSender::Github);
     let version = RwSignal::new(HookVersion::Manifest);
     let events = RwSignal::new(vec![HookEvent::Push]);
@@ -359,13 +360,13 @@ fn AddHook(page: Loaded<HookPage>) -> impl IntoView {
         <details class="card">
             <summary class="card-head font-semibold">"Open an address for webhooks"</summary>
             <form class="stack p-4" data-typed="" on:submit=submit>
-                <p class="text-meta text-muted">"The secret stands in a variable or a file of the server, never here: "<code>"env:NAME"</code>" or "<code>"file:/path"</code>"."</p>
+                <p class="text-meta text-muted">"The secret is one of the environment, or stands in a variable or a file of the server, never here: "<code>"secret:NAME"</code>", "<code>"env:LOCKSTEP_HOOK_NAME"</code>" or "<code>"file:/path"</code>"."</p>
                 <div class="halves">
                     {field("Name, also in its address", "hook-name", "shop-main", name)}
                     <label class="field"><span>"Who sends"</span>
                         <select class="input" name="hook-sender" on:change=choose_sender><option value="github">"GitHub"</option><option value="generic">"another program"</option></select>
                     </label>
-                    {field("Where its secret is", "hook-secret", "env:SHOP_WEBHOOK", secret)}
+                    {field("Where its secret is", "hook-secret", "secret:SHOP_WEBHOOK", secret)}
                     <label class="field"><span>"Deploys to"</span>
                         <select class="input" name="hook-where" on:change=move |event| at.set(event_target_value(&event))>{places}</select>
                     </label>

@@ -10,13 +10,12 @@ use leptos::{
 };
 use leptos_router::hooks::use_navigate;
 use lockstep_model::graph::{NODE_HEIGHT, NODE_WIDTH};
-use std::fmt::Write;
 
 /// Room around it.
 const MARGIN: f64 = 12.0;
 const ZOOM_MIN: f64 = 0.2;
 const ZOOM_MAX: f64 = 3.0;
-/// Longer names are cut; they are whole beside the drawing and for who cannot see it.
+/// Longer names are cut; they are whole below the drawing.
 const NAME_MAX: usize = 20;
 
 /// Left, top, width and height of what is shown.
@@ -114,7 +113,7 @@ fn shown(seen: Seen, place: usize, go: Callback<String>) -> AnyView {
     let is_shown = Memo::new(move |_| node.with(|node| node.is_shown));
     part(move || {
         is_shown.get().then(|| {
-            let (name, title) = (name.clone(), name.clone());
+            let name = name.clone();
             let look = move || node.with(|node| node.state).look();
             let more = move || {
                 node.with(|node| match node.is_cause {
@@ -122,29 +121,11 @@ fn shown(seen: Seen, place: usize, go: Callback<String>) -> AnyView {
                     false => format!("{} · {}", node.state.look().word, node.version),
                 })
             };
-            let label = move || {
-                let mut label = format!("{name}: {}", node.with(|node| node.state.look().word));
-                node.with(|node| {
-                    for (words, others) in [("needs", &node.needs), ("needed by", &node.needed_by)] {
-                        if !others.is_empty() {
-                            let names: Vec<String> = others.iter().map(|other| seen.name(*other)).collect();
-                            let _ = write!(label, "; {words} {}", names.join(", "));
-                        }
-                    }
-                    if node.is_cause {
-                        label.push_str("; nothing that it needs fails");
-                    }
-                });
-                label
-            };
             let class = move || match fails(node.with(|node| node.state)) {
                 true => format!("node node-bad {}", look().tone.pill().trim_start_matches("pill ")),
                 false => format!("node {}", look().tone.pill().trim_start_matches("pill ")),
             };
-            let is_on = {
-                let title = title.clone();
-                move || seen.query.get("focus") == title
-            };
+            let is_on = move || seen.query.get("focus") == name;
             let (left, top) = (x.to_string(), y.to_string());
             view! {
                 // The group says that the link is one of SVG, which the router does not know.
@@ -154,8 +135,7 @@ fn shown(seen: Seen, place: usize, go: Callback<String>) -> AnyView {
                             go.run(seen.around(place));
                         }
                     }
-                     class=value(class) aria-label=value(label) aria-current=at_times("true", is_on) data-entry="">
-                    <title>{title.clone()}</title>
+                     class=value(class) aria-current=at_times("true", is_on) data-entry="">
                     <rect x=left y=top.clone() width=NODE_WIDTH.to_string() height=NODE_HEIGHT.to_string() rx="8"/>
                     <svg x=(x + 10).to_string() y=(y + 14).to_string() width="16" height="16">{part(move || view! { <Icon glyph=look().glyph/> })}</svg>
                     <text x=(x + 34).to_string() y=(y + 18).to_string() class="node-name">{short.clone()}</text>

@@ -1,6 +1,6 @@
 // Measures the pages in Chromium: how long after it happened something is seen, how long a large
 // overview takes to take a change up, and what Lighthouse says. Medians of three. With words it
-// measures only those parts: painted, lighthouse, cells.
+// measures only those parts: painted, first, lighthouse, cells.
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -67,6 +67,24 @@ try {
     figure("it happens → it is painted", `p50 ${rank(painted, 50)} ms, p95 ${rank(painted, 95)} ms of ${painted.length} (goal p95 300)`);
   }
 
+  if (isWanted("first")) {
+    // As it comes over the line to a browser that was never here; dialogs come when a page has settled.
+    const fresh = await browser.newContext();
+    await fresh.addCookies([{ name: "lockstep", value: cookie, url }]);
+    const page = await fresh.newPage();
+    const line = await fresh.newCDPSession(page);
+    const came = { bytes: 0, requests: 0 };
+    await line.send("Network.enable");
+    line.on("Network.loadingFinished", (end) => { came.bytes += end.encodedDataLength; came.requests += 1; });
+    await page.goto(url);
+    await page.waitForSelector("html[data-hydrated]");
+    await page.waitForLoadState("networkidle");
+    const first = { ...came };
+    await page.waitForTimeout(6_000);
+    const kib = (bytes) => (bytes / 1024).toFixed(0);
+    figure("first visit of the overview", `${kib(first.bytes)} KiB in ${first.requests} requests (goal 450 in 12); ${kib(came.bytes)} in ${came.requests} with the dialogs that come later`);
+    await fresh.close();
+  }
   if (isWanted("lighthouse") && LIGHTHOUSE) {
     for (const [name, more] of [["desktop", ["--preset=desktop"]], ["mobile", []]]) {
       const runs = [];

@@ -6,12 +6,6 @@ pub(crate) fn line(fields: impl IntoIterator<Item = String>) -> String {
     fields.join(",") + "\r\n"
 }
 
-/// A whole file.
-pub(crate) fn file(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let head = line(head.iter().map(|&name| name.to_owned()));
-    rows.fold(head, |text, row| text + &line(row))
-}
-
 /// What is not there is an empty field.
 pub(crate) fn or_empty<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()

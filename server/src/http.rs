@@ -2,7 +2,6 @@
 //! health. Each route says whom it is for; whatever says nothing is for nobody.
 
 mod api;
-mod audit;
 mod bodies;
 mod cookie;
 mod crowd;
@@ -57,7 +56,12 @@ use lockstep_model::{
     api::BODY_BYTES_MAX,
     error::{ErrorBody, ErrorKind},
 };
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use api::Renewed;
@@ -132,6 +136,7 @@ impl std::ops::Deref for Web {
 
 /// A route that is not a server function, and whom it is for. The router is made from this list,
 /// and so is the test of permissions.
+#[derive(Debug, Clone, Copy)]
 pub struct PlainRoute {
     /// The path as the router writes it.
     pub path: &'static str,
@@ -155,8 +160,14 @@ const fn route(
 /// Where a link leads that signs in once.
 const ENTER: &str = "/enter/{code}";
 
-/// All routes that are not server functions; pages are below `GET /`.
-pub const PLAIN_ROUTES: &[PlainRoute] = &[
+/// All routes that are not server functions.
+pub static PLAIN_ROUTES: LazyLock<Vec<PlainRoute>> = LazyLock::new(|| {
+    let lists = lists::LISTS.iter().flat_map(|list| list.routes);
+    FIXED_ROUTES.iter().copied().chain(lists).collect()
+});
+
+/// Those that are no lists; pages are below `GET /`.
+const FIXED_ROUTES: &[PlainRoute] = &[
     route("/session/sign_in", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/set_password", "POST", Permission::Public, ObjectKind::Oneself),
     route("/session/sign_out", "POST", Permission::Public, ObjectKind::Oneself),
@@ -174,26 +185,6 @@ pub const PLAIN_ROUTES: &[PlainRoute] = &[
     // The door asks for the agent's own token.
     route("/agent", "GET", Permission::Public, ObjectKind::Oneself),
     route("/live", "GET", Permission::View, ObjectKind::Seen),
-    route("/deployments.csv", "GET", Permission::View, ObjectKind::Seen),
-    route("/deployments.json", "GET", Permission::View, ObjectKind::Seen),
-    route("/services.csv", "GET", Permission::View, ObjectKind::Seen),
-    route("/services.json", "GET", Permission::View, ObjectKind::Seen),
-    route("/audit.csv", "GET", Permission::ReadAudit, ObjectKind::Installation),
-    route("/audit.json", "GET", Permission::ReadAudit, ObjectKind::Installation),
-    route("/people.csv", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/people.json", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/tokens.csv", "GET", Permission::SignedIn, ObjectKind::Oneself),
-    route("/tokens.json", "GET", Permission::SignedIn, ObjectKind::Oneself),
-    route("/secrets.csv", "GET", Permission::ManageSecrets, ObjectKind::Installation),
-    route("/secrets.json", "GET", Permission::ManageSecrets, ObjectKind::Installation),
-    route("/jobs.csv", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/jobs.json", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/webhooks.csv", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/webhooks.json", "GET", Permission::ManageUsers, ObjectKind::Installation),
-    route("/restrictions.csv", "GET", Permission::View, ObjectKind::Seen),
-    route("/restrictions.json", "GET", Permission::View, ObjectKind::Seen),
-    route("/sessions.csv", "GET", Permission::SignedIn, ObjectKind::Oneself),
-    route("/sessions.json", "GET", Permission::SignedIn, ObjectKind::Oneself),
     route("/deployments/{id}/log.txt", "GET", Permission::View, ObjectKind::Deployment),
     route("/health/live", "GET", Permission::Public, ObjectKind::Oneself),
     route("/health/ready", "GET", Permission::Public, ObjectKind::Oneself),
@@ -277,26 +268,6 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         ENTER => get(session::enter),
         "/agent" => get(agent),
         "/live" => get(live),
-        "/deployments.csv" => get(export::deployments_csv),
-        "/deployments.json" => get(export::deployments_json),
-        "/services.csv" => get(export::services_csv),
-        "/services.json" => get(export::services_json),
-        "/audit.csv" => get(audit::csv),
-        "/audit.json" => get(audit::json),
-        "/people.csv" => get(lists::people_csv),
-        "/people.json" => get(lists::people_json),
-        "/tokens.csv" => get(lists::tokens_csv),
-        "/tokens.json" => get(lists::tokens_json),
-        "/sessions.csv" => get(lists::sessions_csv),
-        "/sessions.json" => get(lists::sessions_json),
-        "/secrets.csv" => get(lists::secrets_csv),
-        "/secrets.json" => get(lists::secrets_json),
-        "/jobs.csv" => get(lists::jobs_csv),
-        "/jobs.json" => get(lists::jobs_json),
-        "/webhooks.csv" => get(lists::webhooks_csv),
-        "/webhooks.json" => get(lists::webhooks_json),
-        "/restrictions.csv" => get(lists::restrictions_csv),
-        "/restrictions.json" => get(lists::restrictions_json),
         "/deployments/{id}/log.txt" => get(export::log),
         "/health/live" => get(health::live),
         "/health/ready" => get(health::ready),
@@ -308,7 +279,7 @@ fn handler(path: &str) -> Option<MethodRouter<Web>> {
         site::PARTS => get(site::part),
         "/robots.txt" => get(site::robots),
         "/favicon.ico" => get(site::no_icon),
-        _ => return None,
+        _ => return lists::handler(path),
     })
 }
 

@@ -1,7 +1,7 @@
-//! What the pages of the administration list, as lines of a CSV file, for downloads and for commands alike. What lets
+//! What lists hold, column by column, as lines of a CSV file: for downloads and for commands alike. What lets
 //! somebody in is in none of them.
 
-use crate::csv::{file, or_empty};
+use crate::csv::{line, or_empty};
 use lockstep_model::{
     hooks::{HookEvent, HookView},
     restriction::Restriction,
@@ -9,144 +9,153 @@ use lockstep_model::{
     session::SessionItem,
     tokens,
     trust::TrustView,
-    view::{TokenView, UserView},
+    view::{AuditView, DeploymentSummary, ServiceView, TokenView, UserView},
 };
 
-/// People.
-pub(crate) fn people(rows: &[UserView]) -> String {
-    let fields = |user: &UserView| {
-        vec![
-            user.name.to_string(),
-            user.grants.to_string(),
-            user.enabled.to_string(),
-            user.has_password.to_string(),
-            user.created_at.to_string(),
-        ]
-    };
-    file(&["user", "roles", "enabled", "has_password", "created_at_ms"], rows.iter().map(fields))
+/// What a column is called, and what stands in it.
+type Column<T> = (&'static str, fn(&T) -> String);
+
+/// The columns of a list.
+#[derive(Debug)]
+pub(crate) struct Columns<T: 'static>(&'static [Column<T>]);
+
+impl<T> Columns<T> {
+    /// Lines, without the one that names the columns.
+    pub(crate) fn lines(&self, rows: &[T]) -> String {
+        rows.iter().map(|row| line(self.fields(row))).collect()
+    }
+
+    /// A whole file.
+    pub(crate) fn file(&self, rows: &[T]) -> String {
+        line(self.0.iter().map(|(name, _)| (*name).to_owned())) + &self.lines(rows)
+    }
+
+    fn fields(&self, row: &T) -> Vec<String> {
+        self.0.iter().map(|(_, field)| field(row)).collect()
+    }
 }
 
-/// Tokens, without what they are used by.
-pub(crate) fn tokens(rows: &[TokenView]) -> String {
-    let fields = |token: &TokenView| {
-        vec![
-            token.id.clone(),
-            token.name.clone(),
-            token.user.to_string(),
-            token.may(),
-            token.revoked.to_string(),
-            token.created_at.to_string(),
-            token.expires_at.to_string(),
-            or_empty(&token.last_used_at),
-        ]
-    };
-    let head = ["id", "name", "user", "may", "revoked", "created_at_ms", "expires_at_ms", "last_used_at_ms"];
-    file(&head, rows.iter().map(fields))
+pub(crate) const DEPLOYMENTS: Columns<DeploymentSummary> = Columns(&[
+    ("id", |one| one.id.to_string()),
+    ("project", |one| one.project.to_string()),
+    ("environment", |one| one.environment.to_string()),
+    ("status", |one| one.phase.key().to_owned()),
+    ("services", changes),
+    ("user", |one| one.by.user.to_string()),
+    ("via", |one| one.by.via.clone()),
+    ("reason", |one| or_empty(&one.reason)),
+    ("commit", |one| or_empty(&one.source.commit)),
+    ("requested_at_ms", |one| one.clocks.requested_at.to_string()),
+    ("started_at_ms", |one| or_empty(&one.clocks.started_at)),
+    ("detected_at_ms", |one| or_empty(&one.clocks.detected_at)),
+    ("stable_at_ms", |one| or_empty(&one.clocks.stable_at)),
+    ("finished_at_ms", |one| or_empty(&one.clocks.finished_at)),
+    ("failure", |one| one.failure.as_ref().map(|failure| failure.reason.clone()).unwrap_or_default()),
+]);
+
+fn changes(one: &DeploymentSummary) -> String {
+    let changes = one.services.iter();
+    let words = changes.map(|to| format!("{} {} -> {}", to.service, or_empty(&to.from), or_empty(&to.to)));
+    words.collect::<Vec<_>>().join("; ")
 }
 
-/// Sessions, under the names by which they are ended.
-pub(crate) fn sessions(rows: &[SessionItem]) -> String {
-    let fields = |one: &SessionItem| {
-        vec![
-            one.id.clone(),
-            one.user.to_string(),
-            or_empty(&one.device),
-            or_empty(&one.address),
-            one.created_at.to_string(),
-            one.used_at.to_string(),
-            one.expires_at.to_string(),
-        ]
-    };
-    let head = ["id", "user", "program", "address", "created_at_ms", "used_at_ms", "expires_at_ms"];
-    file(&head, rows.iter().map(fields))
-}
+pub(crate) const SERVICES: Columns<ServiceView> = Columns(&[
+    ("project", |one| one.project.to_string()),
+    ("environment", |one| one.environment.to_string()),
+    ("service", |one| one.service.to_string()),
+    ("team", |one| or_empty(&one.team)),
+    ("version", |one| or_empty(&one.version)),
+    ("revision", |one| or_empty(&one.revision)),
+    ("deployment", |one| or_empty(&one.deployment)),
+    ("since_ms", |one| or_empty(&one.since)),
+    ("health", |one| one.health.map(|health| health.word().to_owned()).unwrap_or_default()),
+    ("changing", |one| or_empty(&one.changing)),
+    ("address", |one| or_empty(&one.address)),
+]);
 
-/// Secrets: what they are called and when they were set.
-pub(crate) fn secrets(rows: &[SecretView]) -> String {
-    let fields = |one: &SecretView| {
-        vec![
-            one.project.to_string(),
-            one.environment.to_string(),
-            one.name.to_string(),
-            one.version.to_string(),
-            one.set_by.to_string(),
-            one.set_at.to_string(),
-        ]
-    };
-    file(&["project", "environment", "name", "version", "set_by", "set_at_ms"], rows.iter().map(fields))
-}
+pub(crate) const AUDIT: Columns<AuditView> = Columns(&[
+    ("id", |one| one.id.to_string()),
+    ("at", |one| one.at.to_string()),
+    ("user", |one| one.user.to_string()),
+    ("via", |one| one.via.clone()),
+    ("address", |one| or_empty(&one.address)),
+    ("action", |one| one.action.clone()),
+    ("target", |one| one.target.clone()),
+    ("reason", |one| or_empty(&one.reason)),
+    ("allowed", |one| one.allowed.to_string()),
+]);
+
+pub(crate) const PEOPLE: Columns<UserView> = Columns(&[
+    ("user", |one| one.name.to_string()),
+    ("roles", |one| one.grants.to_string()),
+    ("enabled", |one| one.enabled.to_string()),
+    ("has_password", |one| one.has_password.to_string()),
+    ("created_at_ms", |one| one.created_at.to_string()),
+]);
+
+/// Without what they are used by.
+pub(crate) const TOKENS: Columns<TokenView> = Columns(&[
+    ("id", |one| one.id.clone()),
+    ("name", |one| one.name.clone()),
+    ("user", |one| one.user.to_string()),
+    ("may", TokenView::may),
+    ("revoked", |one| one.revoked.to_string()),
+    ("created_at_ms", |one| one.created_at.to_string()),
+    ("expires_at_ms", |one| one.expires_at.to_string()),
+    ("last_used_at_ms", |one| or_empty(&one.last_used_at)),
+]);
+
+/// Under the names by which they are ended.
+pub(crate) const SESSIONS: Columns<SessionItem> = Columns(&[
+    ("id", |one| one.id.clone()),
+    ("user", |one| one.user.to_string()),
+    ("program", |one| or_empty(&one.device)),
+    ("address", |one| or_empty(&one.address)),
+    ("created_at_ms", |one| one.created_at.to_string()),
+    ("used_at_ms", |one| one.used_at.to_string()),
+    ("expires_at_ms", |one| one.expires_at.to_string()),
+]);
+
+/// What they are called and when they were set.
+pub(crate) const SECRETS: Columns<SecretView> = Columns(&[
+    ("project", |one| one.project.to_string()),
+    ("environment", |one| one.environment.to_string()),
+    ("name", |one| one.name.to_string()),
+    ("version", |one| one.version.to_string()),
+    ("set_by", |one| one.set_by.to_string()),
+    ("set_at_ms", |one| one.set_at.to_string()),
+]);
 
 /// Jobs elsewhere that are trusted.
-pub(crate) fn jobs(rows: &[TrustView]) -> String {
-    let fields = |one: &TrustView| {
-        vec![
-            one.name.clone(),
-            one.job.issuer.clone(),
-            one.job.audience.clone(),
-            one.job.repository_id.clone(),
-            one.job.repository_owner_id.clone(),
-            one.job.git_ref.clone(),
-            one.job.environment.clone(),
-            one.job.workflow.clone(),
-            one.bound.to_string(),
-            tokens::words(&one.actions),
-            one.made_by.to_string(),
-            one.created_at.to_string(),
-            or_empty(&one.last_used_at),
-        ]
-    };
-    let head = [
-        "name",
-        "issuer",
-        "audience",
-        "repository_id",
-        "repository_owner_id",
-        "ref",
-        "environment",
-        "workflow",
-        "may",
-        "actions",
-        "made_by",
-        "created_at_ms",
-        "last_used_at_ms",
-    ];
-    file(&head, rows.iter().map(fields))
-}
+pub(crate) const JOBS: Columns<TrustView> = Columns(&[
+    ("name", |one| one.name.clone()),
+    ("issuer", |one| one.job.issuer.clone()),
+    ("audience", |one| one.job.audience.clone()),
+    ("repository_id", |one| one.job.repository_id.clone()),
+    ("repository_owner_id", |one| one.job.repository_owner_id.clone()),
+    ("ref", |one| one.job.git_ref.clone()),
+    ("environment", |one| one.job.environment.clone()),
+    ("workflow", |one| one.job.workflow.clone()),
+    ("may", |one| one.bound.to_string()),
+    ("actions", |one| tokens::words(&one.actions)),
+    ("made_by", |one| one.made_by.to_string()),
+    ("created_at_ms", |one| one.created_at.to_string()),
+    ("last_used_at_ms", |one| or_empty(&one.last_used_at)),
+]);
 
-/// Addresses for webhooks.
-pub(crate) fn webhooks(rows: &[HookView]) -> String {
-    let fields = |one: &HookView| {
-        let rule = &one.rule;
-        let events: Vec<&str> = rule.events.iter().map(|event| event_word(*event)).collect();
-        vec![
-            rule.name.clone(),
-            rule.project.to_string(),
-            rule.environment.to_string(),
-            events.join(" "),
-            or_empty(&rule.repository_id),
-            or_empty(&rule.git_ref),
-            or_empty(&rule.workflow),
-            one.has_secret.to_string(),
-            one.made_by.to_string(),
-            one.created_at.to_string(),
-            or_empty(&one.last_used_at),
-        ]
-    };
-    let head = [
-        "name",
-        "project",
-        "environment",
-        "events",
-        "repository_id",
-        "ref",
-        "workflow",
-        "has_secret",
-        "made_by",
-        "created_at_ms",
-        "last_used_at_ms",
-    ];
-    file(&head, rows.iter().map(fields))
-}
+pub(crate) const WEBHOOKS: Columns<HookView> = Columns(&[
+    ("name", |one| one.rule.name.clone()),
+    ("project", |one| one.rule.project.to_string()),
+    ("environment", |one| one.rule.environment.to_string()),
+    ("events", |one| one.rule.events.iter().map(|event| event_word(*event)).collect::<Vec<_>>().join(" ")),
+    ("repository_id", |one| or_empty(&one.rule.repository_id)),
+    ("ref", |one| or_empty(&one.rule.git_ref)),
+    ("workflow", |one| or_empty(&one.rule.workflow)),
+    ("has_secret", |one| one.has_secret.to_string()),
+    ("made_by", |one| one.made_by.to_string()),
+    ("created_at_ms", |one| one.created_at.to_string()),
+    ("last_used_at_ms", |one| or_empty(&one.last_used_at)),
+]);
 
 const fn event_word(event: HookEvent) -> &'static str {
     match event {
@@ -157,21 +166,14 @@ const fn event_word(event: HookEvent) -> &'static str {
 }
 
 /// Locks, holds and freezes.
-pub(crate) fn restrictions(rows: &[Restriction]) -> String {
-    let fields = |one: &Restriction| {
-        vec![
-            one.kind.word().to_owned(),
-            one.project.to_string(),
-            one.environment.to_string(),
-            or_empty(&one.service),
-            or_empty(&one.version),
-            or_empty(&one.owner),
-            one.reason.clone(),
-            one.since.to_string(),
-            or_empty(&one.until),
-        ]
-    };
-    let head =
-        ["kind", "project", "environment", "service", "version", "owner", "reason", "since_ms", "until_ms"];
-    file(&head, rows.iter().map(fields))
-}
+pub(crate) const RESTRICTIONS: Columns<Restriction> = Columns(&[
+    ("kind", |one| one.kind.word().to_owned()),
+    ("project", |one| one.project.to_string()),
+    ("environment", |one| one.environment.to_string()),
+    ("service", |one| or_empty(&one.service)),
+    ("version", |one| or_empty(&one.version)),
+    ("owner", |one| or_empty(&one.owner)),
+    ("reason", |one| one.reason.clone()),
+    ("since_ms", |one| one.since.to_string()),
+    ("until_ms", |one| or_empty(&one.until)),
+]);

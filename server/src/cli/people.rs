@@ -117,7 +117,7 @@ pub(super) enum TokenCommand {
 pub(super) async fn user(global: &Global, client: &Client, command: UserCommand) -> Result<u8, Failure> {
     match command {
         UserCommand::List { csv: true } => {
-            print::text(&lists::people(&client.call(UserList, &Empty {}).await?.users));
+            print::text(&lists::PEOPLE.file(&client.call(UserList, &Empty {}).await?.users));
         }
         UserCommand::List { csv: false } => {
             let page = client.call(UserList, &Empty {}).await?;
@@ -247,9 +247,9 @@ pub(super) async fn session(
 ) -> Result<u8, Failure> {
     match command {
         SessionCommand::List { csv: true } => {
-            print::text(&lists::sessions(
-                &client.call(SessionList, &FindCredentials::default()).await?.sessions,
-            ));
+            print::text(
+                &lists::SESSIONS.file(&client.call(SessionList, &FindCredentials::default()).await?.sessions),
+            );
         }
         SessionCommand::List { csv: false } => {
             let page = client.call(SessionList, &FindCredentials::default()).await?;
@@ -292,7 +292,9 @@ pub(super) async fn session(
 pub(super) async fn token(global: &Global, client: &Client, command: TokenCommand) -> Result<u8, Failure> {
     match command {
         TokenCommand::List { csv: true } => {
-            print::text(&lists::tokens(&client.call(TokenList, &FindCredentials::default()).await?.tokens));
+            print::text(
+                &lists::TOKENS.file(&client.call(TokenList, &FindCredentials::default()).await?.tokens),
+            );
         }
         TokenCommand::List { csv: false } => {
             let page = client.call(TokenList, &FindCredentials::default()).await?;

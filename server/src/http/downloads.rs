@@ -1,10 +1,7 @@
 //! Long downloads: one at a time for each user, so that nobody has the whole history read ten times at once.
 
 use super::guard::plain;
-use axum::{
-    body::{Body, Bytes},
-    response::Response,
-};
+use axum::response::Response;
 use futures_util::{Stream, StreamExt as _, stream};
 use lockstep_model::{
     UserName,
@@ -12,7 +9,6 @@ use lockstep_model::{
 };
 use std::{
     collections::BTreeSet,
-    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -39,12 +35,6 @@ impl Downloads {
 }
 
 impl Ticket {
-    /// A download that is one piece.
-    pub(super) fn whole(self, text: impl Into<Bytes>) -> Body {
-        let piece = Ok::<Bytes, Infallible>(text.into());
-        Body::from_stream(self.held(stream::once(std::future::ready(piece))))
-    }
-
     /// The pages of the download; it has ended with the last of them, before whoever reads it is told so, or
     /// when nobody reads it any more.
     pub(super) fn held<S: Stream>(self, pages: S) -> impl Stream<Item = S::Item> {

@@ -1,176 +1,242 @@
-//! Downloads of what the pages of people, programs, secrets and restrictions list, to whom they list it.
+//! Downloads of lists as CSV and JSON, to whom their pages list them, page by page, as fast as they are taken.
+//! This is the one table of them: the router, the permissions and their tests read it.
 
-use super::{
-    Web,
-    downloads::Ticket,
-    export::{download, json},
-    guard::plain,
+mod pages;
+
+use super::{PlainRoute, Web, export::download, guard::plain, route};
+use crate::{
+    identity::Sender,
+    lists::{self as columns, Columns},
 };
-use crate::{identity::Sender, lists};
-use app::backend::Caller;
+use app::{AppError, backend::Caller};
 use axum::{
     Extension,
-    extract::{Query, State},
+    body::Body,
+    extract::{Query, State, rejection::QueryRejection},
     response::Response,
+    routing::{MethodRouter, get},
 };
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use lockstep_model::{
-    access::{Permission, Scope},
-    api::ListRestrictions,
+    access::{ObjectKind, Permission, Scope},
     error::{ErrorBody, ErrorKind},
-    hooks::HookView,
-    restriction::Restriction,
-    secrets::{ListSecrets, SecretView},
-    session::SessionItem,
-    tokens::FindCredentials,
-    trust::TrustView,
-    view::{TokenView, UserView},
 };
+use serde::{Serialize, de::DeserializeOwned};
+use std::convert::Infallible;
 
-const CSV: &str = "text/csv; charset=utf-8";
-
-/// Which rows.
-#[derive(serde::Deserialize)]
-pub(super) struct Asked {
-    /// Only those with all of these words, as on the page.
-    #[serde(default)]
-    q: String,
+/// A list that is downloaded.
+pub(super) struct List {
+    /// As a CSV file and as JSON; see [`FORMATS`].
+    pub(super) routes: [PlainRoute; 2],
+    serve: fn(&'static List) -> [MethodRouter<Web>; 2],
 }
 
-impl Asked {
-    fn find(&self) -> FindCredentials {
-        FindCredentials { q: self.q.clone(), own: false }
-    }
+/// In which a list is given.
+const FORMATS: [Format; 2] = [Format::Csv, Format::Json];
 
-    fn fits(&self, words: &str) -> bool {
-        let words = words.to_lowercase();
-        self.q.to_lowercase().split_whitespace().all(|word| words.contains(word))
-    }
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Csv,
+    Json,
+}
+
+/// Name, who may, what it is about; how its pages come, its columns, and where a page comes from.
+macro_rules! lists {
+    ($($name:literal $permission:ident $object:ident $how:ident($columns:ident, $page:ident);)*) => {
+        pub(super) const LISTS: &[List] = &[$(List {
+            routes: [
+                route(concat!("/", $name, ".csv"), "GET", Permission::$permission, ObjectKind::$object),
+                route(concat!("/", $name, ".json"), "GET", Permission::$permission, ObjectKind::$object),
+            ],
+            serve: |list| $how(list, &columns::$columns, pages::$page),
+        }),*];
+    };
+}
+
+lists! {
+    "deployments"  View          Seen         paged(DEPLOYMENTS, deployments);
+    "services"     View          Seen         whole(SERVICES, services);
+    "audit"        ReadAudit     Installation paged(AUDIT, audit);
+    "people"       ManageUsers   Installation whole(PEOPLE, people);
+    "tokens"       SignedIn      Oneself      whole(TOKENS, tokens);
+    "sessions"     SignedIn      Oneself      whole(SESSIONS, sessions);
+    "secrets"      ManageSecrets Installation whole(SECRETS, secrets);
+    "jobs"         ManageUsers   Installation whole(JOBS, jobs);
+    "webhooks"     ManageUsers   Installation whole(WEBHOOKS, webhooks);
+    "restrictions" View          Seen         whole(RESTRICTIONS, restrictions);
+}
+
+/// What answers the route of a list.
+pub(super) fn handler(path: &str) -> Option<MethodRouter<Web>> {
+    LISTS.iter().find_map(|list| {
+        let place = list.routes.iter().position(|route| route.path == path)?;
+        (list.serve)(list).into_iter().nth(place)
+    })
 }
 
 type Refused = Box<Response>;
+type Asked<Q> = Result<Query<Q>, QueryRejection>;
 
-macro_rules! downloads {
-    ($($rows:ident, $csv:ident $csv_file:literal, $json:ident $json_file:literal;)*) => {$(
-        pub(super) async fn $csv(
-            State(web): State<Web>,
-            Extension(sender): Extension<Sender>,
-            Query(asked): Query<Asked>,
-        ) -> Response {
-            match $rows(&web, &sender, &asked).await {
-                Ok((rows, ticket)) => download($csv_file, CSV, ticket.whole(lists::$rows(&rows))),
+/// A page of a list, and where the next one begins.
+struct Page<T, A> {
+    rows: Vec<T>,
+    next: Option<A>,
+}
+
+/// A list whose pages are read one after the other.
+fn paged<Q, T, A, F>(
+    list: &'static List,
+    columns: &'static Columns<T>,
+    page: impl Fn(Web, Caller, Q, Option<A>) -> F + Copy + Send + Sync + 'static,
+) -> [MethodRouter<Web>; 2]
+where
+    Q: DeserializeOwned + Clone + Send + Sync + 'static,
+    T: Serialize + Send + 'static,
+    A: Send + 'static,
+    F: Future<Output = Result<Page<T, A>, AppError>> + Send + 'static,
+{
+    FORMATS.map(|format| {
+        get(move |State(web): State<Web>, Extension(sender): Extension<Sender>, asked: Asked<Q>| async move {
+            let write = move |page: &Page<T, A>, is_first| format.write(columns, page, is_first);
+            match list.begin(&web, &sender, asked, page, write).await {
+                Ok(body) => list.file(format, body),
                 Err(refusal) => *refusal,
             }
-        }
+        })
+    })
+}
 
-        pub(super) async fn $json(
-            State(web): State<Web>,
-            Extension(sender): Extension<Sender>,
-            Query(asked): Query<Asked>,
-        ) -> Response {
-            match $rows(&web, &sender, &asked).await {
-                Ok((rows, ticket)) => json($json_file, &rows, ticket),
-                Err(refusal) => *refusal,
+/// A list that is one page.
+fn whole<Q, T, F>(
+    list: &'static List,
+    columns: &'static Columns<T>,
+    rows: impl Fn(Web, Caller, Q) -> F + Copy + Send + Sync + 'static,
+) -> [MethodRouter<Web>; 2]
+where
+    Q: DeserializeOwned + Clone + Send + Sync + 'static,
+    T: Serialize + Send + 'static,
+    F: Future<Output = Result<Vec<T>, AppError>> + Send + 'static,
+{
+    paged(list, columns, move |web, caller, asked: Q, _: Option<Infallible>| async move {
+        Ok(Page { rows: rows(web, caller, asked).await?, next: None })
+    })
+}
+
+impl List {
+    /// All pages. What cannot even begin is an error; when a later page cannot be read, the download breaks
+    /// off: a part never looks like the whole.
+    async fn begin<Q, T, A, F>(
+        &self,
+        web: &Web,
+        sender: &Sender,
+        asked: Asked<Q>,
+        page: impl Fn(Web, Caller, Q, Option<A>) -> F + Send + Sync + 'static,
+        write: impl Fn(&Page<T, A>, bool) -> Result<String, AppError> + Copy + Send + 'static,
+    ) -> Result<Body, Refused>
+    where
+        Q: Clone + Send + Sync + 'static,
+        T: Send + 'static,
+        A: Send + 'static,
+        F: Future<Output = Result<Page<T, A>, AppError>> + Send + 'static,
+    {
+        let caller = self.admit(sender)?.clone();
+        let Query(asked) = asked.map_err(|rejection| {
+            Box::new(plain(&ErrorBody::new(ErrorKind::Malformed, rejection.body_text())))
+        })?;
+        let ticket = web.downloads.begin(&caller.user)?;
+        let web = web.clone();
+        let pages = stream::try_unfold(Some((None, true)), move |at| {
+            let begun = at
+                .map(|(after, is_first)| (page(web.clone(), caller.clone(), asked.clone(), after), is_first));
+            async move {
+                let Some((page, is_first)) = begun else { return Ok(None) };
+                let page = page.await?;
+                let text = write(&page, is_first)?;
+                Ok(Some((text, page.next.map(|next| (Some(next), false)))))
             }
+        });
+        let mut pages = Box::pin(pages);
+        let first = pages.try_next().await.map_err(|error: AppError| Box::new(plain(&error.0)))?;
+        let all = stream::iter(first.map(Ok)).chain(pages);
+        let all = all.inspect_err(|error| tracing::error!("a download broke off: {error}"));
+        Ok(Body::from_stream(ticket.held(all)))
+    }
+
+    /// Whoever asks, when they may have the list.
+    fn admit<'a>(&self, sender: &'a Sender) -> Result<&'a Caller, Refused> {
+        let refuse = |body: &ErrorBody| Box::new(plain(body));
+        let Some(caller) = &sender.caller else {
+            let message = "sign in, or send a token: 'Authorization: Bearer ls_…'";
+            return Err(refuse(&ErrorBody::new(ErrorKind::Unauthenticated, message)));
+        };
+        let [PlainRoute { permission, object, .. }, _] = &self.routes;
+        let everything = Scope::default();
+        let may = match object {
+            // What they hold is left out that whoever asks does not see.
+            ObjectKind::Oneself | ObjectKind::Seen => caller.rights.allows_somewhere(*permission),
+            _ => caller.rights.allows_on(*permission, &everything),
+        };
+        if may { Ok(caller) } else { Err(refuse(&caller.forbidden(*permission, &everything).0)) }
+    }
+
+    fn file(&self, format: Format, body: Body) -> Response {
+        let [csv, json] = &self.routes;
+        let (route, kind) = match format {
+            Format::Csv => (csv, "text/csv; charset=utf-8"),
+            Format::Json => (json, "application/json"),
+        };
+        download(route.path.trim_start_matches('/'), kind, body)
+    }
+}
+
+impl Format {
+    /// A page as it stands in the file.
+    fn write<T: Serialize, A>(
+        self,
+        columns: &Columns<T>,
+        page: &Page<T, A>,
+        is_first: bool,
+    ) -> Result<String, AppError> {
+        match self {
+            Self::Csv if is_first => Ok(columns.file(&page.rows)),
+            Self::Csv => Ok(columns.lines(&page.rows)),
+            Self::Json => json(&page.rows, is_first, page.next.is_none()).map_err(|error| {
+                tracing::error!("a list could not be written: {error}");
+                AppError::new(ErrorKind::Internal, "the list could not be written")
+            }),
         }
-    )*};
-}
-
-downloads! {
-    people, people_csv "people.csv", people_json "people.json";
-    tokens, tokens_csv "tokens.csv", tokens_json "tokens.json";
-    sessions, sessions_csv "sessions.csv", sessions_json "sessions.json";
-    secrets, secrets_csv "secrets.csv", secrets_json "secrets.json";
-    jobs, jobs_csv "jobs.csv", jobs_json "jobs.json";
-    webhooks, webhooks_csv "webhooks.csv", webhooks_json "webhooks.json";
-    restrictions, restrictions_csv "restrictions.csv", restrictions_json "restrictions.json";
-}
-
-async fn people(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<UserView>, Ticket), Refused> {
-    let ticket = may(web, sender, Permission::ManageUsers)?;
-    let mut rows = web.backend.people.user_list().await.map_err(refused)?.users;
-    rows.retain(|user| asked.fits(&format!("{} {}", user.name, user.grants)));
-    Ok((rows, ticket))
-}
-
-/// One's own; an admin's are everybody's.
-async fn tokens(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<TokenView>, Ticket), Refused> {
-    let caller = somebody(sender)?;
-    let ticket = web.downloads.begin(&caller.user)?;
-    let page = web.backend.people.token_list(caller, asked.find()).await;
-    Ok((page.map_err(refused)?.tokens, ticket))
-}
-
-/// One's own; an admin's are everybody's.
-async fn sessions(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<SessionItem>, Ticket), Refused> {
-    let caller = somebody(sender)?;
-    let ticket = web.downloads.begin(&caller.user)?;
-    let page = web.backend.people.session_list(caller, asked.find()).await;
-    Ok((page.map_err(refused)?.sessions, ticket))
-}
-
-/// Names and dates: no value, nor anything made from one.
-async fn secrets(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<SecretView>, Ticket), Refused> {
-    let ticket = may(web, sender, Permission::ManageSecrets)?;
-    let page = web.backend.secrets.secret_list(ListSecrets::default()).await;
-    let mut rows = page.map_err(refused)?.secrets;
-    rows.retain(|one| {
-        asked.fits(&format!("{} {} {} {}", one.project, one.environment, one.name, one.set_by))
-    });
-    Ok((rows, ticket))
-}
-
-async fn jobs(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<TrustView>, Ticket), Refused> {
-    let ticket = may(web, sender, Permission::ManageUsers)?;
-    let mut rows = web.backend.trust.trust_list().await.map_err(refused)?.rules;
-    rows.retain(|one| asked.fits(&one.name));
-    Ok((rows, ticket))
-}
-
-/// With where their secrets are, as the list tells it; never the secrets.
-async fn webhooks(web: &Web, sender: &Sender, asked: &Asked) -> Result<(Vec<HookView>, Ticket), Refused> {
-    let ticket = may(web, sender, Permission::ManageUsers)?;
-    let mut rows = web.backend.hooks.hook_list().await.map_err(refused)?.hooks;
-    rows.retain(|one| asked.fits(&one.rule.name));
-    Ok((rows, ticket))
-}
-
-/// Those of what one sees.
-async fn restrictions(
-    web: &Web,
-    sender: &Sender,
-    asked: &Asked,
-) -> Result<(Vec<Restriction>, Ticket), Refused> {
-    let caller = somebody(sender)?;
-    if !caller.rights.allows_somewhere(Permission::View) {
-        return Err(Box::new(plain(&caller.forbidden(Permission::View, &Scope::default()).0)));
     }
-    let ticket = web.downloads.begin(&caller.user)?;
-    let page = web
-        .backend
-        .deployments
-        .restriction_list(caller, ListRestrictions { project: None, environment: None })
-        .await;
-    let mut rows = page.map_err(refused)?.restrictions;
-    rows.retain(|one| {
-        asked.fits(&format!("{} {} {} {}", one.kind.word(), one.project, one.environment, one.reason))
-    });
-    Ok((rows, ticket))
 }
 
-/// A ticket for a list of the whole installation; refuses who has not what it takes.
-fn may(web: &Web, sender: &Sender, needed: Permission) -> Result<Ticket, Refused> {
-    let (caller, everything) = (somebody(sender)?, Scope::default());
-    if !caller.rights.allows_on(needed, &everything) {
-        return Err(Box::new(plain(&caller.forbidden(needed, &everything).0)));
+fn json<T: Serialize>(rows: &[T], is_first: bool, is_last: bool) -> Result<String, serde_json::Error> {
+    let items: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    let begin = match (is_first, items.is_empty()) {
+        (true, _) => "[",
+        (false, true) => "",
+        (false, false) => ",\n",
+    };
+    Ok(format!("{begin}{}{}", items.join(",\n"), if is_last { "]\n" } else { "" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LISTS, json};
+
+    #[test]
+    fn every_list_is_in_the_manual() {
+        let manual = include_str!("../../docs/operations.md");
+        for path in LISTS.iter().map(|list| list.routes[0].path) {
+            assert!(manual.contains(&format!("`{path}`")), "{path} does not stand in operations.md");
+        }
     }
-    web.downloads.begin(&caller.user)
-}
 
-fn somebody(sender: &Sender) -> Result<&Caller, Refused> {
-    let nobody = || Box::new(plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are")));
-    sender.caller.as_ref().ok_or_else(nobody)
-}
-
-fn refused(error: app::AppError) -> Refused {
-    Box::new(plain(&error.0))
+    #[test]
+    fn pages_of_json_are_one_list() {
+        for pages in [&[&[1, 2][..], &[3]][..], &[&[1], &[]], &[&[]]] {
+            let last = pages.len() - 1;
+            let written = pages.iter().enumerate().map(|(place, rows)| json(rows, place == 0, place == last));
+            let text: String = written.collect::<Result<_, _>>().expect("numbers");
+            assert_eq!(serde_json::from_str::<Vec<i32>>(&text).expect("a list"), pages.concat());
+        }
+    }
 }

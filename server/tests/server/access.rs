@@ -184,7 +184,7 @@ async fn c1_routes_that_take_something_answer_as_is_documented_and_each_takes_it
     let url = server.url();
     let token = make_token(&server, Role::Viewer);
     let cookie = server.sign_in("vera", Role::Viewer).await;
-    let routes = server::http::PLAIN_ROUTES;
+    let routes = &*server::http::PLAIN_ROUTES;
     for route in routes {
         let path = route.path.replace("{name}", "web").replace("{id}", "1").replace("{part}", "users");
         let path = path.replace("{code}", "none");

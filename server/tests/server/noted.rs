@@ -372,7 +372,7 @@ async fn every_denial_of_somebody_who_is_known_is_one_line() {
         }
     }
     let mut refused = BTreeSet::new();
-    for route in server::http::PLAIN_ROUTES {
+    for route in server::http::PLAIN_ROUTES.iter() {
         let path = route.path.replace("{id}", "1").replace("{name}", "web").replace("{part}", "users");
         let path = path.replace("{code}", "none").replace("{build}", "none").replace("{file}", "none.js");
         if path == "/session/sign_out" {

@@ -11,7 +11,7 @@ use lockstep_engine::port::{
 };
 use lockstep_model::{
     Timestamp, UserName,
-    access::{Grant, Right, Rights, Scope},
+    access::{Grant, Right, Rights, Role, Scope},
     view::UserView,
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -89,8 +89,8 @@ pub(crate) async fn check(
 pub(crate) struct Admins {
     /// Whether there is an account that is switched on.
     has_account: bool,
-    /// Whether there is somebody who can sign in: with a password, or at an identity provider. The account of
-    /// the first start has neither until somebody gives it one.
+    /// Whether there is somebody who can sign in: with a password, or at an identity provider whose groups did
+    /// not give them nothing. The account of the first start has neither until somebody gives it one.
     has_person: bool,
 }
 
@@ -98,7 +98,8 @@ impl Admins {
     pub(crate) async fn now(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let row = sqlx::query(
             "SELECT count(*), count(CASE WHEN account.password IS NOT NULL OR EXISTS \
-             (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) THEN 1 END) \
+             (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name AND left_at IS NULL) \
+             THEN 1 END) \
              FROM account JOIN role_grant ON role_grant.account = account.name \
              WHERE role_grant.role = 'admin' AND account.enabled = 1",
         )
@@ -113,21 +114,29 @@ impl Admins {
         (after.has_account || !self.has_account) && (after.has_person || !self.has_person)
     }
 
-    /// Says so when the groups of a provider left no admin who could sign in: there it is decided, and only
-    /// there or on this machine it is mended.
-    pub(crate) async fn warn_of_none(
+    /// Puts back what made somebody an admin when no other is left: the groups of a provider can take away much,
+    /// but not the last one. What was put back.
+    pub(crate) async fn keep(
         self,
         connection: &mut SqliteConnection,
         name: &UserName,
-    ) -> Result<(), sqlx::Error> {
-        if !self.are_kept(Self::now(connection).await?) {
-            tracing::warn!(
-                user.name = %name,
-                "{name} was the last admin who can sign in, and is none any more by their groups; put somebody \
-                 into a group of admins, or give the role on this machine: lockstep user change NAME --role admin"
-            );
+        had: &Rights,
+    ) -> Result<Vec<Grant>, StoreError> {
+        const OPERATION: &str = "the last admin";
+        if self.are_kept(Self::now(connection).await.map_err(failed(OPERATION))?) {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let kept: Vec<Grant> = had.0.iter().filter(|grant| grant.role == Role::Admin).cloned().collect();
+        for grant in &kept {
+            put(connection, name, grant).await.map_err(failed(OPERATION))?;
+        }
+        tracing::warn!(
+            user.name = %name,
+            "{name} is no admin any more by the groups of the identity provider, but stays one here: there is no \
+             other who can sign in. Put somebody into a group of admins, or give the role: lockstep user change \
+             NAME --role admin"
+        );
+        Ok(kept)
     }
 }
 

@@ -37,24 +37,27 @@ impl OidcStore for SqliteStore {
             return Ok(Arrived::Disabled(name));
         }
         let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
-        let mut wanted = person.rights.0.clone();
-        wanted.sort();
-        let mut had = before.view.grants.0.clone();
-        had.sort();
-        if wanted != had {
+        is_in(&mut transaction, &name, None).await.map_err(failed(OPERATION))?;
+        let sorted = |rights: &Rights| {
+            let mut grants = rights.0.clone();
+            grants.sort();
+            grants
+        };
+        let had = sorted(&before.view.grants);
+        if sorted(&person.rights) != had {
             sqlx::query("DELETE FROM role_grant WHERE account = $1")
                 .bind(name.as_str())
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed(OPERATION))?;
-            for grant in &wanted {
+            for grant in &person.rights.0 {
                 grants::put(&mut transaction, &name, grant).await.map_err(failed(OPERATION))?;
             }
-            admins.warn_of_none(&mut transaction, &name).await.map_err(failed(OPERATION))?;
+            admins.keep(&mut transaction, &name, &before.view.grants).await?;
         }
         let after =
             UserView { grants: grants::of(&mut transaction, name.as_str()).await?, ..before.view.clone() };
-        if is_new || wanted != had {
+        if is_new || sorted(&after.grants) != had {
             let mut actor = audit.actor.clone();
             actor.user = name.clone();
             let audit = AuditEntry { actor, target: format!("user {name}"), ..audit };
@@ -80,16 +83,18 @@ impl OidcStore for SqliteStore {
             return Ok(Left::Unknown);
         };
         let admins = Admins::now(&mut transaction).await.map_err(failed(OPERATION))?;
+        is_in(&mut transaction, &name, Some(audit.at)).await.map_err(failed(OPERATION))?;
         let mut taken = 0;
         for statement in TAKEN {
             let done = sqlx::query(statement).bind(name.as_str()).bind(audit.at.0);
             taken += done.execute(&mut *transaction).await.map_err(failed(OPERATION))?.rows_affected();
         }
-        if taken == 0 {
+        let kept = admins.keep(&mut transaction, &name, &before.view.grants).await?;
+        if taken == kept.len() as u64 {
+            transaction.commit().await.map_err(failed(OPERATION))?;
             return Ok(Left::Nothing);
         }
-        admins.warn_of_none(&mut transaction, &name).await.map_err(failed(OPERATION))?;
-        let after = UserView { grants: Rights(Vec::new()), ..before.view.clone() };
+        let after = UserView { grants: Rights(kept), ..before.view.clone() };
         let actor = Actor { user: name.clone(), ..audit.actor.clone() };
         let audit = AuditEntry { actor, target: format!("user {name}"), ..audit };
         grants::note(&mut transaction, &before.view, &after, audit).await?;
@@ -112,6 +117,20 @@ async fn known(
             .await
             .map_err(failed(OPERATION))?;
     known.map(|name| parsed(&name, "user")).transpose()
+}
+
+/// Notes since when somebody's groups give them nothing, or that they give them something.
+async fn is_in(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+    left: Option<Timestamp>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE oidc_identity SET left_at = $2 WHERE account = $1")
+        .bind(name.as_str())
+        .bind(left.map(|at| at.0))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// A new account under the first name that is free; it has no password and no role yet.

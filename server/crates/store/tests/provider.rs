@@ -152,15 +152,56 @@ async fn whom_a_provider_knows_is_an_admin_who_can_sign_in() {
         .await
         .expect("answered");
     assert_eq!(off, UserChanged::LastAdmin);
-    // What groups say holds, of the last one too: less is less, in what they have open as well.
-    let less = store.oidc_arrive(&person(Some(Role::Viewer)), entry()).await.expect("answered");
-    let Arrived::As(less) = less else { panic!("{less:?}") };
-    assert_eq!(less.grants, person(Some(Role::Viewer)).rights);
-    // And nobody here is kept by an admin who is none.
+    // Neither can groups take the last one away: they get what the groups give, and stay what nobody else is.
+    let rights = async || {
+        let arrived = store.oidc_arrive(&person(Some(Role::Viewer)), entry()).await.expect("answered");
+        let Arrived::As(user) = arrived else { panic!("{arrived:?}") };
+        user.grants
+    };
+    assert!(rights().await.0.contains(&grant), "nobody else is one");
+    let before = lines(&store).await;
+    assert!(rights().await.0.contains(&grant));
+    assert_eq!(lines(&store).await, before, "nothing changed");
+    // When there is another one, less is less.
     let on = UserChange { enabled: Some(true), ..UserChange::default() };
     assert!(matches!(store.user_change(&bert, on, entry()).await, Ok(UserChanged::Done(_))));
+    assert_eq!(rights().await, person(Some(Role::Viewer)).rights);
     let off = UserChange { enabled: Some(false), ..UserChange::default() };
     assert_eq!(store.user_change(&bert, off, entry()).await.expect("answered"), UserChanged::LastAdmin);
+}
+
+#[tokio::test]
+async fn a_last_admin_who_left_stays_one_but_does_not_stand_in_for_one_who_can_sign_in() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(folder.path()).await.expect("opened");
+    let grant = Grant { on: Scope::default(), role: Role::Admin };
+    let anna = arrived(&store, Role::Admin).await;
+    let gone = person(None);
+    let left = async || store.oidc_leave(&gone.issuer, &gone.subject, entry()).await.expect("stored");
+    assert_eq!(left().await, Left::Gone(anna.clone()));
+    let rights = async || store.user_fetch(&anna).await.expect("readable").expect("there").view.grants;
+    assert_eq!(rights().await.0.as_slice(), std::slice::from_ref(&grant));
+    assert_eq!(
+        store.session_fetch(&digest(1), Timestamp(11)).await.expect("readable"),
+        None,
+        "cannot come in"
+    );
+    assert!(store.token_fetch("00ff").await.expect("readable").expect("there").view.revoked);
+    let before = lines(&store).await;
+    assert_eq!(left().await, Left::Nothing, "and once is enough");
+    assert_eq!(lines(&store).await, before);
+    // Whoever can sign in is the last one now, and the one who left can be removed.
+    let bert: UserName = "bert".parse().expect("valid");
+    store.user_add(&bert, &grant, Timestamp(1), entry()).await.expect("stored");
+    store.user_set_password(&bert, "$argon2id$…", entry()).await.expect("stored");
+    let off = || UserChange { enabled: Some(false), ..UserChange::default() };
+    assert_eq!(store.user_change(&bert, off(), entry()).await.expect("answered"), UserChanged::LastAdmin);
+    assert!(matches!(left().await, Left::Gone(_)), "with another one the role goes, too");
+    assert!(rights().await.0.is_empty());
+    // Back in the group they count again.
+    let back = store.oidc_arrive(&person(Some(Role::Admin)), entry()).await.expect("stored");
+    assert!(matches!(back, Arrived::As(_)), "{back:?}");
+    assert!(matches!(store.user_change(&bert, off(), entry()).await, Ok(UserChanged::Done(_))));
 }
 
 #[tokio::test]
@@ -171,7 +212,10 @@ async fn who_is_in_no_group_any_more_loses_roles_sessions_and_tokens_at_once_and
     let left = async || store.oidc_leave(&gone.issuer, &gone.subject, entry()).await.expect("stored");
     assert_eq!(left().await, Left::Unknown);
     assert_eq!(lines(&store).await, 0);
-    // Also the last admin, as with a group that gives less: they cannot sign in, so the role would be nobody's.
+    let bert: UserName = "bert".parse().expect("valid");
+    let grant = Grant { on: Scope::default(), role: Role::Admin };
+    store.user_add(&bert, &grant, Timestamp(1), entry()).await.expect("stored");
+    store.user_set_password(&bert, "$argon2id$…", entry()).await.expect("stored");
     let name = arrived(&store, Role::Admin).await;
     let before = lines(&store).await;
     assert_eq!(left().await, Left::Gone(name.clone()));

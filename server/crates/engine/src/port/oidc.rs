@@ -35,7 +35,8 @@ pub enum Left {
     Unknown,
     /// They had nothing left.
     Nothing,
-    /// All was taken that they had: roles, sessions, tokens, and what would have become one.
+    /// All was taken that they had: sessions, tokens, what would have become one, and roles. The last admin
+    /// stays one, but cannot come in.
     Gone(UserName),
 }
 
@@ -43,11 +44,12 @@ pub enum Left {
 #[async_trait]
 pub trait OidcStore: Send + Sync {
     /// Makes or finds a person's account, and gives it exactly the roles of their groups, in one
-    /// transaction: also less, to the last admin too. The audit is written when something changed.
+    /// transaction: also less, but the last admin who can sign in stays one besides. The audit is written when
+    /// something changed.
     async fn oidc_arrive(&self, person: &Person, audit: AuditEntry) -> Result<Arrived, StoreError>;
 
     /// Takes all that a person has here, in one transaction: their roles came from groups that they are not in
-    /// any more. Also of the last admin: they cannot sign in, so leaving them the role would help nobody. The
-    /// audit is written when something was taken.
+    /// any more. The last admin keeps that role, and does not count as one who can sign in. The audit is written
+    /// when something was taken.
     async fn oidc_leave(&self, issuer: &str, subject: &str, audit: AuditEntry) -> Result<Left, StoreError>;
 }

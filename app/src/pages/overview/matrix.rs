@@ -225,18 +225,27 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
             .map(|(cell, environment)| {
                 let label = environment.name.to_string();
                 match cell {
-                    Some(cell) => Either::Left(view! { <td data-label=label><CellShown cell/></td> }),
-                    None => {
-                        Either::Right(view! { <td data-label=label class="text-subtle">"no target"</td> })
+                    Some(cell) => {
+                        Either::Left(view! { <td role="cell" data-label=label><CellShown cell/></td> })
                     }
+                    None => Either::Right(
+                        view! { <td role="cell" data-label=label class="text-subtle">"no target"</td> },
+                    ),
                 }
             })
             .collect_view();
+        let (name, below) = (row.name.clone(), row.below.clone());
+        // Browsers leave out what is far from the screen, and say when that changes.
+        let follow = move |event: web_sys::Event| {
+            let skipped = js_sys::Reflect::get(&event, &"skipped".into());
+            let is_near = !skipped.is_ok_and(|skipped| skipped.is_truthy());
+            row.cells.iter().flatten().for_each(|cell| cell.set_near(is_near));
+        };
         view! {
-            <tr data-row=row.name.clone()>
-                <th scope="row">
-                    <span class="font-semibold">{row.name.clone()}</span>
-                    <span class="block text-meta text-subtle font-normal">{row.below.clone()}</span>
+            <tr role="row" data-row=name.clone() on:contentvisibilityautostatechange=follow>
+                <th role="rowheader" scope="row">
+                    <span class="font-semibold">{name.clone()}</span>
+                    <span class="block text-meta text-subtle font-normal">{below}</span>
                 </th>
                 {cells}
             </tr>
@@ -248,15 +257,15 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
             <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
         }>
             <div class="table-scroll matrix-scroll" data-columns=move || columns.with(Vec::len).min(8)>
-            <table class="matrix">
+            <table role="table" class="matrix">
                 <caption class="sr-only">"Services by environment; those that need somebody first"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Service"</th>
-                        {part(move || columns.get().into_iter().map(|one| view! { <th scope="col">{one.name.to_string()}</th> }).collect_view())}
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Service"</th>
+                        {part(move || columns.get().into_iter().map(|one| view! { <th role="columnheader" scope="col">{one.name.to_string()}</th> }).collect_view())}
                     </tr>
                 </thead>
-                <tbody node_ref=body>
+                <tbody role="rowgroup" node_ref=body>
                     <For each=move || rows.get() key=|row| row.key.clone() children=row/>
                 </tbody>
             </table>
@@ -310,14 +319,6 @@ fn CellShown(cell: Cell) -> impl IntoView {
         p95.get().map(|ms| if ms == 0 { "p95 < 1 ms".to_owned() } else { format!("p95 {}", duration(ms)) })
     };
     let path = service.with_untracked(service_path);
-    // Browsers leave out what is far from the screen, and say when that changes.
-    let follow = {
-        let cell = cell.clone();
-        move |event: web_sys::Event| {
-            let skipped = js_sys::Reflect::get(&event, &"skipped".into());
-            cell.set_near(!skipped.is_ok_and(|skipped| skipped.is_truthy()));
-        }
-    };
     let name = service.with_untracked(|service| format!("{} in {}", service.service, service.environment));
     // The bars one by one, in words, without a stop of the Tab key for each.
     let Told(told) = expect_context();
@@ -349,7 +350,7 @@ fn CellShown(cell: Cell) -> impl IntoView {
         }
     };
     view! {
-        <div class="cell" class:is-stale=flag(move || live.is_stale.get()) on:contentvisibilityautostatechange=follow>
+        <div class="cell" class:is-stale=flag(move || live.is_stale.get())>
             <span class="cell-line">
                 <a class="cell-state" href=path aria-label=value(move || format!("{name}: {}", look.get().word)) data-entry="" on:keydown=on_key><Pill look/></a>
                 <span class="mono">{text(version)}</span>

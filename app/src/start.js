@@ -2,16 +2,39 @@
 // waits for a piece cannot ask again.
 const plain = window.fetch.bind(window);
 const patient = async (ask) => {
-    for (let wait = 500; ; wait = Math.min(wait * 2, 3000)) {
+    for (let wait = 500, damaged = 0; ; wait = Math.min(wait * 2, damaged ? 60000 : 3000)) {
         try {
-            const answer = await ask();
+            // What came damaged is in the browser's cache, which is asked no more then.
+            const answer = await ask(damaged ? { cache: "reload" } : {});
             if (!(answer.status >= 500)) {
+                if (damaged) {
+                    tell(false);
+                }
                 return answer;
             }
-        } catch {
-            // Nobody answers.
+        } catch (error) {
+            // Nobody answers, or what came is no program.
+            if (error instanceof WebAssembly.CompileError && (damaged += 1) > 1) {
+                tell(true);
+            }
         }
         await new Promise((again) => setTimeout(again, wait));
+    }
+};
+// Says that a part of the page is missing, behind everything that the program has taken over.
+let torn;
+const tell = (isTorn) => {
+    torn?.remove();
+    torn = undefined;
+    if (isTorn) {
+        const link = Object.assign(document.createElement("a"), { className: "link", rel: "external", textContent: "Reload the page" });
+        link.href = location.pathname + location.search;
+        const box = Object.assign(document.createElement("p"), { className: "toast toast-bad" });
+        box.setAttribute("role", "alert");
+        box.append("A part of this page arrived damaged. It is asked for again, less and less often. ", link);
+        torn = Object.assign(document.createElement("div"), { className: "toasts torn" });
+        torn.append(box);
+        document.body.append(torn);
     }
 };
 // A release has several pieces in one file (.ci/join.mjs), each in a section that has its name.
@@ -29,7 +52,7 @@ window.fetch = async (what, how) => {
     if (!hash) {
         return patient(() => plain(what, how));
     }
-    const found = await (files[file] ??= patient(async () => open(await plain(file))));
+    const found = await (files[file] ??= patient(async (how) => open(await plain(file, how))));
     if (found instanceof Response) {
         delete files[file];
         return found;
@@ -44,6 +67,7 @@ for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) {
 // Before what was typed into a marked form is lost, by a link or by closing the page, it is asked. A form
 // that was sent and took what was typed has emptied its first field.
 let isLeaving = false;
+const mayLeave = () => confirm("What you typed is not sent yet. Leave this page and lose it?");
 const isTyped = () =>
     [...document.querySelectorAll("[data-typed]")].some((form) => {
         const fields = [...form.querySelectorAll("input:not([type=checkbox]), textarea")];
@@ -72,7 +96,7 @@ addEventListener(
         if (!link || isElsewhere || link.pathname === location.pathname || !isTyped()) {
             return;
         }
-        isLeaving = confirm("What you typed is not sent yet. Leave this page and lose it?");
+        isLeaving = mayLeave();
         if (!isLeaving) {
             event.preventDefault();
             event.stopImmediatePropagation();
@@ -80,12 +104,25 @@ addEventListener(
     },
     true,
 );
+// Going back and forward between pages, where the browser lets it be asked; to another site and by closing
+// the page it asks by itself.
+window.navigation?.addEventListener("navigate", (event) => {
+    const { url, sameDocument } = event.destination;
+    const isElsewhere = sameDocument && new URL(url).pathname !== location.pathname;
+    if (event.navigationType === "traverse" && event.cancelable && isElsewhere && isTyped() && !mayLeave()) {
+        event.preventDefault();
+    }
+});
 const begin = () => {
     const wasm = fetch("{wasm}");
-    import("{js}").then(async (glue) => {
+    const all = import("{js}").then(async (glue) => {
         await glue.default({ module_or_path: wasm });
         // In a task of its own: the page stays responsive.
         setTimeout(glue.hydrate);
+    });
+    all.catch((error) => {
+        tell(true);
+        throw error;
     });
 };
 if (document.hidden) {

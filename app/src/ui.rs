@@ -17,6 +17,7 @@ pub use copy::{CopyButton, copy_text, page_address};
 pub use dialog::{Ask, Dialog, Questions, Reason, Then};
 pub use form::{Field, Notice};
 pub use icon::{Glyph, Icon};
+pub(crate) use layout::focus_heading;
 pub use layout::{AsOf, Failure, Narrow, Nothing, PageTitle};
 pub use palette::service_path;
 pub use shell::{Guarded, Mark, Shell, title_mark};

@@ -147,6 +147,14 @@ test.describe.serial("parts of the administration", () => {
     await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Tokens" }).focus();
     await page.keyboard.press("Enter");
     await expect(page.locator("input[name=invite-name]")).toHaveValue("bert");
+    // Nor by going back.
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate(() => { history.back(); });
+    const question = await asked;
+    expect(question.message()).toContain("What you typed is not sent yet");
+    await question.dismiss();
+    await expect(page).toHaveURL(/admin\/users/);
+    await expect(page.locator("input[name=invite-name]")).toHaveValue("bert");
     await page.locator("input[name=invite-name]").focus();
     await page.keyboard.press("Enter");
     const again = page.getByRole("dialog", { name: "Is it you?" });

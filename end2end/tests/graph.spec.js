@@ -52,6 +52,11 @@ test("the drawing grows and shrinks by buttons, keys and wheel", async ({ browse
   await page.mouse.wheel(0, 100);
   await expect.poll(width).toBeLessThan(before);
   await page.keyboard.up("Control");
+  // How large it is stands in the address.
+  await expect(page).toHaveURL(/zoom=\d+/);
+  const last = await width();
+  await page.reload();
+  await expect.poll(width).toBe(last);
   await context.close();
 });
 

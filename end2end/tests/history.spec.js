@@ -195,6 +195,24 @@ test.describe.serial("history", () => {
     await plain.close();
   });
 
+  test("facets have names that are seen; on a phone they are in a sheet that stays open", async ({ browser }) => {
+    const wide = await enterPage(browser, "/deployments");
+    for (const name of ["Status", "Environment", "User", "Service", "Version", "Trigger"]) {
+      await expect(wide.page.locator(".sheet .chips-name", { hasText: name })).toBeVisible();
+    }
+    await expect(wide.page.locator(".sheet > summary")).toBeHidden();
+    await wide.context.close();
+    const { context, page, heard } = await enterPage(browser, "/deployments", { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });
+    const facet = page.getByRole("group", { name: "Service", exact: true });
+    await expect(facet).toBeHidden();
+    await page.locator(".sheet > summary").tap();
+    await facet.getByRole("link", { name: "speaker 1" }).tap();
+    await expect(page.getByText("1 found")).toBeVisible();
+    await expect(facet).toBeVisible();
+    expect(heard).toEqual([]);
+    await context.close();
+  });
+
   test("versions and what began a deployment are found by facet and by word", async ({ browser }) => {
     const { context, page, heard } = await enterPage(browser, "/deployments");
     const triggers = page.getByRole("group", { name: "Trigger", exact: true });

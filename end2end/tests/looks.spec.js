@@ -147,6 +147,7 @@ test("what a service was in the last day is told bar by bar", async ({ browser }
   await expect(bars).toHaveAttribute("aria-valuetext", /not looked at/);
   await page.getByText("As a table").click();
   await expect(page.locator("details tbody tr")).toHaveCount(96);
+  await expect(page).toHaveURL(/day=table/);
   await expect(page.getByRole("button", { name: "Deploy…" })).toHaveAttribute("aria-disabled", "true");
   await expect(page.getByRole("button", { name: "Deploy…" })).toHaveAttribute("title", /needs the role deployer/);
   expect(heard).toEqual([]);

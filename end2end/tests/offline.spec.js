@@ -50,6 +50,30 @@ test("what was not seen yet comes as soon as its piece can be had", async ({ bro
   await context.close();
 });
 
+test("a piece that comes damaged is said to be, asked for again, and used once it is whole", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  await open(page, "/");
+  await isLive(page);
+  await page.waitForLoadState("networkidle");
+  let asked = 0;
+  let isDamaged = true;
+  await page.route(/\.wasm$/, async (route) => {
+    asked += 1;
+    if (isDamaged) await route.fulfill({ contentType: "application/wasm", body: "\0asm and no more" });
+    else await route.continue();
+  });
+  await page.getByRole("link", { name: "Services", exact: true }).first().click();
+  const said = page.locator(".torn");
+  await expect(said.getByRole("alert")).toContainText("arrived damaged", { timeout: 20_000 });
+  await expect(said.getByRole("link", { name: "Reload the page" })).toBeVisible();
+  expect(asked).toBeGreaterThan(1);
+  isDamaged = false;
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Services", { timeout: 20_000 });
+  await expect(said).toHaveCount(0);
+  await context.close();
+});
+
 test("a socket that died unnoticed is left when somebody looks", async ({ browser }) => {
   const context = await as(browser, "viewer");
   const page = await context.newPage();

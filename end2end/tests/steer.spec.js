@@ -108,6 +108,8 @@ test.describe.serial("steering", () => {
     await expect(page.locator(".head .pill").first()).toHaveText("Paused");
     await expect(page.locator(".trail-of-act")).toHaveText(new RegExp(`^Pause: requested → accepted as event \\d+ of #${id} → paused$`));
     expect(asked).toBe(1);
+    // Other buttons stand there now: the one in its place has the focus, and not the page's begin.
+    await expect(page.locator(".head-actions").getByRole("button", { name: "Resume" })).toBeFocused();
     // What does harm begins with the button that does nothing.
     await cancel.click();
     await expect(question.getByRole("button", { name: "Do nothing" })).toBeFocused();
@@ -119,6 +121,8 @@ test.describe.serial("steering", () => {
     await question.getByRole("button", { name: "Cancel the deployment" }).click();
     await expect(page.locator(".trail-of-act")).toContainText("Cancel: requested → accepted as event");
     await expect(page.locator(".head .pill").first()).toHaveText("Cancelled", { timeout: 30_000 });
+    // Nothing is left to be pressed: the heading is what it was about.
+    await expect(page.getByRole("heading", { level: 1 })).toBeFocused();
     expect(heard).toEqual([]);
     await context.close();
   });

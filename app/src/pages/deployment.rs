@@ -6,6 +6,7 @@ use crate::ui::boxed;
 mod checks;
 mod controls;
 mod facts;
+mod focus;
 mod head;
 mod log;
 mod missing;

@@ -9,6 +9,7 @@ use crate::{
     live::Live,
     query::Query,
     time::{When, duration, read_iso},
+    ui::boxed::is_open,
     ui::{Failure, Glyph, Guarded, Icon, Nothing, PageTitle, Pill, phase_look},
 };
 use filters::Filters;
@@ -162,6 +163,8 @@ pub(crate) fn HistoryPage() -> impl IntoView {
         }
         is_known
     });
+    // On a narrow screen facets are in a sheet, which stays open while the list is asked again.
+    let sheet = StoredValue::new(false);
     let navigate = use_navigate();
     let begin = Callback::new(move |()| navigate("/deployments/new", Default::default()));
     let export = move |kind: &str| {
@@ -191,7 +194,7 @@ pub(crate) fn HistoryPage() -> impl IntoView {
             <SavedViews query/>
             <Transition fallback=|| view! { <div class="skeleton" aria-hidden="true"></div> }>
                 {move || found.get().map(|answer| match answer {
-                    Ok(page) => view! { <Page page query/> }.into_any(),
+                    Ok(page) => view! { <Page page query sheet/> }.into_any(),
                     Err(error) => view! { <div class="p-4"><Failure error/></div> }.into_any(),
                 })}
             </Transition>
@@ -210,7 +213,8 @@ fn pairs(query: Query) -> impl Iterator<Item = (&'static str, String)> {
 }
 
 #[component]
-fn Page(page: Found, query: Query) -> impl IntoView {
+fn Page(page: Found, query: Query, sheet: StoredValue<bool>) -> impl IntoView {
+    let turned = move |event: web_sys::Event| sheet.set_value(is_open(&event));
     let facet = move |name: &'static str, label: &'static str, all: Vec<Facet>| {
         let chosen = query.get(name);
         let chip = |facet: Facet| {
@@ -225,18 +229,21 @@ fn Page(page: Found, query: Query) -> impl IntoView {
         let rest = (more > 0).then(|| view! {
             <details class="more"><summary class="chip">{format!("{more} more")}</summary><div class="chips">{all.take(FACETS_MAX).map(chip).collect_view()}</div></details>
         });
-        view! { <div class="chips" role="group" aria-label=label>{first}{rest}</div> }
+        view! { <div class="chips" role="group" aria-label=label><span class="chips-name" aria-hidden="true">{label}</span>{first}{rest}</div> }
     };
     let facets = page.facets.filter(|facets| !facets.phases.is_empty()).map(|facets| {
         view! {
-            <div class="card-head">
+            <details class="card-head sheet" open=sheet.get_value() on:toggle=turned>
+                <summary class="chip">"Filters"</summary>
+                <div class="sheet-body">
                 {facet("phase", "Status", facets.phases)}
                 {facet("environment", "Environment", facets.environments)}
                 {facet("by", "User", facets.users)}
                 {facet("service", "Service", facets.services)}
                 {facet("version", "Version", facets.versions)}
                 {facet("trigger", "Trigger", facets.triggers)}
-            </div>
+                </div>
+            </details>
         }
     });
     let total = page.total.unwrap_or(0);
@@ -301,7 +308,7 @@ fn Page(page: Found, query: Query) -> impl IntoView {
         {body}
         <div class="card-head border-b-0">
             <span class="text-meta text-muted" role="status">{format!("{total} found")}</span>
-            <div class="chips ml-auto" role="group" aria-label="Rows of a page">{per}</div>
+            <div class="chips ml-auto" role="group" aria-label="Rows of a page"><span class="chips-name" aria-hidden="true">"Rows"</span>{per}</div>
             {first}{next}
         </div>
     }

@@ -2,6 +2,7 @@
 //! for each closure that a page has, and a page has hundreds: here each kind is behind one pointer.
 
 use leptos::{ev::MouseEvent, prelude::*};
+use wasm_bindgen::JsCast;
 
 /// A text that may be missing.
 pub(crate) trait Words {
@@ -59,6 +60,14 @@ pub(crate) fn flag(when: impl Fn() -> bool + Send + 'static) -> Box<dyn FnMut() 
 /// What a click does.
 pub(crate) fn click(act: impl Fn() + 'static) -> Box<dyn FnMut(MouseEvent)> {
     Box::new(move |_| act())
+}
+
+/// Whether the `<details>` that an event tells of is open now.
+pub(crate) fn is_open(event: &leptos::ev::Event) -> bool {
+    event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        .is_some_and(|details| details.has_attribute("open"))
 }
 
 /// A view for each number, in order, each of them once; one that stays keeps its view.

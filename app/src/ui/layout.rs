@@ -18,7 +18,7 @@ fn mark_taken_over() {
     Effect::new(|_| {
         if let Some(root) = document().document_element() {
             if root.has_attribute("data-hydrated") {
-                focus_heading(HEADING_LOOKS);
+                look_for_heading(HEADING_LOOKS);
             }
             let _ = root.set_attribute("data-hydrated", "");
         }
@@ -28,9 +28,14 @@ fn mark_taken_over() {
 const HEADING_LOOKS: u32 = 60;
 const HEADING_LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Gives the heading the focus where what had it is gone.
+pub(crate) fn focus_heading() {
+    look_for_heading(0);
+}
+
 /// Gives the heading the focus when it is there, so that those who listen hear where they are; unless
 /// somebody has gone on already.
-fn focus_heading(looks: u32) {
+fn look_for_heading(looks: u32) {
     let look = move || {
         let here = document().active_element();
         let is_busy = here.is_some_and(|here| here.closest("main, dialog").is_ok_and(|at| at.is_some()));
@@ -44,7 +49,7 @@ fn focus_heading(looks: u32) {
                     let _ = heading.focus();
                 }
             }
-            _ if looks > 0 => focus_heading(looks - 1),
+            _ if looks > 0 => look_for_heading(looks - 1),
             _ => {}
         }
     };

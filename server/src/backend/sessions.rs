@@ -18,7 +18,7 @@ use lockstep_engine::port::identity::{LISTED_MAX, SessionRow};
 use lockstep_model::{
     Digest,
     api::SessionView,
-    error::ErrorKind,
+    error::{ErrorBody, ErrorKind},
     session::{
         ChangePassword, ConfirmSession, EndSession, EndSessions, SessionItem, SessionPage, SessionsEnded,
     },
@@ -98,12 +98,17 @@ pub(super) async fn password(
         Ok(changed) => changed,
         Err(ChangeError::Now(SignInError::Credentials)) => {
             Access::denied(services, caller, PATH).await;
-            return Err(AppError::new(ErrorKind::Invalid, "'password' is not your password of now"));
+            let wrong = ErrorBody::new(ErrorKind::Invalid, "'password' is not your password of now");
+            return Err(wrong.of_field("password").into());
         }
         Err(ChangeError::Store(error) | ChangeError::Now(SignInError::Store(error))) => {
             return Err(store(error));
         }
-        Err(error) => return Err(AppError::new(kind_of(&error), error.to_string())),
+        Err(error) => {
+            let body = ErrorBody::new(kind_of(&error), error.to_string());
+            let is_new = body.kind == ErrorKind::Invalid;
+            return Err(if is_new { body.of_field("new_password") } else { body }.into());
+        }
     };
     if let (Some(renewed), Some(id)) = (use_context::<Renewed>(), changed.renewed) {
         renewed.set(id);

@@ -69,6 +69,9 @@ pub struct ErrorBody {
     pub kind: ErrorKind,
     /// What happened, why, and what to do next.
     pub message: String,
+    /// Which part of what was sent is not right, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Finds it in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
@@ -100,6 +103,12 @@ impl std::fmt::Display for Problem {
 impl ErrorBody {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), incident: None, problems: Vec::new() }
+        Self { kind, message: message.into(), field: None, incident: None, problems: Vec::new() }
+    }
+
+    /// The same about one part of what was sent.
+    #[must_use]
+    pub fn of_field(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
     }
 }

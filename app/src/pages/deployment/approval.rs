@@ -4,6 +4,7 @@
 use super::{
     super::acts::{Act, ActButton, Doing},
     boxed::part,
+    focus::keep_focus,
 };
 use crate::{
     api::{deployment_approve, deployment_reject},
@@ -47,7 +48,8 @@ pub(super) fn Approval(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
         let approval = approval.get().filter(|_| is_queued)?;
         Some(view! { <Strip row approval/> })
     };
-    part(shown)
+    let node = NodeRef::new();
+    view! { <div class="controls" node_ref=node>{part(move || { let shown = shown(); keep_focus(node); shown })}</div> }
 }
 
 #[component]

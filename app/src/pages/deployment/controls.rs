@@ -2,6 +2,7 @@
 
 use super::{
     super::acts::{Act, ActButton, Doing},
+    focus::keep_focus,
     steer::{KeepButton, PauseButton, ResumeButton, StepsButton},
     takeback::{TakeBackButton, going_back},
 };
@@ -32,8 +33,11 @@ pub(super) fn Controls(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
     let stands =
         Memo::new(move |_| row.with(|row| (row.phase, row.asks_forward, row.asked() == Asked::Part)));
     let steps = move || store.clone();
-    move || {
-        match stands.get().0 {
+    let node = NodeRef::new();
+    let shown = move || {
+        let stands = stands.get();
+        keep_focus(node);
+        match stands.0 {
         Phase::Queued => view! { <CancelButton row/> }.into_any(),
         Phase::Running => view! {
             <PauseButton row/><StepsButton row store=steps()/><KeepButton row/><CancelButton row/><TakeBackButton row/>
@@ -44,13 +48,13 @@ pub(super) fn Controls(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
         }
         .into_any(),
         // Services that go back by themselves, and do not.
-        Phase::NeedsOperator if stands.get().2 => view! { <RetryButton row/><TakeBackButton row/><ResolveButton row/> }.into_any(),
+        Phase::NeedsOperator if stands.2 => view! { <RetryButton row/><TakeBackButton row/><ResolveButton row/> }.into_any(),
         // One that waits for a word before it takes anything back.
-        Phase::NeedsOperator if stands.get().1 && row.with_untracked(|row| row.restore_of.is_some()) => view! {
+        Phase::NeedsOperator if stands.1 && row.with_untracked(|row| row.restore_of.is_some()) => view! {
             <ResumeButton row/><StepsButton row store=steps()/><CancelButton row/><ResolveButton row/>
         }
         .into_any(),
-        Phase::NeedsOperator if stands.get().1 => view! {
+        Phase::NeedsOperator if stands.1 => view! {
             <StepsButton row store=steps() is_first=true/><KeepButton row/><TakeBackButton row/><ResolveButton row/>
         }
         .into_any(),
@@ -60,7 +64,8 @@ pub(super) fn Controls(row: RwSignal<DeploymentSummary>, store: DeploymentStore)
             ().into_any()
         }
     }
-    }
+    };
+    view! { <div class="controls" node_ref=node>{shown}</div> }
 }
 
 /// Asks at once where the address says so (`ask=…`), as the palette does. Nothing acts without an answer,

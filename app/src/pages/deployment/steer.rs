@@ -5,6 +5,7 @@ use super::{
     super::acts::{Act, ActButton, Doing},
     boxed::{click, part},
     controls::ask_when_told,
+    focus::keep_focus,
 };
 use crate::{
     api::{
@@ -295,6 +296,12 @@ pub(super) fn StepsButton(
             .into_any(),
         )
     };
+    let node = NodeRef::new();
+    let shown = move || {
+        let shown = shown();
+        keep_focus(node);
+        shown
+    };
     let class = if is_first { "btn btn-primary" } else { "btn" };
     view! {
         <ActButton words=STEPS going="Asking…" permission=Permission::Operate class glyph=Glyph::Hand on_click=Callback::new(move |()| open.set(true))/>
@@ -302,7 +309,7 @@ pub(super) fn StepsButton(
             <p class="text-meta text-muted mb-2">
                 "Retry makes a new attempt, and stops a running one first. Only steps that look, not those that change something, can be skipped."
             </p>
-            {part(shown)}
+            <div node_ref=node>{part(shown)}</div>
         </Dialog>
     }
 }

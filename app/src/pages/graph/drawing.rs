@@ -10,11 +10,14 @@ use leptos::{
 };
 use leptos_router::hooks::use_navigate;
 use lockstep_model::graph::{NODE_HEIGHT, NODE_WIDTH};
+use std::time::Duration;
 
 /// Room around it.
 const MARGIN: f64 = 12.0;
 const ZOOM_MIN: f64 = 0.2;
 const ZOOM_MAX: f64 = 3.0;
+/// The address is written when nothing was changed for so long.
+const SETTLED: Duration = Duration::from_millis(250);
 /// Longer names are cut; they are whole below the drawing.
 const NAME_MAX: usize = 20;
 
@@ -37,15 +40,44 @@ fn window(seen: Seen) -> (f64, f64, f64, f64) {
 
 #[component]
 pub(super) fn Drawing(seen: Seen) -> impl IntoView {
-    let zoom = RwSignal::new(1.0_f64);
+    // In percent in the address, which follows when the wheel rests.
+    let said = seen.query.signal("zoom");
+    let chosen = RwSignal::new(None::<f64>);
+    let zoom = Memo::new(move |_| {
+        let said = || said.with(|said| said.parse().map_or(1.0, |percent: f64| percent / 100.0));
+        chosen.get().unwrap_or_else(said).clamp(ZOOM_MIN, ZOOM_MAX)
+    });
+    let timer = StoredValue::new(None::<TimeoutHandle>);
+    let stop = move || {
+        let _ = timer.try_update_value(|timer| timer.take().map(|timer| timer.clear()));
+    };
+    on_cleanup(stop);
+    Effect::new(move |_| {
+        said.track();
+        // Somebody may have gone on meanwhile.
+        if timer.with_value(Option::is_none) {
+            chosen.set(None);
+        }
+    });
+    let set = move |wanted: f64| {
+        let percent = (wanted.clamp(ZOOM_MIN, ZOOM_MAX) * 100.0).round();
+        chosen.set(Some(percent / 100.0));
+        stop();
+        let write = move || {
+            let percent = if percent == 100.0 { String::new() } else { percent.to_string() };
+            let _ = timer.try_set_value(None);
+            seen.query.set(&[("zoom", &percent)]);
+        };
+        timer.set_value(set_timeout_with_handle(write, SETTLED).ok());
+    };
     let node = NodeRef::<html::Div>::new();
     let window = Memo::new(move |_| window(seen));
-    let change = move |by: f64| zoom.update(|zoom| *zoom = (*zoom * by).clamp(ZOOM_MIN, ZOOM_MAX));
+    let change = move |by: f64| set(zoom.get_untracked() * by);
     let fit = move || {
         let Some(node) = node.get_untracked() else { return };
         let (.., width, height) = window.get_untracked();
         let wanted = (f64::from(node.client_width()) / width).min(f64::from(node.client_height()) / height);
-        zoom.set(wanted.clamp(ZOOM_MIN, 1.0));
+        set(wanted.min(1.0));
     };
     let on_wheel = move |event: WheelEvent| {
         if event.ctrl_key() {

@@ -4,7 +4,9 @@
 use crate::{
     live::Live,
     prefs::{Preferences, Zone},
+    query::Query,
     time::{As, When, clock_time, duration},
+    ui::boxed::is_open,
 };
 use leptos::prelude::*;
 use lockstep_model::{
@@ -102,6 +104,14 @@ pub(super) fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
         let zone = if live.is_taken_over() { prefs.with(|prefs| prefs.zone.clone()) } else { Zone::Utc };
         at().map(|one| format!("{}: {}", clock_time(one.at, &zone), words(&one)))
     };
+    let query = Query::here();
+    let is_table = move || query.get("day") == "table";
+    let turned = move |event: web_sys::Event| {
+        let now = is_open(&event);
+        if now != untrack(is_table) {
+            query.set(&[("day", if now { "table" } else { "" })]);
+        }
+    };
     let shown = move || spoken();
     let rows = move || {
         day.with(|day| day.iter().rev().map(|one| view! {
@@ -126,7 +136,7 @@ pub(super) fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
                 </div>
                 <p class="text-meta">{shown}</p>
                 <p class="text-meta text-muted">{sum}</p>
-                <details>
+                <details open=is_table on:toggle=turned>
                     <summary class="link text-meta">"As a table"</summary>
                     <div class="table-scroll" tabindex="0" role="region" aria-label="Looks by quarter of an hour"><table class="table"><caption class="sr-only">"Looks by quarter of an hour"</caption><thead><tr><th scope="col">"From"</th><th scope="col">"Healthy"</th><th scope="col">"Degraded"</th><th scope="col">"Unhealthy"</th><th scope="col">"Unknown"</th><th scope="col">"Longest"</th></tr></thead><tbody>{rows}</tbody></table></div>
                 </details>

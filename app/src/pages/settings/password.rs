@@ -15,8 +15,7 @@ enum Place {
 
 fn place(error: &AppError) -> Place {
     match error.0.kind {
-        // The server names the one that was not right.
-        ErrorKind::Invalid if error.0.message.starts_with("'password'") => Place::Now,
+        ErrorKind::Invalid if error.0.field.as_deref() == Some("password") => Place::Now,
         ErrorKind::Invalid => Place::New,
         ErrorKind::Throttled => Place::Now,
         _ => Place::Form,
@@ -104,11 +103,13 @@ fn said(ended: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_model::error::ErrorBody;
 
     #[test]
     fn a_complaint_stands_beside_what_it_is_about() {
         let at = |kind, message: &str| place(&AppError::new(kind, message));
-        assert_eq!(at(ErrorKind::Invalid, "'password' is not your password of now"), Place::Now);
+        let wrong = ErrorBody::new(ErrorKind::Invalid, "it is not your password of now");
+        assert_eq!(place(&AppError(wrong.of_field("password"))), Place::Now);
         assert_eq!(at(ErrorKind::Invalid, "the new password is the one of now"), Place::New);
         assert_eq!(at(ErrorKind::Throttled, "too many tries; wait a moment"), Place::Now);
         assert_eq!(at(ErrorKind::Conflict, "the password was changed at this moment"), Place::Form);

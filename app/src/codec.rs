@@ -44,7 +44,7 @@ impl<T: Serialize> Encodes<T> for Answer {
 }
 
 impl<T: DeserializeOwned> Decodes<T> for Answer {
-    type Error = serde_json::Error;
+    type Error = tree::Error;
     fn decode(bytes: Bytes) -> Result<T, Self::Error> {
         tree::read(&String::from_utf8_lossy(&bytes))
     }
@@ -59,7 +59,7 @@ impl<T: Serialize> Encoder<T> for Answer {
 }
 
 impl<T: DeserializeOwned> Decoder<T> for Answer {
-    type Error = serde_json::Error;
+    type Error = tree::Error;
     type Encoded = str;
     fn decode(text: &str) -> Result<T, Self::Error> {
         tree::read(text)

@@ -1,11 +1,9 @@
 //! The one error of server functions. Its HTTP status follows from its kind, in `model::error`.
 
+use crate::codec::Answer;
 use lockstep_model::error::{ErrorBody, ErrorKind};
 use serde::{Deserialize, Serialize};
-use server_fn::{
-    codec::JsonEncoding,
-    error::{FromServerFnError, ServerFnErrorErr},
-};
+use server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use std::fmt;
 
 /// An error of a server function: on the wire it is an [`ErrorBody`].
@@ -49,7 +47,7 @@ impl From<ErrorBody> for AppError {
 }
 
 impl FromServerFnError for AppError {
-    type Encoder = JsonEncoding;
+    type Encoder = Answer;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {

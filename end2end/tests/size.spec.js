@@ -3,7 +3,7 @@
 const { test, expect } = require("@playwright/test");
 const { as, open, lastId, url } = require("../support.js");
 
-const KB = 1024;
+const KB = 1000;
 // A page that comes in a piece brings that beside the first; its text is there before. The list brings the page
 // that compares two as well. A deployment needs three pieces: its budget keeps them from growing.
 const BUDGET = {

@@ -5,16 +5,44 @@
 use serde::{
     Deserializer,
     de::{
-        DeserializeOwned, Error as _, IntoDeserializer, Visitor,
+        DeserializeOwned, Error as _, Expected, IntoDeserializer, Unexpected, Visitor,
         value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer},
     },
 };
-use serde_json::{Error, Number, Value};
+use serde_json::{Number, Value};
+use std::fmt::{Display, Formatter};
 
 /// What a JSON text says.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    let tree: Value = serde_json::from_str(text)?;
+    let tree: Value = serde_json::from_str(text).map_err(Error::custom)?;
     T::deserialize(Tree(tree))
+}
+
+/// Why a text cannot be read. It says what was expected, not what was found: to say that takes what writes
+/// floating point numbers, kilobytes that nothing else needs.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl Display for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl serde::de::Error for Error {
+    fn custom<T: Display>(words: T) -> Self {
+        Self(words.to_string())
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self(format!("invalid type, expected {expected}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self(format!("invalid value, expected {expected}"))
+    }
 }
 
 struct Tree(Value);
@@ -265,7 +293,7 @@ mod tests {
             (r#"{"tagged":{}}"#, "an object stands where a list"),
             (r#"{"tagged":[{"type":"with","number":"1"}]}"#, "invalid type"),
             (r#"{"plain":["Three"]}"#, "unknown variant"),
-            (r#"{"pair":[300,"a"]}"#, "300"),
+            (r#"{"pair":[300,"a"]}"#, "expected i8"),
             (r#"{"tagged":[]}"#, "missing field"),
             ("{", "EOF"),
         ] {

@@ -3,7 +3,7 @@
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
-    identity::token_put,
+    tokens,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -140,7 +140,7 @@ impl DeviceStore for SqliteStore {
         if taken.rows_affected() == 0 {
             return Ok(false);
         }
-        token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
+        tokens::put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
         sqlx::query("UPDATE token SET by_login = 1 WHERE id = $1")
             .bind(&token.id)
             .execute(&mut *transaction)

@@ -1,34 +1,26 @@
-//! Users, sessions, tokens, one-time links and throttles. Digests of secrets only. Rules that two
-//! requests could break together are kept inside one transaction.
+//! Users; and the one door to sessions, tokens, one-time links and throttles, which have files of their own. Digests
+//! of secrets only. Rules that two requests could break together are kept inside one transaction.
 
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
     grants::{self, Admins},
-    sessions,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
     IdentityStore, StoreError,
-    identity::{
-        LISTED_MAX, LinkRow, SessionRow, Throttle, Tidying, TokenRow, TokenRule, Tried, UserChange,
-        UserChanged, UserRow,
-    },
+    identity::{LinkRow, SessionRow, Throttle, Tidying, TokenRow, Tried, UserChange, UserChanged, UserRow},
     store::AuditEntry,
 };
 use lockstep_model::{
     Digest, Timestamp, UserName,
     access::{Grant, Rights, Scope},
-    tokens::{Action, words},
     view::{TokenView, UserView},
 };
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
-/// So many words are looked for at most.
-const WORDS_MAX: usize = 20;
-
 /// The columns of an account; what was given to it is read beside.
-fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
+pub(crate) fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
     let password: Option<String> = row.get(2);
     let view = UserView {
         name: parsed(row.get(0), "user")?,
@@ -40,25 +32,6 @@ fn user(row: &SqliteRow, grants: Rights) -> Result<UserRow, StoreError> {
         created_at: Timestamp(row.get(3)),
     };
     Ok(UserRow { view, password })
-}
-
-fn token(row: &SqliteRow, at: usize) -> Result<TokenView, StoreError> {
-    Ok(TokenView {
-        id: row.get(at),
-        name: row.get(at + 1),
-        user: parsed(row.get(at + 2), "user")?,
-        bound: Grant { role: parsed(row.get(at + 3), "role")?, on: grants::scope(row, at + 8)? },
-        actions: actions(row.get(at + 10))?,
-        created_at: Timestamp(row.get(at + 4)),
-        expires_at: Timestamp(row.get(at + 5)),
-        last_used_at: row.get::<Option<i64>, _>(at + 6).map(Timestamp),
-        revoked: row.get(at + 7),
-    })
-}
-
-/// What a token is for, as words with commas between.
-fn actions(words: &str) -> Result<Vec<Action>, StoreError> {
-    words.split(',').filter(|word| !word.is_empty()).map(|word| parsed(word, "action")).collect()
 }
 
 /// Makes an account with a first role within a transaction; none = there is one of that name.
@@ -102,32 +75,6 @@ pub(crate) async fn set_password(
         .execute(&mut *connection)
         .await?;
     sqlx::query("DELETE FROM session WHERE account = $1").bind(name.as_str()).execute(connection).await?;
-    Ok(())
-}
-
-/// Writes a token within a transaction.
-pub(crate) async fn token_put(
-    connection: &mut SqliteConnection,
-    token: &TokenView,
-    secret: &Digest,
-) -> Result<(), sqlx::Error> {
-    let [project, environment] = grants::columns(&token.bound.on);
-    sqlx::query(
-        "INSERT INTO token (id, secret, account, name, role, created_at, expires_at, project, environment, actions) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(&token.id)
-    .bind(secret.as_str())
-    .bind(token.user.as_str())
-    .bind(&token.name)
-    .bind(token.bound.role.word())
-    .bind(token.created_at.0)
-    .bind(token.expires_at.0)
-    .bind(project)
-    .bind(environment)
-    .bind(words(&token.actions))
-    .execute(connection)
-    .await?;
     Ok(())
 }
 
@@ -331,40 +278,7 @@ impl IdentityStore for SqliteStore {
         instead_of: Option<&Digest>,
         audit: AuditEntry,
     ) -> Result<(), StoreError> {
-        const OPERATION: &str = "a session";
-        let mut transaction = self.begin(OPERATION).await?;
-        let ended = sessions::take_place(&mut transaction, instead_of).await.map_err(failed(OPERATION))?;
-        let reason = ended.map(|user| format!("ended the session of {user} in this browser"));
-        let audit = AuditEntry { reason: reason.or(audit.reason), ..audit };
-        sqlx::query(
-            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, line) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(row.id.as_str())
-        .bind(row.user.as_str())
-        .bind(row.created_at.0)
-        .bind(row.used_at.0)
-        .bind(row.expires_at.0)
-        .bind(row.address.as_deref())
-        .bind(row.device.as_deref())
-        .bind(row.confirmed_at.0)
-        .bind(row.renewed_at.0)
-        .bind(&row.line)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        sqlx::query(
-            "DELETE FROM session WHERE expires_at < $1 OR (account = $2 AND id NOT IN \
-             (SELECT id FROM session WHERE account = $2 ORDER BY created_at DESC, id LIMIT $3))",
-        )
-        .bind(row.created_at.0)
-        .bind(row.user.as_str())
-        .bind(i64::from(keep))
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))
+        self.add_session(row, keep, instead_of, audit).await
     }
 
     async fn session_fetch(
@@ -372,37 +286,7 @@ impl IdentityStore for SqliteStore {
         id: &Digest,
         now: Timestamp,
     ) -> Result<Option<(SessionRow, UserView)>, StoreError> {
-        let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
-        let row = sqlx::query(
-            "SELECT account.name, account.enabled, account.password, account.created_at, \
-             session.id, session.created_at, session.used_at, session.expires_at, session.address, session.device, \
-             session.confirmed_at, session.renewed_at, session.earlier IS NULL OR session.earlier_until IS NOT NULL, account.github, session.line, \
-             EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided \
-             FROM session JOIN account ON account.name = session.account \
-             WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
-        )
-        .bind(id.as_str())
-        .bind(now.0)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failed("reading a session"))?;
-        let Some(row) = row else { return Ok(None) };
-        let grants = grants::of(&mut connection, row.get(0)).await?;
-        let user = user(&row, grants)?.view;
-        let session = SessionRow {
-            id: parsed(row.get(4), "session")?,
-            user: user.name.clone(),
-            created_at: Timestamp(row.get(5)),
-            used_at: Timestamp(row.get(6)),
-            expires_at: Timestamp(row.get(7)),
-            address: row.get(8),
-            device: row.get(9),
-            confirmed_at: Timestamp(row.get(10)),
-            renewed_at: Timestamp(row.get(11)),
-            is_settled: row.get(12),
-            line: row.get(14),
-        };
-        Ok(Some((session, user)))
+        self.fetch_session(id, now).await
     }
 
     async fn session_renew(
@@ -420,13 +304,7 @@ impl IdentityStore for SqliteStore {
     }
 
     async fn session_touch(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE session SET used_at = $1 WHERE id = $2 AND used_at < $1")
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&self.writer)
-            .await
-            .map_err(failed("noting that a session is used"))?;
-        Ok(())
+        self.touch_session(id, at).await
     }
 
     async fn session_confirm(
@@ -436,24 +314,7 @@ impl IdentityStore for SqliteStore {
         at: Timestamp,
         audit: AuditEntry,
     ) -> Result<bool, StoreError> {
-        const OPERATION: &str = "confirming a session";
-        let mut transaction = self.begin(OPERATION).await?;
-        let done = sqlx::query(
-            "UPDATE session SET id = $1, used_at = $2, confirmed_at = $2, renewed_at = $2, earlier = NULL, \
-             earlier_until = NULL WHERE id = $3",
-        )
-        .bind(renewed.as_str())
-        .bind(at.0)
-        .bind(id.as_str())
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))?;
-        Ok(true)
+        self.confirm_session(id, renewed, at, audit).await
     }
 
     async fn session_end(&self, id: &Digest, audit: AuditEntry) -> Result<bool, StoreError> {
@@ -495,89 +356,23 @@ impl IdentityStore for SqliteStore {
         secret: &Digest,
         audit: AuditEntry,
     ) -> Result<(), StoreError> {
-        const OPERATION: &str = "a token";
-        let mut transaction = self.begin(OPERATION).await?;
-        token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
-        audit::write(&mut transaction, &audit).await?;
-        transaction.commit().await.map_err(failed(OPERATION))
+        self.add_token(token, secret, audit).await
     }
 
     async fn token_fetch(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
-        let mut connection = self.readers.acquire().await.map_err(failed("reading a token"))?;
-        let row = sqlx::query(
-            "SELECT account.name, account.enabled, account.password, account.created_at, \
-             token.id, token.name, token.account, token.role, token.created_at, token.expires_at, \
-             token.last_used_at, token.revoked, token.project, token.environment, token.actions, token.secret, token.trust, token.job_actor, \
-             account.github, EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided \
-             FROM token JOIN account ON account.name = token.account WHERE token.id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failed("reading a token"))?;
-        let Some(row) = row else { return Ok(None) };
-        let grants = grants::of(&mut connection, row.get(0)).await?;
-        let (name, actor): (String, String) = (row.get(16), row.get(17));
-        let rule = TokenRule { name, actor: Some(actor).filter(|actor| !actor.is_empty()) };
-        Ok(Some(TokenRow {
-            secret: parsed(row.get(15), "digest")?,
-            view: token(&row, 4)?,
-            owner: user(&row, grants)?.view,
-            rule: Some(rule).filter(|rule| !rule.name.is_empty()),
-        }))
+        self.fetch_token(id).await
     }
 
     async fn token_list(&self, user: Option<&UserName>, words: &str) -> Result<Vec<TokenView>, StoreError> {
-        let words: Vec<&str> = words.split_whitespace().take(WORDS_MAX).collect();
-        let rows = sqlx::query(
-            "SELECT id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions FROM token \
-             WHERE ($1 IS NULL OR account = $1) AND NOT EXISTS (SELECT 1 FROM json_each($2) WHERE instr(lower( \
-             token.id || ' ' || token.name || ' ' || account || ' ' || role || ' on ' || \
-             iif(project = '', 'everything', project || '/' || environment) || ': ' || actions), value) = 0) \
-             ORDER BY created_at DESC, id LIMIT $3",
-        )
-        .bind(user.map(UserName::as_str))
-        .bind(serde_json::json!(words).to_string())
-        .bind(i64::try_from(LISTED_MAX + 1).unwrap_or(i64::MAX))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("listing tokens"))?;
-        rows.iter().map(|row| token(row, 0)).collect()
+        self.list_tokens(user, words).await
     }
 
     async fn token_revoke(&self, id: &str, audit: AuditEntry) -> Result<Option<TokenView>, StoreError> {
-        const OPERATION: &str = "revoking a token";
-        let mut transaction = self.begin(OPERATION).await?;
-        let is_there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM token WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed(OPERATION))?;
-        if is_there.is_none() {
-            return Ok(None);
-        }
-        // First: a token that ends itself does it by a right that ends with it.
-        audit::write(&mut transaction, &audit).await?;
-        let row = sqlx::query(
-            "UPDATE token SET revoked = 1 WHERE id = $1 \
-             RETURNING id, name, account, role, created_at, expires_at, last_used_at, revoked, project, environment, actions",
-        )
-        .bind(id)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        transaction.commit().await.map_err(failed(OPERATION))?;
-        token(&row, 0).map(Some)
+        self.revoke_token(id, audit).await
     }
 
     async fn token_touch(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE token SET last_used_at = $1 WHERE id = $2")
-            .bind(at.0)
-            .bind(id)
-            .execute(&self.writer)
-            .await
-            .map_err(failed("noting that a token is used"))?;
-        Ok(())
+        self.touch_token(id, at).await
     }
 
     async fn link_add(&self, link: &LinkRow, audit: Option<AuditEntry>) -> Result<UserChanged, StoreError> {
@@ -639,20 +434,7 @@ impl IdentityStore for SqliteStore {
         prefix: &str,
         now: Timestamp,
     ) -> Result<Vec<(String, Throttle)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT key, failures, blocked_until FROM throttle \
-             WHERE substr(key, 1, length($1)) = $1 AND blocked_until > $2 ORDER BY key LIMIT 10000",
-        )
-        .bind(prefix)
-        .bind(now.0)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("listing throttles"))?;
-        let read = |row: &SqliteRow| {
-            let failures = u32::try_from(row.get::<i64, _>(1)).unwrap_or(u32::MAX);
-            (row.get(0), Throttle { failures, blocked_until: Timestamp(row.get(2)) })
-        };
-        Ok(rows.iter().map(read).collect())
+        self.list_throttles(prefix, now).await
     }
 
     async fn stranger_note(&self, audit: AuditEntry) -> Result<(), StoreError> {

@@ -28,6 +28,7 @@ mod sessions;
 #[cfg(feature = "testing")]
 mod testing;
 mod throttles;
+mod tokens;
 mod trust;
 
 use sqlx::SqlitePool;

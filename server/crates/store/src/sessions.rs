@@ -1,12 +1,14 @@
-//! Sessions in lists, and the browsers that somebody has signed in with.
+//! Sessions, and the browsers that somebody has signed in with.
 
 use crate::{
     SqliteStore, audit,
     error::{failed, parsed},
+    grants,
+    identity::user,
 };
 use lockstep_engine::port::{StoreError, identity::SessionRow, store::AuditEntry};
-use lockstep_model::{Digest, Timestamp, UserName};
-use sqlx::{Row, SqliteConnection};
+use lockstep_model::{Digest, Timestamp, UserName, view::UserView};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 /// The most sessions that are looked through for a list: ten of a thousand people.
 const SESSIONS_SHOWN: i64 = 10_000;
@@ -25,7 +27,131 @@ pub(crate) async fn take_place(
         .await
 }
 
+/// A session, whose columns begin at `at`.
+fn session(row: &SqliteRow, at: usize) -> Result<SessionRow, StoreError> {
+    Ok(SessionRow {
+        id: parsed(row.get(at), "session")?,
+        user: parsed(row.get(at + 1), "user")?,
+        created_at: Timestamp(row.get(at + 2)),
+        used_at: Timestamp(row.get(at + 3)),
+        expires_at: Timestamp(row.get(at + 4)),
+        address: row.get(at + 5),
+        device: row.get(at + 6),
+        confirmed_at: Timestamp(row.get(at + 7)),
+        renewed_at: Timestamp(row.get(at + 8)),
+        is_settled: row.get(at + 9),
+        line: row.get(at + 10),
+    })
+}
+
 impl SqliteStore {
+    pub(crate) async fn add_session(
+        &self,
+        row: &SessionRow,
+        keep: u32,
+        instead_of: Option<&Digest>,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        let ended = take_place(&mut transaction, instead_of).await.map_err(failed(OPERATION))?;
+        let reason = ended.map(|user| format!("ended the session of {user} in this browser"));
+        let audit = AuditEntry { reason: reason.or(audit.reason), ..audit };
+        sqlx::query(
+            "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, line) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(row.id.as_str())
+        .bind(row.user.as_str())
+        .bind(row.created_at.0)
+        .bind(row.used_at.0)
+        .bind(row.expires_at.0)
+        .bind(row.address.as_deref())
+        .bind(row.device.as_deref())
+        .bind(row.confirmed_at.0)
+        .bind(row.renewed_at.0)
+        .bind(&row.line)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        sqlx::query(
+            "DELETE FROM session WHERE expires_at < $1 OR (account = $2 AND id NOT IN \
+             (SELECT id FROM session WHERE account = $2 ORDER BY created_at DESC, id LIMIT $3))",
+        )
+        .bind(row.created_at.0)
+        .bind(row.user.as_str())
+        .bind(i64::from(keep))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))
+    }
+
+    pub(crate) async fn fetch_session(
+        &self,
+        id: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<(SessionRow, UserView)>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed("reading a session"))?;
+        let row = sqlx::query(
+            "SELECT account.name, account.enabled, account.password, account.created_at, \
+             session.id, account.name, session.created_at, session.used_at, session.expires_at, session.address, \
+             session.device, session.confirmed_at, session.renewed_at, \
+             session.earlier IS NULL OR session.earlier_until IS NOT NULL, session.line, account.github, \
+             EXISTS (SELECT 1 FROM oidc_identity WHERE oidc_identity.account = account.name) AS is_provided \
+             FROM session JOIN account ON account.name = session.account \
+             WHERE session.id = $1 OR (session.earlier = $1 AND coalesce(session.earlier_until > $2, 1))",
+        )
+        .bind(id.as_str())
+        .bind(now.0)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed("reading a session"))?;
+        let Some(row) = row else { return Ok(None) };
+        let grants = grants::of(&mut connection, row.get(0)).await?;
+        let user = user(&row, grants)?.view;
+        let session = session(&row, 4)?;
+        Ok(Some((session, user)))
+    }
+
+    pub(crate) async fn touch_session(&self, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE session SET used_at = $1 WHERE id = $2 AND used_at < $1")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failed("noting that a session is used"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn confirm_session(
+        &self,
+        id: &Digest,
+        renewed: &Digest,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const OPERATION: &str = "confirming a session";
+        let mut transaction = self.begin(OPERATION).await?;
+        let done = sqlx::query(
+            "UPDATE session SET id = $1, used_at = $2, confirmed_at = $2, renewed_at = $2, earlier = NULL, \
+             earlier_until = NULL WHERE id = $3",
+        )
+        .bind(renewed.as_str())
+        .bind(at.0)
+        .bind(id.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::write(&mut transaction, &audit).await?;
+        transaction.commit().await.map_err(failed(OPERATION))?;
+        Ok(true)
+    }
+
     pub(crate) async fn list_sessions(
         &self,
         user: Option<&UserName>,
@@ -42,23 +168,7 @@ impl SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(failed("reading sessions"))?;
-        rows.iter()
-            .map(|row| {
-                Ok(SessionRow {
-                    id: parsed(row.get(0), "session")?,
-                    user: parsed(row.get(1), "user")?,
-                    created_at: Timestamp(row.get(2)),
-                    used_at: Timestamp(row.get(3)),
-                    expires_at: Timestamp(row.get(4)),
-                    address: row.get(5),
-                    device: row.get(6),
-                    confirmed_at: Timestamp(row.get(7)),
-                    renewed_at: Timestamp(row.get(8)),
-                    is_settled: row.get(9),
-                    line: row.get(10),
-                })
-            })
-            .collect()
+        rows.iter().map(|row| session(row, 0)).collect()
     }
 
     pub(crate) async fn renew_session(

@@ -6,7 +6,7 @@ use lockstep_engine::port::{
     identity::{Throttle, Tidying, Tried},
 };
 use lockstep_model::Timestamp;
-use sqlx::{Executor, Row, Sqlite};
+use sqlx::{Executor, Row, Sqlite, sqlite::SqliteRow};
 
 async fn fetch<'a>(from: impl Executor<'a, Database = Sqlite>, key: &str) -> Result<Throttle, StoreError> {
     let row = sqlx::query("SELECT failures, blocked_until FROM throttle WHERE key = $1")
@@ -14,10 +14,13 @@ async fn fetch<'a>(from: impl Executor<'a, Database = Sqlite>, key: &str) -> Res
         .fetch_optional(from)
         .await
         .map_err(failed("reading a throttle"))?;
-    Ok(row.map_or_else(Throttle::default, |row| Throttle {
-        failures: u32::try_from(row.get::<i64, _>(0)).unwrap_or(u32::MAX),
-        blocked_until: Timestamp(row.get(1)),
-    }))
+    Ok(row.map_or_else(Throttle::default, |row| throttle(&row, 0)))
+}
+
+/// A throttle, whose columns begin at `at`.
+fn throttle(row: &SqliteRow, at: usize) -> Throttle {
+    let failures = u32::try_from(row.get::<i64, _>(at)).unwrap_or(u32::MAX);
+    Throttle { failures, blocked_until: Timestamp(row.get(at + 1)) }
 }
 
 async fn put<'a>(
@@ -121,6 +124,24 @@ impl SqliteStore {
             .await
             .map_err(failed("forgetting throttles"))?;
         Ok(())
+    }
+
+    pub(crate) async fn list_throttles(
+        &self,
+        prefix: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Throttle)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT key, failures, blocked_until FROM throttle \
+             WHERE substr(key, 1, length($1)) = $1 AND blocked_until > $2 ORDER BY key LIMIT 10000",
+        )
+        .bind(prefix)
+        .bind(now.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("listing throttles"))?;
+        let read = |row: &SqliteRow| (row.get(0), throttle(row, 1));
+        Ok(rows.iter().map(read).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     SqliteStore, audit,
     error::{failed, from_json, to_json},
-    identity::token_put,
+    tokens,
 };
 use async_trait::async_trait;
 use lockstep_engine::port::{
@@ -118,7 +118,7 @@ impl TrustStore for SqliteStore {
         if is_there.rows_affected() == 0 {
             return Ok(Exchanged::NoRule);
         }
-        token_put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
+        tokens::put(&mut transaction, token, secret).await.map_err(failed(OPERATION))?;
         sqlx::query("UPDATE token SET trust = $1, job_actor = $2 WHERE id = $3")
             .bind(rule)
             .bind(&seen.actor)

@@ -2,23 +2,30 @@
 
 mod audit;
 mod going_back;
+mod people;
+mod plan;
 mod promotion;
+mod service;
 
 pub use audit::{AuditFault, AuditHead, AuditReport, AuditView, LockdownView};
 pub use going_back::{RollbackServiceView, RollbackTrigger, RollbackView, StaysView};
+pub use people::{TokenView, UserView};
+pub use plan::{PlanView, PlannedChange, PlannedStepView};
 pub use promotion::{PromotedView, PromotionView};
+pub use service::{
+    CheckBucket, CheckView, EnvironmentView, KnownVersion, ServiceDetail, ServiceVersions, ServiceView,
+};
 
 use crate::{
-    DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, TeamName,
-    Timestamp, UserName, Version,
-    access::{Grant, Permission, Rights},
+    DeploymentId, Digest, EnvironmentName, ProjectName, RevisionId, Seq, ServiceName, StepId, Timestamp,
+    UserName, Version,
+    access::Permission,
     approval::ApprovalView,
     deployment::{Actor, Clocks, Failure, Phase, Source, StepState, Try},
     event::Envelope,
-    health::{Evidence, Health},
+    health::Evidence,
     pause::Pause,
     plan::{PlanWarning, StepKind, Undo},
-    tokens::{Action, words},
 };
 use serde::{Deserialize, Serialize};
 
@@ -327,199 +334,6 @@ pub struct CheckpointView {
     pub back_at: Option<Timestamp>,
 }
 
-/// A plan as it is shown before it is started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlanView {
-    /// Project.
-    pub project: ProjectName,
-    /// Environment.
-    pub environment: EnvironmentName,
-    /// The manifest.
-    pub manifest: Digest,
-    /// What changes.
-    pub services: Vec<PlannedChange>,
-    /// The steps.
-    pub steps: Vec<PlannedStepView>,
-    /// What should be known before the start.
-    pub warnings: Vec<PlanWarning>,
-    /// How long it takes, going by earlier ones.
-    #[serde(default)]
-    pub expected: Expected,
-}
-
-/// What a plan changes of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlannedChange {
-    /// The service.
-    pub service: ServiceName,
-    /// Who answers for it.
-    pub team: Option<TeamName>,
-    /// Before.
-    pub from: Option<Version>,
-    /// After; none for a dependency that is only probed.
-    pub to: Option<Version>,
-    /// Whether it is only probed.
-    pub probed_only: bool,
-    /// The kind of its target.
-    pub target: String,
-    /// The artifact's digest.
-    pub artifact: Option<Digest>,
-    /// What it depends on.
-    pub depends_on: Vec<ServiceName>,
-    /// Steps away from a service without dependencies, from 0: how plans are drawn.
-    pub wave: u32,
-}
-
-/// A step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlannedStepView {
-    /// Its id.
-    pub id: StepId,
-    /// What it does.
-    pub kind: StepKind,
-    /// The share of the traffic, in hundredths, that a canary's step gives the new version or follows;
-    /// none = all, or none yet.
-    #[serde(default)]
-    pub weight: Option<u32>,
-    /// Ids of the steps before it.
-    pub after: Vec<StepId>,
-    /// How it is undone.
-    pub undo: Undo,
-}
-
-/// A service in an environment, as it stands now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ServiceView {
-    /// Project.
-    pub project: ProjectName,
-    /// Environment.
-    pub environment: EnvironmentName,
-    /// The service.
-    pub service: ServiceName,
-    /// Who answers for it.
-    pub team: Option<TeamName>,
-    /// What serves; none = not deployed.
-    pub version: Option<Version>,
-    /// In which revision.
-    pub revision: Option<RevisionId>,
-    /// The deployment that brought it.
-    pub deployment: Option<DeploymentId>,
-    /// Since when it serves.
-    pub since: Option<Timestamp>,
-    /// How it was when it was probed last; none = never probed.
-    pub health: Option<Health>,
-    /// What that probe saw.
-    pub evidence: Option<Evidence>,
-    /// Where users reach it.
-    pub address: Option<String>,
-    /// A live deployment that changes it.
-    pub changing: Option<DeploymentId>,
-    /// What it needs.
-    #[serde(default)]
-    pub needs: Vec<ServiceName>,
-}
-
-impl ServiceView {
-    /// What lists of services are filtered by, in lower case: project, environment, name, team.
-    pub fn words(&self) -> String {
-        let team = self.team.as_ref().map_or("", |team| team.as_str());
-        format!("{} {} {} {team}", self.project, self.environment, self.service).to_ascii_lowercase()
-    }
-}
-
-/// An environment of a project, in the order in which releases pass through them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct EnvironmentView {
-    /// Project.
-    pub project: ProjectName,
-    /// The environment.
-    pub name: EnvironmentName,
-    /// Whether it demands a way back for every change, as production does: what changes it is
-    /// confirmed by typing its name.
-    pub is_guarded: bool,
-}
-
-/// One look at a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CheckView {
-    /// When.
-    pub at: Timestamp,
-    /// How it was.
-    pub health: Health,
-    /// How long the answer took.
-    pub latency_ms: u64,
-}
-
-/// Looks at a service that fell into the same minutes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CheckBucket {
-    /// When these minutes begin.
-    pub at: Timestamp,
-    /// How often it was healthy.
-    pub healthy: u32,
-    /// How often it was degraded.
-    pub degraded: u32,
-    /// How often it was unhealthy.
-    pub unhealthy: u32,
-    /// How often nobody knew.
-    pub unknown: u32,
-    /// The longest answer.
-    pub latency_max_ms: u64,
-}
-
-/// A service in an environment with what is known of its past.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ServiceDetail {
-    /// As it stands.
-    pub service: ServiceView,
-    /// Whether its environment demands a way back.
-    pub is_guarded: bool,
-    /// The last looks, the newest last.
-    pub checks: Vec<CheckView>,
-    /// The last 24 hours in buckets of equal length, the newest last; hours without looks are left out.
-    pub day: Vec<CheckBucket>,
-    /// How long a bucket is.
-    pub bucket_ms: u64,
-}
-
-/// What is known of a service before a deployment is started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ServiceVersions {
-    /// The service.
-    pub service: ServiceName,
-    /// What serves.
-    pub serving: Option<Version>,
-    /// What the manifest names.
-    pub manifest: Option<Version>,
-    /// What it needs.
-    pub needs: Vec<ServiceName>,
-    /// Versions that were deployed somewhere, the newest first.
-    pub known: Vec<KnownVersion>,
-}
-
-/// A version that was deployed before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct KnownVersion {
-    /// The version.
-    pub version: Version,
-    /// The last deployment with it.
-    pub deployment: DeploymentId,
-    /// Where that was.
-    pub environment: EnvironmentName,
-    /// How that ended.
-    pub phase: Phase,
-}
-
 /// How often a value occurs among the deployments that were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -563,65 +377,6 @@ pub struct LogLine {
     pub step: String,
     /// The text without its line end.
     pub text: String,
-}
-
-/// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct UserView {
-    /// Name.
-    pub name: UserName,
-    /// What was given to them.
-    pub grants: Rights,
-    /// Whether they may sign in.
-    pub enabled: bool,
-    /// Whether a password is set.
-    pub has_password: bool,
-    /// Whether an identity provider says who they are: they get no link to set a password by.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_provided: bool,
-    /// Their login at GitHub, as an admin said: what they push there is theirs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub github: Option<String>,
-    /// Since when there is this user.
-    pub created_at: Timestamp,
-}
-
-/// A token; its secret is shown once, when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TokenView {
-    /// Its public part.
-    pub id: String,
-    /// What it is called.
-    pub name: String,
-    /// Whose it is.
-    pub user: UserName,
-    /// What it may do, and where; never more than its owner may when it is used.
-    pub bound: Grant,
-    /// What of that it may change; empty = all that its role has.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actions: Vec<Action>,
-    /// Since when.
-    pub created_at: Timestamp,
-    /// Until when.
-    pub expires_at: Timestamp,
-    /// When it was used last.
-    pub last_used_at: Option<Timestamp>,
-    /// Whether it was revoked.
-    pub revoked: bool,
-}
-
-impl TokenView {
-    /// What it may, in a line.
-    pub fn may(&self) -> String {
-        let mut may = self.bound.to_string();
-        if !self.actions.is_empty() {
-            may.push_str(": ");
-            may.push_str(&words(&self.actions));
-        }
-        may
-    }
 }
 
 /// A manifest that was applied.

@@ -1,11 +1,14 @@
 //! A store in memory that keeps the rules of the real one, and can be made to fail: the disk is
 //! full, or the answer to a commit is lost.
 
+mod data;
+
 use async_trait::async_trait;
+use data::{Data, Row};
 use lockstep_engine::{
-    Effect, EffectKey,
+    Effect,
     port::{
-        Commit, CommitError, CommitTo, Committed, Store, StoreError,
+        Commit, CommitError, Committed, Store, StoreError,
         store::{
             Abandoned, AuditEntry, AuditQuery, CheckpointRow, Claim, EventPlace, Idempotency, ManifestRow,
             ServingRow, StepRow, Unfinished, Unsure,
@@ -14,19 +17,17 @@ use lockstep_engine::{
     search::{self, Ended, Search},
 };
 use lockstep_model::{
-    DeploymentId, Digest, EnvironmentName, Epoch, ProjectName, SecretName, Seq, ServiceName, Timestamp,
-    UserName,
+    DeploymentId, Digest, EnvironmentName, ProjectName, SecretName, Seq, ServiceName, Timestamp, UserName,
     access::{Right, Sight},
     api::{CheckpointPage, DeploymentPage, Neighbours},
-    deployment::{Failure, Phase},
     event::Envelope,
     gateway::Slot,
     plan::Serving,
-    restriction::{Restriction, RestrictionId, RestrictionKind},
+    restriction::{Restriction, RestrictionId},
     view::{AuditHead, AuditReport, CheckpointView, DeploymentSummary, KnownVersion},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -37,39 +38,6 @@ pub enum Fault {
     Full,
     /// It is stored, but the caller is told that it was not.
     LostAnswer,
-}
-
-#[derive(Debug, Default)]
-struct Row {
-    epoch: Epoch,
-    owner: String,
-    summary: Option<DeploymentSummary>,
-    events: Vec<Envelope>,
-    places: Vec<EventPlace>,
-    steps: BTreeMap<u32, StepRow>,
-    effects: Vec<(EffectKey, Effect, bool)>,
-    checkpoints: Vec<CheckpointRow>,
-}
-
-#[derive(Debug, Default)]
-struct Data {
-    restrictions: Vec<Restriction>,
-    restriction_number: i64,
-    manifests: Vec<ManifestRow>,
-    deployments: BTreeMap<DeploymentId, Row>,
-    leases: BTreeMap<String, Timestamp>,
-    renewals_hang: bool,
-    serving: BTreeMap<Slot, ServingRow>,
-    retirements: Vec<(Slot, Serving, Timestamp)>,
-    audit: Vec<AuditEntry>,
-    idempotency: Vec<(Idempotency, DeploymentId)>,
-    position: i64,
-    commits: u64,
-    faults: BTreeMap<u64, Fault>,
-    restrictions_unreadable: bool,
-    abandoned: Vec<Abandoned>,
-    unsure: BTreeMap<Slot, DeploymentId>,
-    withdrawn: Vec<UserName>,
 }
 
 /// A store in memory.
@@ -130,111 +98,6 @@ impl MemoryStore {
     /// The journal of a deployment.
     pub fn journal(&self, id: DeploymentId) -> Vec<Envelope> {
         self.data().deployments.get(&id).map(|row| row.events.clone()).unwrap_or_default()
-    }
-}
-
-impl Data {
-    fn check_idempotency(&self, wanted: &Idempotency) -> Result<(), CommitError> {
-        let known = self.idempotency.iter().find(|(known, _)| {
-            known.principal == wanted.principal && known.route == wanted.route && known.key == wanted.key
-        });
-        match known {
-            None => Ok(()),
-            Some((known, id)) if known.body == wanted.body => Err(CommitError::Replayed { id: *id }),
-            Some(_) => Err(CommitError::KeyReused),
-        }
-    }
-
-    fn write(&mut self, commit: &Commit) -> Result<Committed, CommitError> {
-        if let Some(wanted) = &commit.idempotency {
-            self.check_idempotency(wanted)?;
-        }
-        let (id, epoch) = match &commit.to {
-            CommitTo::New { owner, .. } => {
-                let id = DeploymentId(i64::try_from(self.deployments.len()).unwrap_or(i64::MAX) + 1);
-                let row = Row { epoch: Epoch(1), owner: owner.clone(), ..Row::default() };
-                self.deployments.insert(id, row);
-                (id, Epoch(1))
-            }
-            CommitTo::Existing { id, epoch, after_seq } => {
-                let row = self.deployments.get(id).ok_or(CommitError::StaleEpoch { id: *id })?;
-                let is_over = row.summary.as_ref().is_some_and(|summary| summary.phase.is_final());
-                if row.epoch != *epoch || is_over {
-                    return Err(CommitError::StaleEpoch { id: *id });
-                }
-                if row.events.last().map(|event| event.seq) != Some(*after_seq) {
-                    return Err(CommitError::SeqConflict { id: *id });
-                }
-                (*id, *epoch)
-            }
-        };
-        let summary = &commit.rows.summary;
-        let busy = self.deployments.iter().find(|(other, row)| {
-            **other != id
-                && row.summary.as_ref().is_some_and(|other| {
-                    other.phase.is_live()
-                        && other.project == summary.project
-                        && other.environment == summary.environment
-                })
-        });
-        if let (true, Some((live, _))) = (summary.phase.is_live(), busy) {
-            return Err(CommitError::EnvironmentBusy { live: *live });
-        }
-        let first = self.position + 1;
-        self.position += i64::try_from(commit.events.len()).unwrap_or(0);
-        let places = (first..=self.position).map(|position| EventPlace { position, epoch });
-        for row in &commit.rows.serving {
-            self.serve(row);
-        }
-        let Some(row) = self.deployments.get_mut(&id) else { return Err(CommitError::StaleEpoch { id }) };
-        row.summary = Some(DeploymentSummary { id, ..summary.clone() });
-        row.events.extend(commit.events.iter().cloned());
-        row.places.extend(places);
-        row.steps.extend(commit.rows.steps.iter().map(|step| (step.step, step.clone())));
-        row.checkpoints.extend(commit.rows.checkpoints.iter().cloned());
-        row.effects.extend(commit.effects.iter().map(|effect| (effect.key(), *effect, false)));
-        for (key, _, done) in &mut row.effects {
-            *done |= commit.done.contains(key);
-        }
-        for hold in &commit.rows.holds {
-            self.restrict(&Restriction { deployment: Some(id), ..hold.clone() });
-        }
-        self.audit.extend(commit.audit.iter().cloned());
-        self.idempotency.extend(commit.idempotency.clone().map(|key| (key, id)));
-        Ok(Committed { id, epoch, position: self.position })
-    }
-
-    fn restrict(&mut self, wanted: &Restriction) -> Option<Restriction> {
-        let same = |other: &Restriction| {
-            let what = |one: &Restriction| {
-                (
-                    one.kind,
-                    one.project.clone(),
-                    one.environment.clone(),
-                    one.service.clone(),
-                    one.version.clone(),
-                )
-            };
-            wanted.kind != RestrictionKind::Freeze && what(other) == what(wanted)
-        };
-        if self.restrictions.iter().any(same) {
-            return None;
-        }
-        self.restriction_number += 1;
-        let made = Restriction { id: Some(RestrictionId(self.restriction_number)), ..wanted.clone() };
-        self.restrictions.push(made.clone());
-        Some(made)
-    }
-
-    fn serve(&mut self, row: &ServingRow) {
-        self.unsure.remove(&row.slot);
-        let before = self.serving.insert(row.slot.clone(), row.clone()).and_then(|row| row.serving);
-        self.retirements.retain(|(_, serving, _)| Some(serving) != row.serving.as_ref());
-        let is_to_be_ended =
-            |before: &Serving| Some(before) != row.serving.as_ref() && before.spec.target.leaves_something();
-        if let Some(before) = before.filter(is_to_be_ended) {
-            self.retirements.push((row.slot.clone(), before, row.since));
-        }
     }
 }
 
@@ -363,31 +226,7 @@ impl Store for MemoryStore {
     }
 
     async fn deployment_abandon(&self, wanted: &Abandoned, audit: AuditEntry) -> Result<bool, StoreError> {
-        let data = &mut *self.data();
-        let Some(row) = data.deployments.get_mut(&wanted.id) else { return Ok(false) };
-        let Some(summary) = row.summary.as_mut().filter(|summary| !summary.phase.is_final()) else {
-            return Ok(false);
-        };
-        let reason = format!("it could not be read, and {} gave it up: {}", wanted.by, wanted.reason);
-        summary.phase = Phase::Failed;
-        summary.clocks.finished_at = Some(wanted.at);
-        summary.operator_reason = None;
-        summary.failure = Some(Failure { step: None, service: None, version: None, reason, by: None });
-        for change in &summary.services {
-            let slot = Slot {
-                project: summary.project.clone(),
-                environment: summary.environment.clone(),
-                service: change.service.clone(),
-            };
-            data.unsure.insert(slot, wanted.id);
-        }
-        row.epoch = row.epoch.next();
-        for (_, _, done) in &mut row.effects {
-            *done = true;
-        }
-        data.abandoned.push(wanted.clone());
-        data.audit.push(audit);
-        Ok(true)
+        Ok(self.data().abandon(wanted, audit))
     }
 
     async fn deployment_abandoned(&self, id: DeploymentId) -> Result<Option<Abandoned>, StoreError> {

@@ -10,6 +10,8 @@ mod oidc;
 mod own_password;
 mod password;
 mod session;
+#[cfg(test)]
+mod stage;
 mod strangers;
 mod throttle;
 mod token;

@@ -1,21 +1,17 @@
 //! How much somebody may have open at a time: connections by address; and where a proxy brings everybody's,
 //! what each has under way behind it, requests and sockets.
 
-use super::{api, guard};
-use axum::{
-    body::{Body, Bytes, HttpBody},
-    extract::Request,
-    middleware::Next,
-    response::Response,
+use super::{
+    api,
+    bodies::{self, Beside},
+    guard,
 };
-use hyper::body::{Frame, SizeHint};
+use axum::{extract::Request, middleware::Next, response::Response};
 use lockstep_model::error::{ErrorBody, ErrorKind};
 use std::{
     collections::HashMap,
     net::IpAddr,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
 };
 
 const PER_ADDRESS_MAX: u32 = 128;
@@ -69,31 +65,8 @@ impl Seat {
     }
 }
 
-/// An answer that keeps its place until it is sent.
-struct Seated {
-    body: Body,
-    _seat: Seat,
-}
-
-impl HttpBody for Seated {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// An answer keeps its place until it is sent.
+impl Beside for Seat {}
 
 /// Answers who has a place, or came without a proxy: then the connection has one.
 pub(super) async fn seated(request: Request, next: Next) -> Response {
@@ -104,14 +77,14 @@ pub(super) async fn seated(request: Request, next: Next) -> Response {
             let body = ErrorBody::new(ErrorKind::Throttled, message);
             if request.uri().path().starts_with("/api/") { api::error(body) } else { guard::plain(&body) }
         }
-        Some(seat) => next.run(request).await.map(|body| Body::new(Seated { body, _seat: seat })),
+        Some(seat) => next.run(request).await.map(|body| bodies::with(body, seat)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Router, middleware, routing::get};
+    use axum::{Router, body::Body, middleware, routing::get};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 

@@ -2,15 +2,17 @@
 //! for the body, for ever. It has its time; then the request is answered with 408, whoever reads it, and
 //! the connection is closed.
 
-use super::{Web, api};
+use super::{
+    Web, api,
+    bodies::{self, Beside},
+};
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::HttpBody,
     extract::{Request, State},
     http::{HeaderValue, header},
     middleware::Next,
     response::Response,
 };
-use hyper::body::{Frame, SizeHint};
 use lockstep_model::error::{ErrorBody, ErrorKind};
 use std::{
     future::Future,
@@ -27,41 +29,19 @@ use tokio::time::{Sleep, sleep};
 /// A body has this long to come, from the end of the headers on.
 pub const BODY_LIMIT: Duration = Duration::from_secs(30);
 
-/// A body with a time by which it must have come.
-struct Timed {
-    body: Body,
+/// The time by which a body must have come.
+struct Deadline {
     limit: Duration,
     end: Pin<Box<Sleep>>,
     is_over: Arc<AtomicBool>,
 }
 
-impl HttpBody for Timed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(frame);
-        }
-        match self.end.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
-                self.is_over.store(true, Ordering::Relaxed);
-                let error = format!("the body did not come within {} ms", self.limit.as_millis());
-                Poll::Ready(Some(Err(axum::Error::new(error))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Beside for Deadline {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<axum::Error> {
+        self.end.as_mut().poll(context).map(|()| {
+            self.is_over.store(true, Ordering::Relaxed);
+            axum::Error::new(format!("the body did not come within {} ms", self.limit.as_millis()))
+        })
     }
 }
 
@@ -78,9 +58,8 @@ where
         return answer(request).await;
     }
     let is_over = Arc::new(AtomicBool::new(false));
-    let timed =
-        |body| Body::new(Timed { body, limit, end: Box::pin(sleep(limit)), is_over: is_over.clone() });
-    let response = answer(request.map(timed)).await;
+    let deadline = Deadline { limit, end: Box::pin(sleep(limit)), is_over: is_over.clone() };
+    let response = answer(request.map(|body| bodies::with(body, deadline))).await;
     if !is_over.load(Ordering::Relaxed) {
         return response;
     }
@@ -94,7 +73,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::response::IntoResponse;
+    use axum::{body::Body, response::IntoResponse};
     use futures_util::stream;
     use http_body_util::BodyExt;
     use std::convert::Infallible;

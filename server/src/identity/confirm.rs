@@ -148,39 +148,16 @@ fn address_of(actor: &Actor) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        identity::{Sender, Started, Whence},
-        lockdown::Lockdown,
-    };
+    use crate::identity::{Sender, Started, Whence, stage::Stage};
     use lockstep_engine::port::Clock as _;
     use lockstep_model::{
         Timestamp,
         access::{Grant, Role, Scope},
     };
-    use lockstep_store::SqliteStore;
-    use lockstep_testkit::ManualClock;
-    use std::sync::Arc;
-    use tempfile::TempDir;
 
     const MINUTE: i64 = 60_000;
 
-    struct Stage {
-        identities: Identities,
-        clock: Arc<ManualClock>,
-        _folder: TempDir,
-    }
-
     impl Stage {
-        async fn new() -> Self {
-            let folder = TempDir::new().expect("a folder");
-            let store = Arc::new(SqliteStore::open(folder.path()).await.expect("a store"));
-            let clock = Arc::new(ManualClock::default());
-            clock.advance_ms(1_000_000_000);
-            let lockdown = Lockdown::open(folder.path().join("lockdown"));
-            let identities = Identities::open(store, clock.clone(), lockdown, None).await.expect("open");
-            Self { identities, clock, _folder: folder }
-        }
-
         async fn entered(&self, name: &str, role: Role) -> Started {
             let name: UserName = name.parse().expect("a name");
             let grant = Grant { on: Scope::default(), role };

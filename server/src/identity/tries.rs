@@ -106,40 +106,26 @@ pub(super) fn account_key(name: &UserName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity::Whence, lockdown::Lockdown};
+    use crate::identity::{Whence, stage::Stage};
     use lockstep_engine::port::Clock as _;
     use lockstep_model::{
         access::{Grant, Role, Scope},
         deployment::Actor,
     };
-    use lockstep_store::SqliteStore;
-    use lockstep_testkit::ManualClock;
-    use std::sync::Arc;
-    use tempfile::TempDir;
 
     const RIGHT: &str = "vier blaue Tassen im Regen";
     const AT_ONCE: usize = 32;
 
-    struct Stage {
-        identities: Arc<Identities>,
-        clock: Arc<ManualClock>,
-        _folder: TempDir,
-    }
-
     /// A server's people with `vera`, whose password is [`RIGHT`].
     async fn stage() -> Stage {
-        let folder = TempDir::new().expect("a folder");
-        let store = Arc::new(SqliteStore::open(folder.path()).await.expect("a store"));
-        let clock = Arc::new(ManualClock::default());
-        clock.advance_ms(1_000_000_000);
-        let lockdown = Lockdown::open(folder.path().join("lockdown"));
-        let identities = Identities::open(store, clock.clone(), lockdown, None).await.expect("open");
+        let stage = Stage::new().await;
+        let identities = &stage.identities;
         let grant = Grant { on: Scope::default(), role: Role::Viewer };
         let audit = || identities.entry(&vera(), "/user/add", "user");
-        identities.store.user_add(&vera().user, &grant, clock.now(), audit()).await.expect("added");
+        identities.store.user_add(&vera().user, &grant, stage.clock.now(), audit()).await.expect("added");
         let hash = identities.passwords.hash(RIGHT.to_owned()).await.expect("not busy");
         identities.store.user_set_password(&vera().user, &hash, audit()).await.expect("set");
-        Stage { identities: Arc::new(identities), clock, _folder: folder }
+        stage
     }
 
     fn vera() -> Actor {

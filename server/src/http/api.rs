@@ -3,7 +3,7 @@
 
 use super::{Web, cookie, repeated};
 use crate::identity::Sender;
-use app::backend::{Credential, Identity};
+use app::backend::{Caller, Credential, Identity};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
@@ -45,10 +45,9 @@ async fn answer(
     is_confirmed: bool,
     request: Request,
 ) -> Result<Response, ErrorBody> {
-    let principal = identity.0.as_ref().map_or_else(String::new, |caller| caller.user.to_string());
-    let (endpoint, mut parts, mut body) = admit(web, &identity, request).await?;
-    if let (Some(refusal), Some(caller)) = (step_up(&identity, endpoint, is_confirmed), &identity.0) {
-        web.backend.access.denied(caller, endpoint.path).await;
+    let Admitted { caller, endpoint, mut parts, mut body } = admit(web, &identity, request).await?;
+    if let Some(refusal) = step_up(&caller, endpoint, is_confirmed) {
+        web.backend.access.denied(&caller, endpoint.path).await;
         return Err(refusal);
     }
     let renewed = Renewed::default();
@@ -60,11 +59,11 @@ async fn answer(
     }
     // Answers are JSON, whatever a browser would rather have: no redirects.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let rights = identity.0.as_ref().map_or_else(String::new, |caller| caller.rights.to_string());
+    let (principal, rights) = (caller.user.to_string(), caller.rights.to_string());
     let known = key.map(|key| repeated::request(principal, &rights, endpoint, key, &body));
     let request = Request::from_parts(parts, Body::from(body));
     let backend = web.backend.clone();
-    let (path, caller) = (endpoint.path, identity.0.clone());
+    let path = endpoint.path;
     let (id, origin) = (renewed.clone(), web.origin.clone());
     let act = async move {
         let access = backend.access.clone();
@@ -79,8 +78,8 @@ async fn answer(
             response.headers_mut().insert(header::SET_COOKIE, cookie::set(&origin, &id));
         }
         // Every denial is noted, wherever it was found out.
-        if let (StatusCode::FORBIDDEN, Some(caller)) = (response.status(), &caller) {
-            access.denied(caller, path).await;
+        if response.status() == StatusCode::FORBIDDEN {
+            access.denied(&caller, path).await;
         }
         response
     };
@@ -91,11 +90,10 @@ async fn answer(
 }
 
 /// What only a person does, and soon after they gave their password; none = it may be done now.
-fn step_up(identity: &Identity, endpoint: &Declared, is_confirmed: bool) -> Option<ErrorBody> {
+fn step_up(caller: &Caller, endpoint: &Declared, is_confirmed: bool) -> Option<ErrorBody> {
     if !STEP_UP.contains(&endpoint.path) {
         return None;
     }
-    let caller = identity.0.as_ref()?;
     match caller.credential {
         Credential::Local => None,
         Credential::Token(_) | Credential::Rule => Some(ErrorBody::new(
@@ -129,11 +127,15 @@ impl Renewed {
     }
 }
 
-async fn admit(
-    web: &Web,
-    identity: &Identity,
-    request: Request,
-) -> Result<(&'static Declared, Parts, Bytes), ErrorBody> {
+/// A request that may be looked at further, by somebody: no endpoint is for nobody.
+struct Admitted {
+    caller: Caller,
+    endpoint: &'static Declared,
+    parts: Parts,
+    body: Bytes,
+}
+
+async fn admit(web: &Web, identity: &Identity, request: Request) -> Result<Admitted, ErrorBody> {
     let path = request.uri().path();
     let known = path.strip_prefix(PREFIX).and_then(|path| ENDPOINTS.iter().find(|known| known.path == path));
     let Some(endpoint) = known else {
@@ -150,13 +152,16 @@ async fn admit(
         ));
     }
     // Before a byte of the body is read.
-    let admitted = identity.with(endpoint.permission).and_then(|caller| caller.came_for(endpoint));
-    if let Err(refusal) = admitted {
-        if let Some(caller) = &identity.0 {
-            web.backend.access.denied(caller, endpoint.path).await;
+    let admitted = identity.with(endpoint.permission);
+    let caller = match admitted.and_then(|caller| caller.came_for(endpoint).map(|()| caller.clone())) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            if let Some(caller) = &identity.0 {
+                web.backend.access.denied(caller, endpoint.path).await;
+            }
+            return Err(refusal.0);
         }
-        return Err(refusal.0);
-    }
+    };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/json") {
@@ -169,8 +174,8 @@ async fn admit(
         return Err(ErrorBody::new(ErrorKind::UnsupportedMediaType, "send the body without compression"));
     }
     let (parts, body) = request.into_parts();
-    let bytes = read(body).await?;
-    Ok((endpoint, parts, bytes))
+    let body = read(body).await?;
+    Ok(Admitted { caller, endpoint, parts, body })
 }
 
 async fn read(body: Body) -> Result<Bytes, ErrorBody> {

@@ -2,7 +2,6 @@
 
 use super::{Web, guard::plain, health::may_view};
 use crate::identity::Sender;
-use app::backend::Caller;
 use axum::{
     Extension,
     body::{Body, Bytes},
@@ -14,9 +13,9 @@ use futures_util::{Stream, stream};
 use lockstep_engine::port::{LogPart, LogStore};
 use lockstep_model::{
     DeploymentId,
+    access::{Object, Permission},
     api::LOG_LINES_MAX,
     error::{ErrorBody, ErrorKind},
-    view::DeploymentSummary,
 };
 use std::{convert::Infallible, fmt::Write, sync::Arc};
 
@@ -25,30 +24,24 @@ pub(super) async fn log(
     Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
 ) -> Response {
-    if let Err(refusal) = may_view(&sender) {
-        return *refusal;
-    }
-    let is_seen = |row: &DeploymentSummary| {
-        let sight = sender.caller.as_ref().map(|caller| caller.rights.sight());
-        sight.is_some_and(|sight| sight.sees(&row.project, &row.environment))
-    };
-    let found = match id.parse().ok().map(DeploymentId) {
-        Some(id) => web.store.deployment_fetch(id).await.map(|row| row.filter(is_seen).map(|_| id)),
-        None => Ok(None),
-    };
-    match found {
-        Ok(Some(id)) => {
-            let ticket = match viewer(&sender).and_then(|caller| web.downloads.begin(&caller.user)) {
-                Ok(ticket) => ticket,
-                Err(refusal) => return *refusal,
-            };
-            let name = format!("deployment-{id}.log");
-            let body = Body::from_stream(ticket.held(lines(web.logs.clone(), id)));
-            download(&name, "text/plain; charset=utf-8", body)
-        }
-        Ok(None) => plain(&ErrorBody::new(ErrorKind::NotFound, format!("there is no deployment {id}"))),
-        Err(error) => plain(&crate::backend::store(error).0),
-    }
+    begin(&web, &sender, &id).await.unwrap_or_else(|refusal| *refusal)
+}
+
+async fn begin(web: &Web, sender: &Sender, id: &str) -> Result<Response, Box<Response>> {
+    let refuse = |body: &ErrorBody| Box::new(plain(body));
+    may_view(sender)?;
+    let nobody = || refuse(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are"));
+    let caller = sender.caller.as_ref().ok_or_else(nobody)?;
+    let none = || refuse(&ErrorBody::new(ErrorKind::NotFound, format!("there is no deployment {id}")));
+    let id = DeploymentId(id.parse().map_err(|_| none())?);
+    // As every other look at one: that somebody asked for what is hidden from them is noted.
+    let admitted = web.backend.access.admit(caller, Permission::View, Object::Deployment(id)).await;
+    admitted.map_err(|refusal| refuse(&refusal.0))?;
+    let row = web.store.deployment_fetch(id).await;
+    row.map_err(|error| refuse(&crate::backend::store(error).0))?.ok_or_else(none)?;
+    let ticket = web.downloads.begin(&caller.user)?;
+    let body = Body::from_stream(ticket.held(lines(web.logs.clone(), id)));
+    Ok(download(&format!("deployment-{id}.log"), "text/plain; charset=utf-8", body))
 }
 
 /// All lines, page by page, as fast as they are taken.
@@ -74,13 +67,6 @@ fn lines(logs: Arc<dyn LogStore>, id: DeploymentId) -> impl Stream<Item = Result
             Some((Ok(Bytes::from(text)), page.more.then_some(page.next)))
         }
     })
-}
-
-/// Who asks, when they may see something.
-fn viewer(sender: &Sender) -> Result<Caller, Box<Response>> {
-    may_view(sender)?;
-    let nobody = || Box::new(plain(&ErrorBody::new(ErrorKind::Unauthenticated, "say who you are")));
-    sender.caller.clone().ok_or_else(nobody)
 }
 
 pub(super) fn download(name: &str, kind: &'static str, body: impl Into<Body>) -> Response {

@@ -6,7 +6,7 @@ use super::Web;
 use crate::secret;
 use axum::{
     body::{Body, Bytes, to_bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use lockstep_engine::port::{Asked, store::Idempotency};
@@ -135,7 +135,10 @@ where
         }
         Response::from_parts(parts, Body::from(bytes))
     });
-    Ok(done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+    done.await.map_err(|fault| {
+        tracing::error!("a request with a key was not answered: {fault}");
+        refused(ErrorKind::Internal, "the server made a fault while it answered; the log says more")
+    })
 }
 
 #[cfg(test)]

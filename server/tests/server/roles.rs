@@ -287,6 +287,26 @@ async fn c3_what_is_hidden_answers_word_for_word_like_what_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c3_who_looks_for_output_that_is_hidden_is_noted_and_told_that_there_is_none() {
+    let stage = Stage::set();
+    let server = &stage.server;
+    let token = token(server, STAGING, Role::Viewer);
+    let look = async |id: &str| {
+        let request = server.http.get(format!("{}/deployments/{id}/log.txt", server.url()));
+        let answer = request.bearer_auth(&token).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.text().await.expect("text").replace(id, "N"))
+    };
+    assert_eq!(look("1").await.0, 200);
+    let told = look("2").await;
+    assert_eq!(told, look("999").await);
+    assert_eq!(told.0, 404);
+    server.wait("who looked for it is noted", |server| {
+        server.ok(&["audit", "list", "--action", "hidden"]).contains("deployment 2")
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c1_c3_every_route_and_page_is_declared_and_answers_so_in_each_environment() {
     let declared_paths: BTreeSet<&str> = server::http::PLAIN_ROUTES.iter().map(|route| route.path).collect();
     for path in server::http::page_paths() {

@@ -9,7 +9,9 @@ use lockstep_model::{
     session::SessionItem,
     tokens,
     trust::TrustView,
-    view::{AuditView, DeploymentSummary, ServiceView, TokenView, UserView},
+    view::{
+        AuditView, CheckBucket, DeploymentSummary, ServiceView, TokenView, UserView, comparison::Compared,
+    },
 };
 
 /// What a column is called, and what stands in it.
@@ -51,6 +53,25 @@ pub(crate) const DEPLOYMENTS: Columns<DeploymentSummary> = Columns(&[
     ("stable_at_ms", |one| or_empty(&one.clocks.stable_at)),
     ("finished_at_ms", |one| or_empty(&one.clocks.finished_at)),
     ("failure", |one| one.failure.as_ref().map(|failure| failure.reason.clone()).unwrap_or_default()),
+]);
+
+/// Two deployments side by side.
+pub(crate) const COMPARED: Columns<Compared> = Columns(&[
+    ("what", |one| one.what.to_owned()),
+    ("name", |one| one.name.clone()),
+    ("a", |one| or_empty(&one.a)),
+    ("b", |one| or_empty(&one.b)),
+    ("differs", |one| one.differs.to_string()),
+]);
+
+/// Looks at a service, by quarter of an hour.
+pub(crate) const CHECKS: Columns<CheckBucket> = Columns(&[
+    ("from_ms", |one| one.at.to_string()),
+    ("healthy", |one| one.healthy.to_string()),
+    ("degraded", |one| one.degraded.to_string()),
+    ("unhealthy", |one| one.unhealthy.to_string()),
+    ("unknown", |one| one.unknown.to_string()),
+    ("longest_ms", |one| one.latency_max_ms.to_string()),
 ]);
 
 fn changes(one: &DeploymentSummary) -> String {

@@ -10,9 +10,11 @@ use crate::{
 };
 use leptos::prelude::*;
 use lockstep_model::{
-    DeploymentId, ServiceName, api::DeploymentRequest, error::ErrorKind, view::DeploymentDetail,
+    DeploymentId,
+    api::DeploymentRequest,
+    error::ErrorKind,
+    view::{DeploymentDetail, comparison},
 };
-use std::collections::BTreeMap;
 
 async fn one(text: String) -> Result<DeploymentDetail, AppError> {
     let id = text.parse().map(DeploymentId);
@@ -59,40 +61,27 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
             .zip(clocks.started_at)
             .map_or_else(|| "–".to_owned(), |(end, start)| duration(end.since_ms(start)))
     };
-    let mut versions = BTreeMap::<ServiceName, (String, String)>::new();
-    for change in &a.summary.services {
-        versions.entry(change.service.clone()).or_default().0 =
-            change.to.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
-    }
-    for change in &b.summary.services {
-        versions.entry(change.service.clone()).or_default().1 =
-            change.to.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
-    }
-    let mut times = BTreeMap::<String, (Option<u64>, Option<u64>)>::new();
-    let measure = |detail: &DeploymentDetail| -> Vec<(String, u64)> {
-        let of = |step: &lockstep_model::view::StepView| {
-            let one = step.forward()?;
-            Some((step.id.to_string(), one.finished_at?.since_ms(one.started_at)))
-        };
-        detail.steps.iter().filter_map(of).collect()
+    let (versions, times) = (comparison::versions(&a, &b), comparison::times(&a, &b));
+    let words = |version: Option<String>| match version {
+        None => "not part of it".to_owned(),
+        Some(version) if version.is_empty() => "–".to_owned(),
+        Some(version) => version,
     };
-    for (id, ms) in measure(&a) {
-        times.entry(id).or_default().0 = Some(ms);
-    }
-    for (id, ms) in measure(&b) {
-        times.entry(id).or_default().1 = Some(ms);
-    }
-    let versions = versions.into_iter().filter(|(_, (a, b))| !only_changed || a != b).map(|(service, (a, b))| {
-        let differs = a != b;
-        view! {
-            <tr>
-                <th scope="row">{service.to_string()}</th>
-                <td data-label="A" class="mono" class:font-semibold=differs>{if a.is_empty() { "not part of it".to_owned() } else { a }}</td>
-                <td data-label="B" class="mono" class:font-semibold=differs>{if b.is_empty() { "not part of it".to_owned() } else { b }}</td>
-                <td data-label="Difference">{if differs { "differs" } else { "same" }}</td>
-            </tr>
-        }
-    }).collect_view();
+    let versions = versions
+        .into_iter()
+        .filter(|(_, (a, b))| !only_changed || a != b)
+        .map(|(service, (a, b))| {
+            let differs = a != b;
+            view! {
+                <tr>
+                    <th scope="row">{service.to_string()}</th>
+                    <td data-label="A" class="mono" class:font-semibold=differs>{words(a)}</td>
+                    <td data-label="B" class="mono" class:font-semibold=differs>{words(b)}</td>
+                    <td data-label="Difference">{if differs { "differs" } else { "same" }}</td>
+                </tr>
+            }
+        })
+        .collect_view();
     let none = || "–".to_owned();
     let times = times
         .into_iter()
@@ -116,6 +105,10 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
         })
         .collect_view();
     let (id_a, id_b) = (a.summary.id.to_string(), b.summary.id.to_string());
+    let download = |kind: &str| {
+        let only = if only_changed { "&only=changed" } else { "" };
+        format!("/compare.{kind}?a={id_a}&b={id_b}{only}")
+    };
     view! {
         <div class="facts">
             <div class="fact"><span class="tile-name">"A"</span>{head(&a)}<span class="mono">{took(&a)}</span></div>
@@ -124,6 +117,10 @@ fn Both(a: DeploymentDetail, b: DeploymentDetail, query: Query) -> impl IntoView
         <div class="chips mb-3">
             <a class="chip" href=query.with(&[("only", if only_changed { "" } else { "changed" })]) aria-current=only_changed.then_some("true")>"only what differs"</a>
             <a class="chip" href=query.with(&[("a", &id_b), ("b", &id_a)])>"the other way around"</a>
+            <span class="ml-auto flex items-center gap-2 text-meta">
+                <a class="link" href=download("csv") rel="external" download="">"CSV"</a>
+                <a class="link" href=download("json") rel="external" download="">"JSON"</a>
+            </span>
         </div>
         <div class="halves">
             <section class="card" aria-labelledby="versions"><div class="card-head"><h2 id="versions" class="font-semibold">"Versions"</h2></div>

@@ -64,6 +64,8 @@ lists! {
     "jobs"         ManageUsers   Installation whole(JOBS, jobs);
     "webhooks"     ManageUsers   Installation whole(WEBHOOKS, webhooks);
     "restrictions" View          Seen         whole(RESTRICTIONS, restrictions);
+    "compare"      View          Seen         whole(COMPARED, compared);
+    "checks"       View          Seen         whole(CHECKS, checks);
 }
 
 /// What answers the route of a list.

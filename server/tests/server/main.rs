@@ -45,6 +45,7 @@ mod skip_verification;
 mod step_up;
 mod strangers;
 mod support;
+mod tables;
 mod tokens;
 mod trust;
 mod unknown;

@@ -323,6 +323,10 @@ async fn c1_c3_every_route_and_page_is_declared_and_answers_so_in_each_environme
                 let path = route.path.replace("{id}", id).replace("{name}", "web").replace("{part}", "users");
                 let path = if path.starts_with("/services/") {
                     format!("{path}?project=shop&environment={environment}")
+                } else if path.starts_with("/checks.") {
+                    format!("{path}?project=shop&environment={environment}&service=web")
+                } else if path.starts_with("/compare.") {
+                    format!("{path}?a={id}&b={id}")
                 } else {
                     path
                 };
@@ -337,7 +341,11 @@ async fn c1_c3_every_route_and_page_is_declared_and_answers_so_in_each_environme
                         403
                     }
                     ObjectKind::Deployment if !sees(&one, environment) => 404,
-                    _ if path.starts_with("/services/") && !sees(&one, environment) => 404,
+                    _ if ["/services/", "/checks.", "/compare."].iter().any(|one| path.starts_with(one))
+                        && !sees(&one, environment) =>
+                    {
+                        404
+                    }
                     _ => 200,
                 };
                 assert_eq!(status, expected, "{path} as {}", one.name);

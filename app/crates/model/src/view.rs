@@ -1,6 +1,7 @@
 //! What people and programs are shown. Views are made from rows; they never decide anything.
 
 mod audit;
+pub mod comparison;
 mod going_back;
 mod people;
 mod plan;

@@ -104,6 +104,15 @@ pub(super) fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
         let zone = if live.is_taken_over() { prefs.with(|prefs| prefs.zone.clone()) } else { Zone::Utc };
         at().map(|one| format!("{}: {}", clock_time(one.at, &zone), words(&one)))
     };
+    let download = |kind: &str| {
+        detail.with_untracked(|detail| {
+            let one = &detail.service;
+            format!(
+                "/checks.{kind}?project={}&environment={}&service={}",
+                one.project, one.environment, one.service
+            )
+        })
+    };
     let query = Query::here();
     let is_table = move || query.get("day") == "table";
     let turned = move |event: web_sys::Event| {
@@ -125,7 +134,12 @@ pub(super) fn Day(detail: RwSignal<ServiceDetail>) -> impl IntoView {
     };
     view! {
         <section class="card" aria-labelledby="day-title">
-            <div class="card-head"><h2 id="day-title" class="font-semibold">"Last 24 hours"</h2></div>
+            <div class="card-head"><h2 id="day-title" class="font-semibold">"Last 24 hours"</h2>
+                <span class="ml-auto flex gap-2 text-meta">
+                    <a class="link" href=download("csv") rel="external" download="">"CSV"</a>
+                    <a class="link" href=download("json") rel="external" download="">"JSON"</a>
+                </span>
+            </div>
             <div class="p-4 stack">
                 <div role="slider" tabindex="0" aria-label="Quarter of an hour of the last day" aria-valuemin="0" aria-valuemax={BARS - 1}
                     aria-valuenow=move || cursor.get() aria-valuetext=spoken on:keydown=on_key on:pointermove=on_point on:pointerdown=on_point>

@@ -4,14 +4,22 @@ use super::Page;
 use crate::{backend::search, http::Web};
 use app::{AppError, backend::Caller};
 use lockstep_model::{
-    api::{FindAudit, ListDeployments, ListRestrictions, ListServices, PAGE_ROWS_MAX},
+    DeploymentId, EnvironmentName, ProjectName, ServiceName,
+    api::{
+        DeploymentRequest, FindAudit, ListDeployments, ListRestrictions, ListServices, PAGE_ROWS_MAX,
+        ServiceRequest,
+    },
+    error::ErrorKind,
     hooks::HookView,
     restriction::Restriction,
     secrets::{ListSecrets, SecretView},
     session::SessionItem,
     tokens::FindCredentials,
     trust::TrustView,
-    view::{AuditView, DeploymentSummary, ServiceView, TokenView, UserView},
+    view::{
+        AuditView, CheckBucket, DeploymentDetail, DeploymentSummary, ServiceView, TokenView, UserView,
+        comparison::{self, Compared},
+    },
 };
 
 /// Which rows.
@@ -114,4 +122,51 @@ pub(super) async fn restrictions(
     let rows = web.backend.deployments.restriction_list(&caller, all).await?.restrictions;
     Ok(asked
         .of(rows, |one| format!("{} {} {} {}", one.kind.word(), one.project, one.environment, one.reason)))
+}
+
+/// Which two.
+#[derive(Clone, serde::Deserialize)]
+pub(super) struct Both {
+    a: i64,
+    b: i64,
+    /// `changed` = only what differs, as on the page.
+    #[serde(default)]
+    only: String,
+}
+
+pub(super) async fn compared(web: Web, caller: Caller, asked: Both) -> Result<Vec<Compared>, AppError> {
+    let (a, b) = (seen(&web, &caller, asked.a).await?, seen(&web, &caller, asked.b).await?);
+    let mut rows = comparison::lines(&a, &b);
+    rows.retain(|row| asked.only != "changed" || row.differs);
+    Ok(rows)
+}
+
+/// One that the caller sees; others are not there.
+async fn seen(web: &Web, caller: &Caller, id: i64) -> Result<DeploymentDetail, AppError> {
+    let id = DeploymentId(id);
+    let row = web.store.deployment_fetch(id).await.map_err(crate::backend::store)?;
+    let sight = caller.rights.sight();
+    if !row.is_some_and(|row| sight.sees(&row.project, &row.environment)) {
+        return Err(AppError::new(ErrorKind::NotFound, format!("there is no deployment {id}")));
+    }
+    web.backend.deployments.deployment_show(DeploymentRequest { id }).await
+}
+
+/// Which service.
+#[derive(Clone, serde::Deserialize)]
+pub(super) struct One {
+    project: ProjectName,
+    environment: EnvironmentName,
+    service: ServiceName,
+}
+
+/// The last day, a line for each quarter of an hour in which it was looked at.
+pub(super) async fn checks(web: Web, caller: Caller, asked: One) -> Result<Vec<CheckBucket>, AppError> {
+    let One { project, environment, service } = asked;
+    if !caller.rights.sight().sees(&project, &environment) {
+        let message = format!("{service} has no target in {environment} of {project}");
+        return Err(AppError::new(ErrorKind::NotFound, message));
+    }
+    let request = ServiceRequest { project: Some(project), environment: Some(environment), service };
+    Ok(web.backend.services.service_show(request).await?.day)
 }

@@ -118,6 +118,7 @@ test.describe.serial("parts of the administration", () => {
     await isLongAgo();
     for (const name of ["shop-push", "shop-main"]) {
       await page.getByRole("button", { name: `Remove ${name}` }).click();
+      await page.getByRole("dialog").getByLabel(new RegExp(`Type ${name}`)).fill(name);
       await page.getByRole("dialog").getByRole("button", { name: "Remove it" }).click();
       if (name === "shop-push") await itIsMe(page);
       await expect(page.getByRole("row", { name: new RegExp(name) })).toHaveCount(0);

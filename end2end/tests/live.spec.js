@@ -49,6 +49,7 @@ test.describe.serial("live", () => {
     }
     await expect(two.locator("[data-step='backend.shift']")).toHaveAttribute("data-state", "undone");
     await expect(two.locator(".why")).toContainText("frontend");
+    await expect(two).toHaveTitle(new RegExp(`↺ #${id} rolled back`));
     await expect(cell(one, "backend")).toContainText("1.0.0");
     await expect(cell(one, "backend")).toContainText("Healthy", { timeout: 15_000 });
     await context.close();

@@ -117,7 +117,12 @@ test.describe.serial("shown", () => {
     await page.getByRole("button", { name: "Restore web_portal" }).click();
     const dialog = page.getByRole("dialog");
     await expect(dialog).toContainText("web_portal: 1.1.0 → 1.0.0");
-    await dialog.getByRole("button", { name: "Restore" }).click();
+    // A checkpoint is restored by typing the environment's name, also where nothing is guarded.
+    const restore = dialog.getByRole("button", { name: "Restore" });
+    await restore.click();
+    await expect(dialog.getByRole("alert")).toContainText("Type staging to confirm");
+    await dialog.getByLabel(/Type staging/).fill("staging");
+    await restore.click();
     await expect(page).toHaveURL(new RegExp(`/deployments/${id + 1}`));
     await expect(page.locator(".head .pill").first()).toHaveText("Succeeded", { timeout: 30_000 });
     expect(JSON.parse(command("history", "--json")).deployments[0].id).toBe(id + 1);

@@ -32,7 +32,7 @@ use facts::Facts;
 use head::Head;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use lockstep_model::{DeploymentId, health::Evidence, live::Topic};
+use lockstep_model::{DeploymentId, deployment::Phase, health::Evidence, live::Topic};
 use missing::{Missing, NoNumber};
 use tab::Tab;
 #[cfg(feature = "hydrate")]
@@ -74,9 +74,24 @@ fn Known(id: DeploymentId) -> impl IntoView {
             None => view! { <Missing id/> }.into_any(),
         }
     };
+    // A tab in the background tells how it ended.
+    let title = move || {
+        let store = is_known.get().then(|| live.deployment(id)).flatten();
+        let end = store.map(|store| store.summary.with(|row| row.phase)).filter(|phase| phase.is_final());
+        end.map_or_else(|| format!("#{id}"), |end| format!("{} #{id} {end}", mark(end)))
+    };
     view! {
-        <PageTitle text=format!("#{id}")/>
+        <PageTitle text=Signal::derive(title)/>
         <FirstFrames topics shown/>
+    }
+}
+
+const fn mark(end: Phase) -> char {
+    match end {
+        Phase::Succeeded => '✓',
+        Phase::RolledBack => '↺',
+        Phase::Failed => '✕',
+        _ => '⊘',
     }
 }
 

@@ -65,14 +65,14 @@ fn remove(
     impact: &str,
     act: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(leptos::ev::MouseEvent) + 'static {
-    let (title, impact) = (format!("Remove {name}"), impact.to_owned());
+    let (title, name, impact) = (format!("Remove {name}"), name.to_owned(), impact.to_owned());
     let act = std::sync::Arc::new(act);
     move |_| {
         let act = act.clone();
         questions.ask(Ask {
             title: title.clone(),
             impact: vec![impact.clone()],
-            must_type: None,
+            must_type: Some(name.clone()),
             reason: Reason::Optional,
             verb: "Remove it",
             is_risky: true,

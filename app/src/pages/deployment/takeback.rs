@@ -273,9 +273,10 @@ fn question(
         impact.push("This is a deployment of its own, and can be followed as one.".to_owned());
     }
     let key = fresh_key();
-    // The last change of all goes back by one click; where nothing stood before it, everything ends.
+    // The last change of all goes back by one click; where nothing stood before it, everything ends. A
+    // checkpoint, which may be of long ago, is restored by typing everywhere.
     let ends_all = row.services.iter().all(|change| change.from.is_none());
-    let is_typed = !is_live && is_guarded && (is_restore || !is_last || ends_all);
+    let is_typed = !is_live && (is_restore || is_guarded && (!is_last || ends_all));
     let title = if is_live || is_last { "Take back" } else { "Restore what served before" };
     Ask {
         title: format!("{title} #{id} in {}", row.environment),

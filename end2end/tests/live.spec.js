@@ -55,6 +55,29 @@ test.describe.serial("live", () => {
     await context.close();
   });
 
+  test("those who listen hear what changed, not each tick, and at most every five seconds", async ({ browser }) => {
+    const context = await as(browser, "viewer");
+    const page = await context.newPage();
+    await open(page, "/");
+    const id = lastId() + 1;
+    await isLive(page);
+    // What is read are the regions that were there when the page came.
+    await page.evaluate(() => {
+      window.read = [];
+      const region = document.querySelector("p.sr-only[role=status]");
+      const note = () => window.read.push([performance.now(), region.textContent]);
+      new MutationObserver(note).observe(region, { childList: true, characterData: true, subtree: true });
+    });
+    breakIt("--set", "backend=1.1.0");
+    const read = () => page.evaluate(() => window.read);
+    await expect.poll(async () => (await read()).map(([, words]) => words).join(" "), { timeout: 40_000 })
+      .toMatch(new RegExp(`Deployment ${id} rolled back\\.|\\d+ changes\\.`));
+    const times = (await read()).map(([at]) => at);
+    // Clocks of pages are not exact; a tick would come every second.
+    for (let one = 1; one < times.length; one += 1) expect(times[one] - times[one - 1]).toBeGreaterThan(4_500);
+    await context.close();
+  });
+
   test("a server that goes away is noticed, and what happened meanwhile is there afterwards", async ({ browser }) => {
     const context = await as(browser, "viewer");
     const page = await context.newPage();

@@ -1,6 +1,6 @@
 // The overview's rows: what fails comes first, for the eye and for the keyboard alike.
 const { test, expect } = require("@playwright/test");
-const { url, as, complaints, open, isLive } = require("../support.js");
+const { url, as, complaints, open, isLive, fits } = require("../support.js");
 
 test("a row that changes its place is moved, and what has the focus keeps it", async ({ browser }) => {
   const context = await as(browser, "viewer");
@@ -39,6 +39,61 @@ test("a row that changes its place is moved, and what has the focus keeps it", a
   // It fails most of all: the first again, and the others after it by name.
   say((service) => (service === all[0] ? "unhealthy" : "healthy"));
   await expect.poll(names).toEqual(all);
+  expect(heard).toEqual([]);
+  await context.close();
+});
+
+test("matrix or list and the order stand in the address, with and without scripts", async ({ browser }) => {
+  const context = await as(browser, "viewer", { viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  const heard = complaints(page);
+  await open(page, "/");
+  await isLive(page);
+  const choose = (group, name) => page.getByRole("group", { name: group, exact: true }).getByRole("link", { name, exact: true });
+  const names = () => page.locator(".matrix tbody th span:first-child").allTextContents();
+  await expect(choose("View", "Matrix")).toHaveAttribute("aria-current", "true");
+  const services = [...(await names())].sort();
+  // By keyboard, as by mouse.
+  await choose("Order", "Name").focus();
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\?sort=name$/);
+  await expect.poll(names).toEqual(services);
+  await choose("View", "List").click();
+  await expect(page).toHaveURL(/view=list/);
+  await expect.poll(names).toEqual(services.flatMap((name) => [`${name} in production`, `${name} in staging`]));
+  // The address says it all, to somebody else and to a browser without scripts.
+  const address = page.url();
+  await page.goto(address);
+  await isLive(page);
+  await expect(choose("View", "List")).toHaveAttribute("aria-current", "true");
+  const plain = await as(browser, "viewer", { javaScriptEnabled: false });
+  const still = await plain.newPage();
+  await still.goto(address);
+  await expect(still.locator("tbody th").last()).toContainText(/ in (staging|production)/);
+  await plain.close();
+  // Clearing the filter leaves the rest as it was chosen.
+  const last = services.at(-1);
+  await page.getByRole("searchbox", { name: "Filter services" }).fill(last);
+  await expect.poll(names).toEqual([`${last} in production`, `${last} in staging`]);
+  await page.getByRole("link", { name: "Clear filters" }).click();
+  await expect(page).toHaveURL(/\?(?=.*view=list)(?=.*sort=name)/);
+  await expect.poll(names).toHaveLength(services.length * 2);
+  expect(heard).toEqual([]);
+  await context.close();
+});
+
+test("on a phone the choices are in a sheet, and rows of the list are cards", async ({ browser }) => {
+  const context = await as(browser, "viewer", { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });
+  const page = await context.newPage();
+  const heard = complaints(page);
+  await open(page, "/");
+  await isLive(page);
+  const list = page.getByRole("link", { name: "List", exact: true });
+  await expect(list).toBeHidden();
+  await page.locator(".sheet > summary").tap();
+  await list.tap();
+  await expect(page.locator(".matrix-list tbody th").first()).toContainText(/ in (staging|production)/);
+  await fits(page);
   expect(heard).toEqual([]);
   await context.close();
 });

@@ -20,6 +20,7 @@ use lockstep_model::{
 use matrix::Matrix;
 use std::fmt::Write;
 
+mod arrange;
 mod matrix;
 mod order;
 

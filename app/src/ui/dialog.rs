@@ -1,9 +1,15 @@
 //! Dialogs: the browser's own, so that focus stays inside, goes back afterwards, and Escape closes.
 
-use super::icon::{Glyph, Icon};
+use super::{
+    icon::{Glyph, Icon},
+    layout::focus_heading,
+};
 use leptos::{ev::SubmitEvent, html, prelude::*};
 use std::{fmt, sync::Arc};
 use wasm_bindgen::JsCast;
+
+/// Marks what had the focus when a dialog was opened.
+const OPENER: &str = "data-opener";
 
 /// A dialog that is open while `open` says so.
 #[component]
@@ -25,6 +31,9 @@ pub fn Dialog(
         // An error means that it is as it should be.
         let _ = match (open.get(), dialog.open()) {
             (true, false) => {
+                if let Some(opener) = document().active_element() {
+                    let _ = opener.set_attribute(OPENER, "");
+                }
                 let shown = dialog.show_modal();
                 focus_first(&dialog);
                 shown
@@ -41,6 +50,11 @@ pub fn Dialog(
             // The browser tells of it later; by then somebody may have opened it again.
             on:close=move |_| {
                 if !node.get_untracked().is_some_and(|dialog| dialog.open()) { open.set(false); }
+                // What was pressed may be gone meanwhile.
+                match document().query_selector("[data-opener]") {
+                    Ok(Some(opener)) => drop(opener.remove_attribute(OPENER)),
+                    _ => focus_heading(),
+                }
             }
             // A click beside it closes it.
             on:click=move |event| {

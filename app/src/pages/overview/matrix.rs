@@ -1,17 +1,20 @@
 //! Services by environment: how each one is, what needs somebody first.
 
-use super::order::{follow, kept};
+use super::{
+    arrange::{Arrange, Arranged, chip},
+    order::{follow, kept},
+};
 use crate::{
     live::{Cell, Live},
     prefs::Preferences,
     query::Query,
     time::{When, clock_time, duration},
-    ui::boxed::{at_times, flag, part, text, value},
+    ui::boxed::{flag, part, text, value},
     ui::{AsOf, Nothing, Pill, State, health_look, service_path},
 };
 use leptos::{either::Either, prelude::*};
 use lockstep_model::{
-    ProjectName,
+    ProjectName, Timestamp,
     deployment::Phase,
     health::Health,
     live::{CHECKS_SHOWN, CellView},
@@ -42,14 +45,17 @@ impl Row {
     }
 }
 
+const NO_FILTER: [(&str, &str); 3] = [("q", ""), ("env", ""), ("status", "")];
+
 #[derive(Clone, PartialEq, Eq)]
 struct Filter {
     q: String,
     env: String,
     status: String,
+    arranged: Arranged,
 }
 
-/// The rows of a project in the order of the page: what needs somebody first.
+/// The rows of a project in the order of the page: what needs somebody first, unless asked otherwise.
 fn rows(
     cells: &[Cell],
     environments: &[EnvironmentView],
@@ -57,7 +63,8 @@ fn rows(
     filter: &Filter,
 ) -> Vec<Arc<Row>> {
     // By name.
-    let mut found = Vec::<(State, bool, Row)>::new();
+    let arranged = &filter.arranged;
+    let mut found = Vec::<(State, Option<Timestamp>, bool, Row)>::new();
     for cell in cells {
         cell.service_now(|service| {
             let Some(column) = environments.iter().position(|one| one.name == service.environment) else {
@@ -66,7 +73,8 @@ fn rows(
             if service.project != *project {
                 return;
             }
-            let name = service.service.as_str();
+            let in_list = arranged.is_list.then(|| format!("{} in {}", service.service, service.environment));
+            let name = in_list.as_deref().unwrap_or(service.service.as_str());
             let place =
                 found.binary_search_by(|(.., row)| row.name.as_str().cmp(name)).unwrap_or_else(|place| {
                     let needs: Vec<&str> = service.needs.iter().map(|need| need.as_str()).collect();
@@ -78,33 +86,36 @@ fn rows(
                     if let Some(team) = &service.team {
                         let _ = write!(below, " · {team}");
                     }
-                    let key = format!("{name} {below} {}", environments.len());
-                    let row =
-                        Row { name: name.to_owned(), below, cells: vec![None; environments.len()], key };
-                    found.insert(place, (State::NotDeployed, false, row));
+                    let columns = if arranged.is_list { 1 } else { environments.len() };
+                    let key = format!("{name} {below} {columns}");
+                    let row = Row { name: name.to_owned(), below, cells: vec![None; columns], key };
+                    found.insert(place, (State::NotDeployed, None, false, row));
                     place
                 });
-            let (worst, fits, row) = &mut found[place];
+            let (worst, since, fits, row) = &mut found[place];
             let state = State::of(service);
             *worst = (*worst).min(state);
+            *since = (*since).max(service.since);
             *fits |= filter.status.is_empty() || state.key() == filter.status;
             row.key.push(' ');
             row.key.push_str(service.environment.as_str());
-            row.cells[column] = Some(cell.clone());
+            row.cells[if arranged.is_list { 0 } else { column }] = Some(cell.clone());
         });
     }
     let needle = filter.q.to_ascii_lowercase();
-    // By name already; a list for each state is less code than what sorts.
-    let mut rows: [Vec<Arc<Row>>; State::ALL.len()] = Default::default();
-    for (state, is_wanted, row) in found {
+    // By name already, and put in one by one: what sorts is kilobytes of code.
+    let mut rows = Vec::<(i64, Arc<Row>)>::new();
+    for (state, since, is_wanted, row) in found {
         if is_wanted
             && (row.name.to_ascii_lowercase().contains(&needle)
                 || row.below.to_ascii_lowercase().contains(&needle))
         {
-            rows[state as usize].push(Arc::new(row));
+            let rank = arranged.rank(state, since);
+            let at = rows.partition_point(|(known, _)| *known <= rank);
+            rows.insert(at, (rank, Arc::new(row)));
         }
     }
-    rows.concat()
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// What was told last of a cell: which, the place of the look, and the words.
@@ -117,8 +128,12 @@ pub(super) fn Matrix() -> impl IntoView {
     let query = Query::here();
     let told = RwSignal::new((String::new(), 0, String::new()));
     provide_context(Told(told));
-    let filter =
-        Memo::new(move |_| Filter { q: query.get("q"), env: query.get("env"), status: query.get("status") });
+    let filter = Memo::new(move |_| Filter {
+        q: query.get("q"),
+        env: query.get("env"),
+        status: query.get("status"),
+        arranged: Arranged::of(query),
+    });
     let is_filtered = Memo::new(move |_| query.has(&["q", "env", "status"]));
     let projects = Memo::new(move |_| {
         live.overview.environments.with(|all| {
@@ -127,12 +142,10 @@ pub(super) fn Matrix() -> impl IntoView {
             projects
         })
     });
-    let chip = move |state: State| {
+    let of_state = move |state: State| {
         let is_on = move || filter.with(|filter| filter.status == state.key());
-        view! {
-            <a class="chip" href=value(move || query.with(&[("status", if is_on() { "" } else { state.key() })]))
-                aria-current=at_times("true", is_on)>{state.look().word}</a>
-        }
+        let target = move || query.with(&[("status", if is_on() { "" } else { state.key() })]);
+        chip(state.look().word.to_owned(), target, is_on)
     };
     let environments = move || {
         // By name, each once.
@@ -156,7 +169,7 @@ pub(super) fn Matrix() -> impl IntoView {
                     let is_on = is_on.clone();
                     move || query.with(&[("env", if is_on() { "" } else { &name })])
                 };
-                view! { <a class="chip" href=value(toggle) aria-current=at_times("true", is_on)>{label}</a> }
+                chip(label, toggle, is_on)
             })
             .collect_view()
     };
@@ -171,14 +184,15 @@ pub(super) fn Matrix() -> impl IntoView {
                         on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
                 </form>
                 <div class="chips" role="group" aria-label="Show only">
-                    {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing, State::Healthy].map(chip)}
+                    {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing, State::Healthy].map(of_state)}
                     {environments}
                 </div>
-                {part(move || is_filtered.get().then(|| view! { <a class="link text-meta" href="/">"Clear filters"</a> }))}
+                {part(move || is_filtered.get().then(|| view! { <a class="link text-meta" href=value(move || query.with(&NO_FILTER))>"Clear filters"</a> }))}
                 <span class="ml-auto flex gap-2 text-meta">
                     <a class="link" href="/services.csv" rel="external" download="">"CSV"</a>
                     <a class="link" href="/services.json" rel="external" download="">"JSON"</a>
                 </span>
+                <Arrange query/>
             </div>
             <p role="status" class:cell-told=flag(move || told.with(|(key, ..)| !key.is_empty()))>{text(move || told.with(|(.., words)| words.clone()))}</p>
             <For each=move || projects.get() key=|project| project.clone() let(project)>
@@ -190,7 +204,8 @@ pub(super) fn Matrix() -> impl IntoView {
 
 #[component]
 fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool>) -> impl IntoView {
-    let live = Live::here();
+    let (live, query) = (Live::here(), Query::here());
+    let is_list = Memo::new(move |_| filter.with(|filter| filter.arranged.is_list));
     let name = project.to_string();
     let columns = {
         let project = project.clone();
@@ -217,13 +232,15 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
     let body = NodeRef::new();
     follow(body, shown);
     let row = move |row: Arc<Row>| {
+        let is_list = is_list.get_untracked();
         let cells = row
             .cells
             .iter()
             .cloned()
             .zip(columns.get_untracked())
             .map(|(cell, environment)| {
-                let label = environment.name.to_string();
+                // A row of the list says the environment in its name.
+                let label = (!is_list).then(|| environment.name.to_string());
                 match cell {
                     Some(cell) => {
                         Either::Left(view! { <td role="cell" data-label=label><CellShown cell/></td> })
@@ -253,16 +270,19 @@ fn ProjectTable(project: ProjectName, filter: Memo<Filter>, several: Signal<bool
     };
     view! {
         {part(move || several.get().then(|| view! { <h3 class="group-title">{name.clone()}</h3> }))}
-        <Show when=move || !shown.with(Vec::is_empty) fallback=|| view! {
-            <Nothing heading="No service fits the filter"><a class="link" href="/">"Clear filters"</a></Nothing>
+        <Show when=move || !shown.with(Vec::is_empty) fallback=move || view! {
+            <Nothing heading="No service fits the filter"><a class="link" href=value(move || query.with(&NO_FILTER))>"Clear filters"</a></Nothing>
         }>
-            <div class="table-scroll matrix-scroll" data-columns=move || columns.with(Vec::len).min(8)>
-            <table role="table" class="matrix">
+            <div class="table-scroll matrix-scroll" data-columns=move || if is_list.get() { 1 } else { columns.with(Vec::len).min(8) }>
+            <table role="table" class="matrix" class:matrix-list=flag(move || is_list.get())>
                 <caption class="sr-only">"Services by environment; those that need somebody first"</caption>
                 <thead role="rowgroup">
                     <tr role="row">
                         <th role="columnheader" scope="col">"Service"</th>
-                        {part(move || columns.get().into_iter().map(|one| view! { <th role="columnheader" scope="col">{one.name.to_string()}</th> }).collect_view())}
+                        {part(move || match is_list.get() {
+                            true => vec!["State".to_owned()],
+                            false => columns.with(|all| all.iter().map(|one| one.name.to_string()).collect()),
+                        }.into_iter().map(|name| view! { <th role="columnheader" scope="col">{name}</th> }).collect_view())}
                     </tr>
                 </thead>
                 <tbody role="rowgroup" node_ref=body>
@@ -437,12 +457,23 @@ mod tests {
             is_guarded: false,
         }];
         let project = "shop".parse().expect("valid");
-        let all = Filter { q: String::new(), env: String::new(), status: String::new() };
+        let all = Filter {
+            q: String::new(),
+            env: String::new(),
+            status: String::new(),
+            arranged: Arranged::default(),
+        };
         let names = |filter: &Filter| -> Vec<String> {
             rows(&cells, &environments, &project, filter).iter().map(|row| row.name.clone()).collect()
         };
         assert_eq!(names(&all), ["c", "b", "a"]);
         assert_eq!(names(&Filter { status: "unknown".to_owned(), ..all.clone() }), ["b"]);
-        assert_eq!(names(&Filter { q: "C".to_owned(), ..all }), ["c"]);
+        assert_eq!(names(&Filter { q: "C".to_owned(), ..all.clone() }), ["c"]);
+        let arranged = Arranged { is_list: true, sort: "name".to_owned() };
+        assert_eq!(
+            names(&Filter { arranged, ..all }),
+            ["a in staging", "b in staging", "c in staging"],
+            "the list says where"
+        );
     }
 }

@@ -64,7 +64,7 @@ use std::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub(crate) use api::Renewed;
+pub(crate) use api::{Renewed, Wait};
 pub(crate) use crowd::Seat;
 pub use downloads::Downloads;
 pub use metrics::Counters;

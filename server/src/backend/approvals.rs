@@ -1,6 +1,6 @@
 //! People say whether a deployment begins. Programs do not: whoever has a token of somebody is not them.
 
-use super::{Services, by, deployments::check_reason, refused, store};
+use super::{Services, by, deployments::check_reason, refused, sessions::slowed, store};
 use crate::identity::SignInError;
 use app::{
     AppError,
@@ -114,9 +114,7 @@ async fn confirm(services: &Services, caller: &Caller, password: String) -> Resu
             Access::denied(services, caller, "/deployment/decide").await;
             Err(AppError::new(ErrorKind::Invalid, "that is not your password"))
         }
-        Err(throttled @ SignInError::Throttled { .. }) => {
-            Err(AppError::new(ErrorKind::Throttled, throttled.to_string()))
-        }
+        Err(SignInError::Throttled { wait_ms }) => Err(slowed(wait_ms)),
         Err(SignInError::Store(error)) => Err(store(error)),
     }
 }

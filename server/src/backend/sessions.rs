@@ -6,7 +6,7 @@ use super::{
     store,
 };
 use crate::{
-    http::Renewed,
+    http::{Renewed, Wait},
     identity::{ChangeError, SignInError, Within, is_admin, is_over},
 };
 use app::{
@@ -58,9 +58,7 @@ pub(super) async fn confirm(
         Err(SignInError::Credentials) => {
             return Err(AppError::new(ErrorKind::Invalid, "that is not your password"));
         }
-        Err(throttled @ SignInError::Throttled { .. }) => {
-            return Err(AppError::new(ErrorKind::Throttled, throttled.to_string()));
-        }
+        Err(SignInError::Throttled { wait_ms }) => return Err(slowed(wait_ms)),
         Err(SignInError::Store(error)) => return Err(store(error)),
     };
     if let Some(renewed) = use_context::<Renewed>() {
@@ -101,6 +99,7 @@ pub(super) async fn password(
             let wrong = ErrorBody::new(ErrorKind::Invalid, "'password' is not your password of now");
             return Err(wrong.of_field("password").into());
         }
+        Err(ChangeError::Now(SignInError::Throttled { wait_ms })) => return Err(slowed(wait_ms)),
         Err(ChangeError::Store(error) | ChangeError::Now(SignInError::Store(error))) => {
             return Err(store(error));
         }
@@ -114,6 +113,14 @@ pub(super) async fn password(
         renewed.set(id);
     }
     Ok(SessionsEnded { ended: changed.ended })
+}
+
+/// Told to who guesses: the password counts again after so long.
+pub(super) fn slowed(wait_ms: u64) -> AppError {
+    if let Some(wait) = use_context::<Wait>() {
+        wait.set(wait_ms);
+    }
+    AppError::new(ErrorKind::Throttled, SignInError::Throttled { wait_ms }.to_string())
 }
 
 const fn kind_of(error: &ChangeError) -> ErrorKind {

@@ -65,17 +65,23 @@ async fn answer(
     let backend = web.backend.clone();
     let path = endpoint.path;
     let (id, origin) = (renewed.clone(), web.origin.clone());
+    let wait = Wait::default();
+    let known_wait = wait.clone();
     let act = async move {
         let access = backend.access.clone();
         let context = move || {
             provide_context(identity.clone());
             provide_context(backend.clone());
             provide_context(renewed.clone());
+            provide_context(known_wait.clone());
         };
         let response = leptos_axum::handle_server_fns_with_context(context, request).await;
         let mut response = with_status(response.into_response()).await;
         if let Some(id) = id.take() {
             response.headers_mut().insert(header::SET_COOKIE, cookie::set(&origin, &id));
+        }
+        if let Some(wait_ms) = wait.take() {
+            response = after(wait_ms, response);
         }
         // Every denial is noted, wherever it was found out.
         if response.status() == StatusCode::FORBIDDEN {
@@ -123,6 +129,21 @@ impl Renewed {
     }
 
     fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// How long whoever is told to wait has to, where it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wait(Arc<Mutex<Option<u64>>>);
+
+impl Wait {
+    /// The next try counts after so many milliseconds.
+    pub(crate) fn set(&self, wait_ms: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(wait_ms);
+    }
+
+    fn take(&self) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -202,6 +223,19 @@ async fn with_status(response: Response) -> Response {
         tracing::error!("a server function failed with {}", String::from_utf8_lossy(&body));
         ErrorBody::new(ErrorKind::Internal, "the server function failed; the log says more")
     }))
+}
+
+/// Says when to try again.
+pub(super) fn after(wait_ms: u64, mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    response
+}
+
+/// A door that is closed to an address for so long.
+pub(super) fn closed(wait_ms: u64) -> Response {
+    let seconds = wait_ms.div_ceil(1_000);
+    let message = format!("too much was refused from this address; try again in {seconds} s");
+    after(wait_ms, error(ErrorBody::new(ErrorKind::Throttled, message)))
 }
 
 /// An error as JSON, under its status.

@@ -5,7 +5,10 @@
 mod act;
 mod github;
 
-use super::{Web, api::error};
+use super::{
+    Web,
+    api::{closed, error},
+};
 use crate::{identity::Door, secret, vault::VaultError};
 use axum::{
     Json,
@@ -40,8 +43,9 @@ pub(super) async fn receive(
     request: Request,
 ) -> Response {
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
-    if web.identities.door_closed_ms(Door::Hooks, address) > 0 {
-        return error(refused(ErrorKind::Throttled, "too much was refused from this address; wait a minute"));
+    match web.identities.door_closed_ms(Door::Hooks, address) {
+        0 => {}
+        wait_ms => return closed(wait_ms),
     }
     let answered = match believed(&web, &name, request).await {
         Ok(sent) => answer(&web, sent, address).await,

@@ -1,7 +1,10 @@
 //! Where programs elsewhere get tokens, in the shape of OAuth: a job exchanges its identity token (RFC 8693),
 //! a command has somebody confirm it on a page (RFC 8628).
 
-use super::{Web, api::error};
+use super::{
+    Web,
+    api::{after, closed, error},
+};
 use crate::{
     identity::{CONFIRM_MS, Door, ExchangeError, Polled},
     oidc::Untrusted,
@@ -60,8 +63,9 @@ pub(super) async fn token(
         Err(rejection) => return unread(&rejection),
     };
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
-    if web.identities.door_closed_ms(Door::Token, address) > 0 {
-        return refused(ErrorKind::Throttled, "too much was refused from this address; wait a minute");
+    match web.identities.door_closed_ms(Door::Token, address) {
+        0 => {}
+        wait_ms => return closed(wait_ms),
     }
     match asked.grant_type.as_str() {
         EXCHANGE => exchange(&web, &asked.subject_token, address).await,
@@ -84,7 +88,10 @@ pub(super) async fn device(
     let address = peer.map(|axum::Extension(ConnectInfo(address))| address.ip());
     let waiting = match web.identities.device_begin(&*web.devices, &asked.name, address).await {
         Ok(Some(waiting)) => waiting,
-        Ok(None) => return refused(ErrorKind::Throttled, "too many commands want to sign in; wait a minute"),
+        Ok(None) => {
+            let told = refused(ErrorKind::Throttled, "too many commands want to sign in; wait a minute");
+            return after(60_000, told);
+        }
         Err(error) => return unavailable(&error),
     };
     let page = format!("{}/device", web.origin.url());

@@ -96,9 +96,20 @@ async fn who_guesses_elsewhere_keeps_nobody_from_giving_their_password_again() {
     let (status, told, renewed) = confirm(&server, &chris, PASSWORD).await;
     assert_eq!(status, 200, "{told}");
     // Guessing from within is slowed down all the same.
+    let address = format!("{}/api/v1/session/confirm", server.url());
     let mut tries = 0;
-    while confirm(&server, &renewed, "wrong-wrong-wrong").await.0 != 429 {
+    let told = loop {
+        let request = server.http.post(&address).header("cookie", &renewed).header("origin", server.url());
+        let wrong = json!({"password": "wrong-wrong-wrong"});
+        let answer = request.json(&wrong).send().await.expect("an answer");
+        if answer.status() == 429 {
+            break answer;
+        }
         tries += 1;
         assert!(tries < 12, "it is never closed");
-    }
+    };
+    // The header says what the sentence says.
+    let seconds = told.headers()["retry-after"].to_str().expect("text").to_owned();
+    let told = told.text().await.expect("text");
+    assert!(told.contains(&format!("wait {seconds} s")), "{seconds}: {told}");
 }

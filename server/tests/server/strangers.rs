@@ -163,7 +163,10 @@ async fn doors_for_programs_close_to_an_address_that_is_refused_too_often_and_th
         refused += 1;
         assert!(refused <= 1_000, "it is never closed");
     };
-    assert!(closed.headers().contains_key("retry-after"));
+    let seconds = closed.headers()["retry-after"].to_str().expect("text").to_owned();
+    assert!((1..=60).contains(&seconds.parse::<u64>().expect("a number")), "{seconds}");
+    let told = closed.text().await.expect("text");
+    assert!(told.contains(&format!("try again in {seconds} s")), "{seconds}: {told}");
     assert_eq!(token("10.3.0.2").await.status(), 401, "others are heard");
     assert_eq!(hook("10.3.0.1").await, 404, "so is it at other doors");
     let told = denied(&server, "/oauth/token");

@@ -1,7 +1,7 @@
 //! Pages: rendered here, taken over by the WASM. Whoever is not signed in is led to the sign-in
 //! page and afterwards back to where they wanted to go.
 
-use super::{Web, session::query_value, site};
+use super::{PLAIN_ROUTES, Web, session::query_value, site};
 use crate::identity::Sender;
 use app::{App, backend::Identity, shell};
 use axum::{
@@ -18,7 +18,10 @@ use leptos::{
 use leptos_axum::{
     AxumRouteListing, LeptosRoutes, generate_route_list_with_exclusions, render_app_to_stream_with_context,
 };
-use lockstep_model::api::{ENDPOINTS, PREFIX};
+use lockstep_model::{
+    ServiceName,
+    api::{ENDPOINTS, PREFIX},
+};
 
 /// Tells the sign-in page that there is an identity provider.
 const SINGLE_SIGN_ON: &str = "sso=1";
@@ -87,7 +90,12 @@ async fn signed_in(State(web): State<Web>, request: Request, next: Next) -> Resp
     let is_public = path == "/login" || path.starts_with("/link/");
     let is_signed_in = request.extensions().get::<Sender>().is_some_and(|sender| sender.caller.is_some());
     if is_public || is_signed_in {
-        return next.run(request).await;
+        let is_nowhere = leads_nowhere(path);
+        let mut response = next.run(request).await;
+        if is_nowhere && response.status() == StatusCode::OK {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        return response;
     }
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
     let location = match wanted {
@@ -96,4 +104,34 @@ async fn signed_in(State(web): State<Web>, request: Request, next: Next) -> Resp
     };
     let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/login"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// Whether an address names what cannot be: a part of the administration that there is not, a service whose name is
+/// none. Its page says so like one of what is not there, and has the same status.
+fn leads_nowhere(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    if path.starts_with("/admin/") {
+        return PLAIN_ROUTES.iter().all(|known| known.path != path);
+    }
+    let Some(name) = path.strip_prefix("/services/") else { return false };
+    let decoded = reqwest::Url::parse(&format!("http://localhost/?{name}")).ok();
+    let name = decoded.and_then(|url| url.query_pairs().next().map(|(name, _)| name.into_owned()));
+    name.is_none_or(|name| name.parse::<ServiceName>().is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leads_nowhere;
+
+    #[test]
+    fn what_cannot_be_leads_nowhere() {
+        for path in
+            ["/", "/services", "/services/web", "/services/w%65b", "/admin/users", "/admin/users/", "/audit"]
+        {
+            assert!(!leads_nowhere(path), "{path}");
+        }
+        for path in ["/admin/nothing", "/services/a%20b", "/services/..%2f..%2fetc", "/services/%00"] {
+            assert!(leads_nowhere(path), "{path}");
+        }
+    }
 }

@@ -67,8 +67,9 @@ impl Progress {
                 let waits = plan.approvals.as_ref().map_or_else(String::new, |rule| {
                     let (id, within) = (self.id, seconds(rule.timeout_ms));
                     format!(
-                        "; it waits for {} approvals within {within}, by {}: `lockstep approve {id}`, or its page",
-                        rule.count, rule.by
+                        "; it waits for {} within {within}, by {}: `lockstep approve {id}`, or its page",
+                        counted(u64::from(rule.count), "approval"),
+                        rule.by
                     )
                 });
                 Some(format!("{} asked for by {}: {changes}{waits}", self.name(), who(&request.by)))
@@ -355,6 +356,11 @@ pub fn seconds(duration_ms: u64) -> String {
         1_000..120_000 => format!("{}.{} s", duration_ms / 1_000, duration_ms % 1_000 / 100),
         _ => format!("{} min {} s", duration_ms / 60_000, duration_ms % 60_000 / 1_000),
     }
+}
+
+/// One of something, or several.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn changes(plan: &Plan) -> String {

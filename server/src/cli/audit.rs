@@ -6,7 +6,7 @@ use super::{
     error::Failure,
     exit, print,
 };
-use crate::{clock::SystemClock, out::say};
+use crate::{clock::SystemClock, out::say, progress::counted};
 use clap::{Args, Subcommand};
 use lockstep_engine::port::Clock as _;
 use lockstep_model::{
@@ -162,9 +162,9 @@ fn verified(global: &Global, report: &AuditReport) -> Result<u8, Failure> {
             || "there is none yet".to_owned(),
             |head| format!("the last one is {}:{}", head.id, head.hash),
         );
-        let faults = report.faults.len();
-        let verdict = if faults == 0 { "all as written".to_owned() } else { format!("{faults} faults") };
-        say!("{} lines, {verdict}; {end}", report.lines);
+        let faults = u64::try_from(report.faults.len()).unwrap_or(u64::MAX);
+        let verdict = if faults == 0 { "all as written".to_owned() } else { counted(faults, "fault") };
+        say!("{}, {verdict}; {end}", counted(report.lines, "line"));
     }
     Ok(if report.faults.is_empty() { exit::SUCCEEDED } else { exit::NOT_SUCCEEDED })
 }

@@ -8,7 +8,7 @@ use super::{
     exit, print,
     roles::{self, GrantOptions, RevokeOptions},
 };
-use crate::{clock::SystemClock, lists, out::say};
+use crate::{clock::SystemClock, lists, out::say, progress::counted};
 use clap::Subcommand;
 use lockstep_engine::port::Clock as _;
 use lockstep_model::{
@@ -332,10 +332,11 @@ pub(super) async fn token(global: &Global, client: &Client, command: TokenComman
             }
             let token = &created.token;
             say!(
-                "token {} ({}), {} for {days} days; it is shown only now:",
+                "token {} ({}), {} for {}; it is shown only now:",
                 token.id,
                 token.name,
-                token.may()
+                token.may(),
+                counted(u64::from(days), "day")
             );
             say!("  {}", created.secret);
             say!("use it as LOCKSTEP_TOKEN");

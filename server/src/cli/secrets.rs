@@ -2,7 +2,7 @@
 //! could read; listed without values.
 
 use super::{arguments::Global, client::Client, error::Failure, exit, hidden::Hidden, print};
-use crate::out::say;
+use crate::{out::say, progress::counted};
 use clap::Subcommand;
 use lockstep_model::{
     SecretName,
@@ -115,8 +115,8 @@ async fn rekey(global: &Global, client: &Client) -> Result<u8, Failure> {
         return Ok(exit::SUCCEEDED);
     }
     say!(
-        "{} secrets are sealed with the new key {}; the old one opens only copies of the database from before",
-        report.secrets,
+        "sealed {} with the new key {}; the old one opens only copies of the database from before",
+        counted(report.secrets, "secret"),
         report.key
     );
     Ok(exit::SUCCEEDED)

@@ -316,6 +316,8 @@ async fn a18_the_eleventh_session_ends_the_oldest_and_a_huge_password_is_not_loo
     assert!(is_let_in(&server, &first).await, "ten are kept");
     assert_eq!(location(&sign_in(&server, "anna", PASSWORD, "/", "").await), "/");
     assert!(!is_let_in(&server, &first).await);
+    let told = server.ok(&["audit", "list", "--user", "anna", "--limit", "1"]);
+    assert!(told.contains("ended the oldest, ") && told.contains("as 10 are kept"), "{told}");
     let long = sign_in(&server, "anna", &"x".repeat(5_000), "/", "").await;
     assert_eq!(long.status(), 422);
     let huge = sign_in(&server, "anna", &"x".repeat(100_000), "/", "").await;

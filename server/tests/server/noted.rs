@@ -342,7 +342,7 @@ async fn g8_what_was_before_and_after_is_told_of_what_is_administered() {
     assert!(ended.starts_with("before: {") && ended.contains(r#""ended":"over""#), "{ended}");
     let revoked = said("/token/revoke");
     assert!(revoked.contains(r#""revoked":false"#) && revoked.contains(r#""revoked":true"#), "{revoked}");
-    assert_eq!(said("/session/end_all"), "before: sessions 1");
+    assert_eq!(said("/session/end_all"), "before: sessions 1; after: sessions 0");
     let closed = said("/lockdown/begin");
     assert!(closed.starts_with("before: not set; after: {") && closed.contains("a token leaked"), "{closed}");
     assert!(said("/lockdown/end").starts_with("before: {"), "{}", said("/lockdown/end"));

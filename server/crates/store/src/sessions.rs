@@ -44,6 +44,28 @@ fn session(row: &SqliteRow, at: usize) -> Result<SessionRow, StoreError> {
     })
 }
 
+/// Ends what is over, and the oldest of more than `keep` of somebody who has just signed in; which, in words.
+pub(crate) async fn make_room(
+    connection: &mut SqliteConnection,
+    signed_in: &SessionRow,
+    keep: u32,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query("DELETE FROM session WHERE expires_at < $1")
+        .bind(signed_in.created_at.0)
+        .execute(&mut *connection)
+        .await?;
+    let ended: Vec<String> = sqlx::query_scalar(
+        "DELETE FROM session WHERE account = $1 AND id NOT IN \
+         (SELECT id FROM session WHERE account = $1 ORDER BY created_at DESC, id LIMIT $2) RETURNING line",
+    )
+    .bind(signed_in.user.as_str())
+    .bind(i64::from(keep))
+    .fetch_all(connection)
+    .await?;
+    let which = || format!("ended the oldest, {}, as {keep} are kept", ended.join(", "));
+    Ok((!ended.is_empty()).then(which))
+}
+
 impl SqliteStore {
     pub(crate) async fn add_session(
         &self,
@@ -55,8 +77,6 @@ impl SqliteStore {
         const OPERATION: &str = "a session";
         let mut transaction = self.begin(OPERATION).await?;
         let ended = take_place(&mut transaction, instead_of).await.map_err(failed(OPERATION))?;
-        let reason = ended.map(|user| format!("ended the session of {user} in this browser"));
-        let audit = AuditEntry { reason: reason.or(audit.reason), ..audit };
         sqlx::query(
             "INSERT INTO session (id, account, created_at, used_at, expires_at, address, device, confirmed_at, renewed_at, line) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -74,16 +94,11 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        sqlx::query(
-            "DELETE FROM session WHERE expires_at < $1 OR (account = $2 AND id NOT IN \
-             (SELECT id FROM session WHERE account = $2 ORDER BY created_at DESC, id LIMIT $3))",
-        )
-        .bind(row.created_at.0)
-        .bind(row.user.as_str())
-        .bind(i64::from(keep))
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
+        let crowded = make_room(&mut transaction, row, keep).await.map_err(failed(OPERATION))?;
+        let replaced = ended.map(|user| format!("ended the session of {user} in this browser"));
+        let said: Vec<_> = replaced.into_iter().chain(crowded).collect();
+        let reason = if said.is_empty() { audit.reason } else { Some(said.join("; ")) };
+        let audit = AuditEntry { reason, ..audit };
         audit::write(&mut transaction, &audit).await?;
         transaction.commit().await.map_err(failed(OPERATION))
     }
@@ -239,8 +254,15 @@ impl SqliteStore {
         .await
         .map_err(failed(OPERATION))?;
         let ended = done.rows_affected();
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM session WHERE $1 IS NULL OR account = $1")
+            .bind(user.map(UserName::as_str))
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+        let left = u64::try_from(left).unwrap_or_default();
         // Closing the server says more, and of that this is a part.
-        let reason = audit.reason.clone().unwrap_or_else(|| format!("before: sessions {ended}"));
+        let said = || format!("before: sessions {}; after: sessions {left}", ended.saturating_add(left));
+        let reason = audit.reason.clone().unwrap_or_else(said);
         audit::write(&mut transaction, &AuditEntry { reason: Some(reason), ..audit }).await?;
         transaction.commit().await.map_err(failed(OPERATION))?;
         Ok(ended)

@@ -31,7 +31,8 @@ What the caller may not see is `not_found`, in the same words as what is not the
 `forbidden`. A role counts where it was given: on everything, a project or an environment.\n\n\
 What changes something takes an `Idempotency-Key` header of 1 to 200 characters: the same key with the same body \
 is done once within seven days, however often it is sent, and answered as the first time, with \
-`Idempotency-Replayed: true`; with another body it is a conflict. Answers that hold a secret are not kept.\n\n\
+`Idempotency-Replayed: true`; with another body it is a conflict. What began a deployment is answered with that \
+deployment as it stands now. Answers that hold a secret are not kept.\n\n\
 Paths and fields are stable within `/api/v1`. Fields may be added to answers; a field or a path that goes is \
 marked `deprecated` here and in the changelog for at least two minor versions and six months first.";
 

@@ -20,7 +20,7 @@ pub(super) fn warnings(
     }
     if let Some(rule) = declared.approvals.as_ref() {
         let message = format!(
-            "it begins once {} have approved it, other than whoever asks for it: {}; without them it ends after {}",
+            "it begins once {} approved it, other than whoever asks for it: {}; without them it ends after {}",
             people(rule.count),
             rule.by,
             crate::restriction::span(rule.timeout_ms)
@@ -70,7 +70,7 @@ pub(super) fn warnings(
 }
 
 fn people(count: u32) -> String {
-    if count == 1 { "one person".to_owned() } else { format!("{count} people") }
+    if count == 1 { "one person has".to_owned() } else { format!("{count} people have") }
 }
 
 /// What should be known of how the traffic of a service moves.

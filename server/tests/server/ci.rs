@@ -1,7 +1,14 @@
 //! The shell steps of the workflows, against a server: what they print, put out and exit with.
 
-use crate::support::{Lockstep, free_ports, make_token, shop, text};
+use crate::{
+    secrets::files,
+    support::{Lockstep, free_ports, make_token, shop, text},
+};
 use lockstep_model::{access::Role, view::PlanView};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -109,6 +116,36 @@ fn without_an_order_nothing_waits_for_what_it_depends_on() {
     assert!(waves("parallel").windows(2).all(|pair| pair[0] == pair[1]));
 }
 
+/// Processes of services that hang, until this goes.
+struct Hung(Vec<Pid>);
+
+impl Hung {
+    fn all_of(server: &Lockstep) -> Self {
+        let started = files(&server.data().join("agent/services"));
+        let pids = started.into_iter().filter(|path| path.ends_with("pid.json")).map(|path| {
+            let started: Value =
+                serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+            Pid::from_raw(i32::try_from(started["pid"].as_i64().expect("a number")).expect("small"))
+        });
+        let hung = Self(pids.collect());
+        assert_eq!(hung.0.len(), 3, "{:?}", hung.0);
+        hung.tell(Signal::SIGSTOP);
+        hung
+    }
+
+    fn tell(&self, signal: Signal) {
+        for pid in &self.0 {
+            kill(*pid, signal).expect("told");
+        }
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        self.tell(Signal::SIGCONT);
+    }
+}
+
 #[test]
 fn the_monitoring_step_keeps_its_report_and_fails_when_the_judgement_does() {
     let server = Lockstep::start();
@@ -125,6 +162,22 @@ fn the_monitoring_step_keeps_its_report_and_fails_when_the_judgement_does() {
     let report: Value = serde_json::from_str(&read(&server, "health.json")).expect("JSON");
     assert_eq!((&report["passed"], &report["looks"]), (&Value::Bool(true), &Value::from(1)));
     assert_eq!(report["services"]["backend (staging)"]["healthy"], 1, "{report}");
+
+    // What serves does not answer any more: the judgement is the job's, and the report says of what.
+    let hung = Hung::all_of(&server);
+    server.wait("that is seen", |server| {
+        let page: Value = serde_json::from_str(&server.ok(&["status", "--json"])).expect("JSON");
+        page["services"].as_array().expect("services").iter().all(|service| service["health"] == "unhealthy")
+    });
+    let said = step(&server, "monitor.sh", Role::Viewer, &once);
+    assert_eq!(said.status.code(), Some(1), "{}", text(&said));
+    let error = String::from_utf8_lossy(&said.stdout).lines().last().unwrap_or_default().to_owned();
+    assert!(error.starts_with("::error title=Health of staging::not well"), "{error}");
+    assert!(error.contains("backend") && read(&server, "summary").contains("not well"), "{error}");
+    let report: Value = serde_json::from_str(&read(&server, "health.json")).expect("JSON");
+    assert_eq!(report["passed"], false, "{report}");
+    assert_eq!(report["services"]["backend (staging)"]["unwell"], 1, "{report}");
+    drop(hung);
 
     // No answer is never a good one.
     let nobody = [once[0], once[1], ("LOCKSTEP_URL", "http://127.0.0.1:9")];

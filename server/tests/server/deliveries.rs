@@ -4,6 +4,7 @@ use crate::{
     hooks::{COMMIT, SECRET, Sent, changed, deployments, hex, hook, new_id, push, stage},
     support::Lockstep,
 };
+use lockstep_store::SqliteStore;
 use serde_json::{Value, json};
 
 fn told(server: &Lockstep) -> Value {
@@ -146,4 +147,40 @@ async fn a_webhook_that_names_a_secret_of_its_environment_follows_it() {
     assert!(server.ok(&["hook", "list"]).contains("not set: off"));
     assert_eq!(count(&told(&server), "no_secret"), 1);
     assert_eq!(deployments(&server), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_secret_does_not_open_believes_nothing_and_tells_strangers_no_name() {
+    let mut server = stage();
+    let set = async |server: &Lockstep, name: &str| {
+        let body = json!({"project": "shop", "environment": "staging", "name": name, "value": SECRET});
+        let (status, told) = server.call("/secret/set", Some(&server.token()), &body.to_string()).await;
+        assert_eq!(status, 200, "{told}");
+    };
+    for name in ["hook-key", "other-key"] {
+        set(&server, name).await;
+    }
+    let add = ["hook", "add", "shop", "--project", "shop", "--env", "staging", "--secret", "secret:hook-key"];
+    server
+        .ok(&[&add[..], &["--repository-id", "456789", "--on", "push", "--ref", "refs/heads/main"]].concat());
+    server.ok(&["stop"]);
+    SqliteStore::open(&server.data()).await.expect("opened").move_secret("other-key", "hook-key").await;
+    server.serve();
+
+    let right = Sent::right("push", &push(COMMIT));
+    let unsigned = Sent { signature: None, ..Sent::right("push", &push(COMMIT)) };
+    for sent in [&right, &unsigned] {
+        let (status, told_off) = sent.to(&server).await;
+        let message = told_off["message"].as_str().expect("text");
+        assert_eq!((status, &told_off["kind"]), (503, &json!("unavailable")), "{told_off}");
+        assert!(message.contains("cannot be opened") && !message.contains("hook-key"), "{message}");
+    }
+    let log = server.log();
+    let said = "the secret 'hook-key' of shop/staging, version 1, cannot be opened with the key ";
+    assert!(log.contains(said) && log.contains("lockstep secret set hook-key"), "{log}");
+    assert!(server.ok(&["hook", "list"]).contains("not set: off"));
+    assert_eq!((deployments(&server), told(&server)), (0, json!({"deliveries": [], "refused": []})));
+    // It is the server's fault, not the sender's: what is sent again is taken once it opens.
+    set(&server, "hook-key").await;
+    assert_eq!(right.to(&server).await.1["outcome"], "started");
 }

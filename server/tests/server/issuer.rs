@@ -6,7 +6,11 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
-use axum::{Json, Router, extract::Query, routing::get};
+use axum::{
+    Json, Router,
+    extract::Query,
+    routing::{get, post},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::{
@@ -71,6 +75,8 @@ pub struct Issuer {
     pub url: String,
     keys: Arc<Mutex<Vec<Key>>>,
     asked: Arc<AtomicUsize>,
+    vouched: Arc<Mutex<Option<String>>>,
+    exchanged: Arc<Mutex<String>>,
 }
 
 impl Issuer {
@@ -80,9 +86,16 @@ impl Issuer {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let keys = Arc::new(Mutex::new(vec![Key::new("first")]));
         let asked = Arc::new(AtomicUsize::new(0));
-        let about = json!({"issuer": url, "jwks_uri": format!("{url}/keys")});
+        let at = |path: &str| format!("{url}{path}");
+        let about = json!({
+            "issuer": url, "jwks_uri": at("/keys"),
+            "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
+        });
+        let vouched = Arc::new(Mutex::new(None));
         let (shown, count) = (keys.clone(), asked.clone());
         let (signing, own) = (keys.clone(), url.clone());
+        let (vouching, exchanged) = (vouched.clone(), Arc::new(Mutex::new(String::new())));
+        let codes = exchanged.clone();
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(|| async move { Json(about) }))
             .route(
@@ -100,9 +113,27 @@ impl Issuer {
                     let key = signing.lock().expect("whole")[0].clone();
                     Json(json!({ "value": key.sign(&claims) }))
                 }),
+            )
+            .route(
+                "/token",
+                post(move |body: String| async move {
+                    *codes.lock().expect("whole") = body;
+                    let token: Option<String> = vouching.lock().expect("whole").clone();
+                    Json(json!({ "token_type": "Bearer", "access_token": "none", "id_token": token }))
+                }),
             );
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, keys, asked }
+        Self { url, keys, asked, vouched, exchanged }
+    }
+
+    /// What a code is exchanged for from now on, whichever it is: this provider believes everything.
+    pub fn vouches(&self, token: String) {
+        *self.vouched.lock().expect("whole") = Some(token);
+    }
+
+    /// The form with which a code was exchanged last.
+    pub fn exchanged(&self) -> String {
+        self.exchanged.lock().expect("whole").clone()
     }
 
     pub fn key(&self) -> Key {

@@ -50,7 +50,7 @@ fn set(server: &Lockstep, name: &str, value: &str, more: &[&str]) -> String {
     text(&output)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .flat_map(|entry| match entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -1,8 +1,12 @@
 //! Sessions of browsers, seen and ended by their owners and by admins; links to set a password.
 
-use crate::support::{Lockstep, make_token};
+use crate::{
+    secrets::files,
+    support::{Lockstep, make_token},
+};
 use lockstep_model::access::Role;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 async fn ask(server: &Lockstep, cookie: &str, path: &str, body: Value) -> (u16, Value) {
     let request = server.http.post(format!("{}/api/v1{path}", server.url()));
@@ -22,6 +26,15 @@ async fn sessions(server: &Lockstep, cookie: &str) -> Vec<Value> {
     page["sessions"].as_array().expect("a list").clone()
 }
 
+/// The files of the data folder in which something stands.
+fn holding(server: &Lockstep, text: &str) -> Vec<PathBuf> {
+    let is_within = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    files(&server.data()).into_iter().filter(is_within).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a9_sessions_are_seen_and_ended_by_their_owner_and_by_admins_alone() {
     let server = Lockstep::start();
@@ -33,6 +46,9 @@ async fn a9_sessions_are_seen_and_ended_by_their_owner_and_by_admins_alone() {
     assert_eq!(mine[0]["is_this"], true);
     let id = mine[0]["id"].as_str().expect("an id").to_owned();
     assert!(!anna.contains(&id), "what names it lets nobody in");
+    let value = anna.split_once('=').expect("a pair").1;
+    assert_eq!(value.len(), 43, "256 bit");
+    assert_eq!(holding(&server, value), Vec::<PathBuf>::new(), "kept as a digest alone");
     // Those of others are not there.
     for (path, body) in [("/session/end", json!({"id": id})), ("/session/end_all", json!({"user": "anna"}))] {
         let (status, told) = ask(&server, &bert, path, body).await;
@@ -73,6 +89,7 @@ async fn a15_a_link_sets_a_password_once_and_the_one_before_it_not_at_all() {
     let (first, _) = make();
     let (second, until) = make();
     assert!(first.len() >= 32, "at least 128 bit");
+    assert_eq!(holding(&server, &second), Vec::<PathBuf>::new(), "kept as a digest alone");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     assert!(until - i64::try_from(now.as_millis()).expect("fits") <= 15 * 60 * 1_000);
     let set = async |code: &str| {

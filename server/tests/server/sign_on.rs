@@ -311,6 +311,17 @@ async fn what_did_not_begin_in_this_browser_or_leads_elsewhere_is_not_followed()
         assert!(location.contains("error="), "{changed}: {location}");
         assert_eq!(other.session(&server), None, "{changed}");
     }
+    // Somebody else's code in a sign-in of one's own: the provider wants what belongs to it (PKCE).
+    let code = |back: &str| {
+        let url = reqwest::Url::parse(back).expect("an address");
+        url.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned()
+    };
+    let mut thief = Browser::new();
+    let own = thief.until_back(&server, "%2F", "bert").await;
+    let stolen = Browser::new().until_back(&server, "%2F", "anna").await;
+    let (_, location, _) = thief.send(&own.replace(&code(&own), &code(&stolen)), None).await;
+    assert!(location.contains("error=provider"), "{location}");
+    assert_eq!(thief.session(&server), None);
     // Somebody else's link signs nobody in: the button is theirs to press.
     for (site, is_led) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)]
     {

@@ -156,6 +156,13 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
+    /// Puts what is sealed for one name in the place of another's, as somebody with the file could.
+    pub async fn move_secret(&self, from: &str, to: &str) {
+        let moved = "UPDATE secret SET (data_key, sealed) = \
+                     (SELECT data_key, sealed FROM secret WHERE name = $1) WHERE name = $2";
+        sqlx::query(moved).bind(from).bind(to).execute(&self.writer).await.expect("written");
+    }
+
     /// Damages the journal of a deployment, as a newer version or a broken disk would.
     ///
     /// # Panics

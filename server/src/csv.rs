@@ -24,7 +24,7 @@ mod tests {
     use super::quoted;
 
     #[test]
-    fn fields_stay_fields_and_formulae_stay_text() {
+    fn e12_fields_stay_fields_and_formulae_stay_text() {
         for (given, expected) in [
             ("plain", "plain"),
             ("a,b", "\"a,b\""),

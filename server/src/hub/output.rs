@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_orders_key_tells_deployment_and_step() {
+    fn d16_an_orders_key_tells_deployment_and_step() {
         let place = |key: &str| place(&OrderKey(key.to_owned()));
         assert_eq!(place("d12/backend.prepare/1/start"), Some((DeploymentId(12), "backend.prepare".into())));
         assert_eq!(place("d3/undo/web.shift/2/route"), Some((DeploymentId(3), "web.shift".into())));

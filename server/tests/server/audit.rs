@@ -47,7 +47,7 @@ async fn who_did_what_is_listed_searched_and_exported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_database_that_is_put_back_is_noticed_by_the_head_that_was_noted_down() {
+async fn h6_an_older_database_that_is_put_back_is_noticed_by_the_head_that_was_noted_down() {
     let mut server = Lockstep::start();
     server.ok(&["user", "add", "anna", "--role", "viewer"]);
     let first = until_noted(&server);

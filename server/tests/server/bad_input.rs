@@ -5,7 +5,7 @@ use lockstep_model::api::PREFIX;
 use std::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_wrong_are_refused_with_the_right_status() {
+async fn e1_e13_requests_that_are_wrong_are_refused_with_the_right_status() {
     let server = Lockstep::start();
     let token = server.token();
     let post = |path: &str| server.http.post(format!("{}{PREFIX}{path}", server.url())).bearer_auth(&token);

@@ -325,7 +325,7 @@ async fn a_deployment_on_github_starts_one_in_its_environment_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_generic_webhook_is_signed_with_its_time_and_five_minutes_good() {
+async fn d8_a_generic_webhook_is_signed_with_its_time_and_five_minutes_good() {
     let server = stage();
     let file = format!("file:{}", server.write("hook.secret", SECRET));
     server.ok(&[

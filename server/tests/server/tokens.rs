@@ -80,7 +80,7 @@ async fn d3_a_token_of_staging_starts_nothing_in_production_and_opens_no_route_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d4_a_token_in_an_address_is_refused_and_not_written_to_the_log() {
+async fn b15_d4_a_token_in_an_address_is_refused_and_not_written_to_the_log() {
     let server = stage();
     let made = make(&server, &["--role", "viewer"]);
     let token = secret(&made);

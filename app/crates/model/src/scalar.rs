@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_cannot_carry_a_substitution_or_a_path() {
+    fn e1_a_version_cannot_carry_a_substitution_or_a_path() {
         for bad in ["${PORT}", "1/2", "..", "-1", "1 2", ""] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
         }

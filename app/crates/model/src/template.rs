@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_replaced_once() {
+    fn e4_variables_are_replaced_once() {
         let version: Version = "1.0.0".parse().expect("valid");
         let text = "app-${VERSION} --port ${PORT} costs $5 $${PORT}";
         assert_eq!(render(text, vars(&version)).as_deref(), Ok("app-1.0.0 --port 8080 costs $5 ${PORT}"));

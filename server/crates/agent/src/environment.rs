@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_short_list_and_what_the_manifest_says_is_passed_on() {
+    fn e3_only_the_short_list_and_what_the_manifest_says_is_passed_on() {
         let version: Version = "1.0.0".parse().expect("valid");
         let own = BTreeMap::from([("URL".to_owned(), "http://127.0.0.1:${PORT}".to_owned())]);
         let env = environment(&own, &version, Some(18_001)).expect("valid");

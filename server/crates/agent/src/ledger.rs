@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_epochs_that_race_only_the_higher_one_gets_in() {
+    async fn h6_of_two_epochs_that_race_only_the_higher_one_gets_in() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.jsonl");
         let ledger = Ledger::open(&path).expect("opens");

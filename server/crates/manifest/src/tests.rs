@@ -294,7 +294,7 @@ fn every_refusal_in_a_service_has_its_place_and_its_advice() {
 }
 
 #[test]
-fn circles_and_shared_addresses_are_refused_with_their_names() {
+fn e8_circles_and_shared_addresses_are_refused_with_their_names() {
     let circle = "version: 1\nproject: p\nenvironments: {s: {}}\nservices:\n  a: {target: {type: command, deploy: [x]}, depends_on: [b]}\n  b: {target: {type: command, deploy: [x]}, depends_on: [c]}\n  c: {target: {type: command, deploy: [x]}, depends_on: [a]}\n";
     refused(circle, 7, 58, "in a circle: a -> b -> c -> a");
     let shared = "version: 1\nproject: p\nenvironments: {s: {}}\nservices:\n  a: {target: {type: process, command: [x], gateway: {listen: \"127.0.0.1:1\"}}}\n  b: {target: {type: process, command: [x], gateway: {listen: \"127.0.0.1:1\"}}}\n";
@@ -381,7 +381,7 @@ fn ten_thousand_services_are_read_and_one_more_is_refused() {
 }
 
 #[test]
-fn bombs_are_refused_and_bounded() {
+fn e7_bombs_are_refused_and_bounded() {
     let deep = format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert!(parse("f", &deep).is_err());
     let large = format!("a: {}", "x".repeat(2 << 20));

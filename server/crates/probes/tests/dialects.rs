@@ -229,7 +229,7 @@ fn every_body_says_what_it_must() {
 }
 
 #[test]
-fn deep_json_does_not_overflow() {
+fn e13_deep_json_does_not_overflow() {
     let body = format!("{}true{}", "{\"dependencies\":".repeat(10_000), "}".repeat(10_000));
     assert_eq!(judge(Detail, 200, JSON, body.as_bytes()).health, Unknown);
 }

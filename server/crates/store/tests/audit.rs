@@ -104,7 +104,7 @@ async fn g5_what_was_done_to_a_line_is_found_there() {
 }
 
 #[tokio::test]
-async fn whoever_also_sets_the_head_back_is_found_by_one_that_was_noted_down() {
+async fn g5_whoever_also_sets_the_head_back_is_found_by_one_that_was_noted_down() {
     let (store, folder) = store(9).await;
     let noted = verify(&store, None).await.head.expect("a line");
     let change = "DELETE FROM audit WHERE id > 7; \

@@ -424,7 +424,7 @@ async fn lists_come_in_pages_the_newest_first() {
 }
 
 #[tokio::test]
-async fn deployments_are_found_by_what_people_type() {
+async fn e5_deployments_are_found_by_what_people_type() {
     for Subject { name, store, .. } in subjects().await {
         let story = Story::chain(2);
         for _ in 0..3 {
@@ -518,7 +518,7 @@ async fn a_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_journal_and_the_audit_cannot_be_rewritten() {
+async fn c17_g5_the_journal_and_the_audit_cannot_be_rewritten() {
     let folder = TempDir::new().expect("a folder");
     let store = SqliteStore::open(folder.path()).await.expect("opened");
     let story = Story::chain(1);

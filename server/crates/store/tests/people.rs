@@ -265,7 +265,7 @@ async fn names_that_differ_only_in_case_are_the_same_user() {
 }
 
 #[tokio::test]
-async fn a_link_is_used_once_by_one_and_not_after_its_time() {
+async fn a15_a_link_is_used_once_by_one_and_not_after_its_time() {
     let (store, _folder) = store().await;
     let user = add(&store, "anna", Role::Viewer).await;
     let link = |code| LinkRow {
@@ -324,7 +324,7 @@ async fn the_oldest_session_ends_and_a_new_password_ends_all() {
 }
 
 #[tokio::test]
-async fn throttles_survive_a_restart() {
+async fn a5_throttles_survive_a_restart() {
     let (store, folder) = store().await;
     let throttle = Throttle { failures: 6, blocked_until: Timestamp(77) };
     store.throttle_set("account anna", Some(throttle)).await.expect("stored");

@@ -121,7 +121,7 @@ async fn a_session_that_got_another_id_since_it_was_listed_is_ended_all_the_same
 }
 
 #[tokio::test]
-async fn a_link_sets_the_password_of_who_may_sign_in_once_and_is_used_up_by_nothing_else() {
+async fn a15_a_link_sets_the_password_of_who_may_sign_in_once_and_is_used_up_by_nothing_else() {
     let world = World::new().await;
     world.link(1).await;
     world.session(9).await;

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_hostile_in_a_description_is_text() {
+    fn b13_what_is_hostile_in_a_description_is_text() {
         assert_eq!(prose("a `<b>` & \"c\""), "<p>a <code>&lt;b&gt;</code> &amp; &quot;c&quot;</p>");
     }
 

@@ -105,7 +105,7 @@ fn a_service_without_target_or_version_is_refused() {
 }
 
 #[test]
-fn a_circle_is_refused_with_its_path() {
+fn e8_a_circle_is_refused_with_its_path() {
     let manifest = manifest(4, &[(0, 1), (1, 2), (2, 0), (3, 0)], &process_spec());
     let refused = planned(&manifest, &[], BTreeMap::new()).expect_err("a circle");
     let PlanRefusal::Cycle { path } = &refused else { panic!("{refused}") };

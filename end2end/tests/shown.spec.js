@@ -112,8 +112,20 @@ test.describe.serial("shown", () => {
     const context = await as(browser, "operator");
     const page = await context.newPage();
     const heard = complaints(page);
-    await open(page, `/deployments/${id}?tab=checkpoints`);
+    await open(page, `/deployments/${id}`);
     await isLive(page);
+    // The palette names what can be done with what has ended, and only opens what asks.
+    await page.keyboard.press("Control+k");
+    const palette = page.getByRole("combobox");
+    await expect(palette).toBeFocused();
+    await palette.fill("take back");
+    await expect(page.getByRole("option").first()).toContainText(`Take back #${id}…`);
+    await palette.fill("restore");
+    await expect(page.getByRole("option").first()).toContainText(`Restore what served before #${id}…`);
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("dialog", { name: `Restore what served before #${id}` })).toBeVisible();
+    await expect(page).toHaveURL(/tab=checkpoints/);
+    await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Restore web_portal" }).click();
     const dialog = page.getByRole("dialog");
     await expect(dialog).toContainText("web_portal: 1.1.0 → 1.0.0");

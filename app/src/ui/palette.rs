@@ -13,13 +13,14 @@ use crate::{
     session::Session,
 };
 use leptos::{html, prelude::*};
-use leptos_router::hooks::use_navigate;
+use leptos_router::hooks::{use_location, use_navigate};
 use lockstep_model::{
+    DeploymentId,
     access::{Permission, Scope},
     api::ListDeployments,
     deployment::Phase,
     live::DeploymentCard,
-    view::DeploymentSummary,
+    view::{Asked, DeploymentSummary},
 };
 use std::time::Duration;
 
@@ -36,11 +37,16 @@ const FURTHER: [(&str, &str, bool); 8] = [
     ("Audit", "/audit", true),
 ];
 const SEARCH_AFTER: Duration = Duration::from_millis(200);
-/// What a deployment's page asks about when its address says so: the value of `ask`, words, and a sign.
-const ASKED: [(&str, &str, Glyph); 3] = [
-    ("take_back", "Take back", Glyph::Back),
-    ("cancel", "Cancel", Glyph::Close),
-    ("pause", "Pause", Glyph::Paused),
+/// What a deployment's page asks about when its address says so: what the address says, words, a sign, and
+/// when the page has a button for it.
+type Asking = (&'static str, &'static str, Glyph, fn(&DeploymentSummary) -> bool);
+const ASKED: [Asking; 6] = [
+    ("ask=take_back", "Take back", Glyph::Back, can_go_back),
+    ("ask=cancel", "Cancel", Glyph::Close, can_be_cancelled),
+    ("ask=pause", "Pause", Glyph::Paused, |row| row.phase == Phase::Running),
+    ("ask=retry", "Try again to take back", Glyph::Back, can_be_retried),
+    ("ask=resolve", "Resolve", Glyph::Hand, needs_operator),
+    ("tab=checkpoints&ask=restore", "Restore what served before", Glyph::Back, can_be_restored),
 ];
 
 /// Something that can be chosen.
@@ -70,23 +76,61 @@ fn of_deployment(row: &DeploymentSummary) -> Entry {
     entry(words, row.phase.word(), Glyph::Deployments, Act::Go(format!("/deployments/{}", row.id)))
 }
 
-/// What can be done about a deployment on its way; each opens what asks before it acts.
+fn needs_operator(row: &DeploymentSummary) -> bool {
+    row.phase == Phase::NeedsOperator
+}
+
+/// Whether it waits for a word about what to do next, before anything goes back.
+fn waits_for_word(row: &DeploymentSummary) -> bool {
+    needs_operator(row) && matches!(row.asked(), Asked::Forward(_))
+}
+
+fn can_go_back(row: &DeploymentSummary) -> bool {
+    let is_part = row.asked() == Asked::Part;
+    match row.phase {
+        Phase::Running | Phase::Paused | Phase::Succeeded => true,
+        Phase::NeedsOperator => is_part || waits_for_word(row) && row.restore_of.is_none(),
+        _ => false,
+    }
+}
+
+fn can_be_cancelled(row: &DeploymentSummary) -> bool {
+    let is_begun = matches!(row.phase, Phase::Queued | Phase::Running | Phase::Paused);
+    is_begun || waits_for_word(row) && row.restore_of.is_some()
+}
+
+fn can_be_retried(row: &DeploymentSummary) -> bool {
+    needs_operator(row) && !waits_for_word(row)
+}
+
+fn can_be_restored(row: &DeploymentSummary) -> bool {
+    row.phase.is_final() && row.restore_of.is_none()
+}
+
+/// What can be done about a deployment; each opens what asks before it acts.
 fn steering(row: &DeploymentSummary, session: Session) -> Vec<Entry> {
     let at = Scope { project: Some(row.project.clone()), environment: Some(row.environment.clone()) };
-    if row.phase.is_final() || session.refusal(Permission::Operate, Some(&at)).is_some() {
+    if session.refusal(Permission::Operate, Some(&at)).is_some() {
         return Vec::new();
     }
     ASKED
         .iter()
-        .filter(|(key, ..)| *key != "pause" || row.phase == Phase::Running)
-        .map(|(key, words, glyph)| {
-            let path = format!("/deployments/{}?ask={key}", row.id);
+        .filter(|(.., can)| can(row))
+        .map(|(asked, words, glyph, _)| {
+            let path = format!("/deployments/{}?{asked}", row.id);
             entry(format!("{words} #{}…", row.id), row.environment.to_string(), *glyph, Act::Go(path))
         })
         .collect()
 }
 
-fn all(live: Live, session: Session) -> Vec<Entry> {
+/// The deployment of the page, where that is one which has ended; the others are steered from everywhere.
+fn ended_here(live: Live, path: &str) -> Option<DeploymentSummary> {
+    let id = DeploymentId(path.strip_prefix("/deployments/")?.parse().ok()?);
+    let store = live.knows(id).then(|| live.deployment(id)).flatten()?;
+    Some(store.summary.get()).filter(|row| row.phase.is_final())
+}
+
+fn all(live: Live, session: Session, path: &str) -> Vec<Entry> {
     let mut all = Vec::new();
     if session.refusal(Permission::Deploy, None).is_none() {
         all.push(entry("New deployment", "c d", Glyph::Plus, Act::Go("/deployments/new".to_owned())));
@@ -94,8 +138,14 @@ fn all(live: Live, session: Session) -> Vec<Entry> {
     for (path, name, glyph, key) in PAGES {
         all.push(entry(name, format!("g {key}"), glyph, Act::Go(path.to_owned())));
     }
+    if session.refusal(Permission::Operate, None).is_none() {
+        let path = "/restrictions#add".to_owned();
+        all.push(entry("Lock, freeze or hold…", "", Glyph::Hand, Act::Go(path)));
+    }
+    all.extend(ended_here(live, path).into_iter().flat_map(|row| steering(&row, session)));
     live.overview.deployments.with(|cards: &Vec<DeploymentCard>| {
-        all.extend(cards.iter().flat_map(|card| steering(&card.summary, session)));
+        let rows = cards.iter().map(|card| &card.summary).filter(|row| !row.phase.is_final());
+        all.extend(rows.flat_map(|row| steering(row, session)));
         all.extend(cards.iter().map(|card| of_deployment(&card.summary)));
     });
     let mut seen = Vec::new();
@@ -153,6 +203,7 @@ pub fn Palette(
     let session = Session::here();
     let prefs = Preferences::here();
     let navigate = use_navigate();
+    let here = use_location().pathname;
     let typed = RwSignal::new(String::new());
     let chosen = RwSignal::new(0usize);
     let found = RwSignal::new(Vec::<Entry>::new());
@@ -194,8 +245,10 @@ pub fn Palette(
             return Vec::new();
         }
         let text = typed.get();
-        let mut ranked: Vec<(usize, Entry)> =
-            all(live, session).into_iter().filter_map(|entry| Some((rank(&entry, &text)?, entry))).collect();
+        let mut ranked: Vec<(usize, Entry)> = all(live, session, &here.get())
+            .into_iter()
+            .filter_map(|entry| Some((rank(&entry, &text)?, entry)))
+            .collect();
         ranked.sort_by_key(|(rank, _)| *rank);
         let mut shown: Vec<Entry> = ranked.into_iter().map(|(_, entry)| entry).collect();
         for entry in found.get() {

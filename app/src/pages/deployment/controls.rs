@@ -142,6 +142,7 @@ fn RetryButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             }),
         });
     });
+    ask_when_told("retry", doing, ask);
     view! {
         <ActButton words="Try again" going="Trying again…" permission=Permission::Operate class="btn btn-primary" glyph=Glyph::Back on_click=ask/>
     }
@@ -194,8 +195,10 @@ fn ResolveButton(row: RwSignal<DeploymentSummary>) -> impl IntoView {
             </button>
         }
     });
+    let ask = Callback::new(move |()| open.set(true));
+    ask_when_told("resolve", doing, ask);
     view! {
-        <ActButton words="Resolve…" going="Resolving…" permission=Permission::Operate glyph=Glyph::Hand on_click=Callback::new(move |()| open.set(true))/>
+        <ActButton words="Resolve…" going="Resolving…" permission=Permission::Operate glyph=Glyph::Hand on_click=ask/>
         <Dialog open title="How did it end?"><div class="stack">{choose}</div></Dialog>
     }
 }

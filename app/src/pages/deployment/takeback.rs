@@ -170,12 +170,16 @@ pub(super) fn RestoreButton(
         is_restore.then(|| "This deployment took another one back; restore from that one.".to_owned())
     });
     let go: Go = Arc::new(move |path| navigate(path, Default::default()));
-    let class = if service.is_some() { "btn" } else { "btn btn-risky" };
+    let is_whole = service.is_none();
+    let class = if is_whole { "btn btn-risky" } else { "btn" };
     let words = service.as_ref().map_or_else(|| "Restore these".to_owned(), |one| format!("Restore {one}"));
     let act = Act::of(&words);
     let ask = Callback::new(move |()| {
         ask(row, live, Way::Restore(service.clone()), doing, (act.clone(), go.clone()));
     });
+    if is_whole {
+        ask_when_told("restore", doing, ask);
+    }
     view! {
         <ActButton words going="Restoring…" permission=Permission::Operate refusal class glyph=Glyph::Back on_click=ask/>
     }
@@ -277,7 +281,7 @@ fn question(
     // checkpoint, which may be of long ago, is restored by typing everywhere.
     let ends_all = row.services.iter().all(|change| change.from.is_none());
     let is_typed = !is_live && (is_restore || is_guarded && (!is_last || ends_all));
-    let title = if is_live || is_last { "Take back" } else { "Restore what served before" };
+    let title = if is_live || is_last && !is_restore { "Take back" } else { "Restore what served before" };
     Ask {
         title: format!("{title} #{id} in {}", row.environment),
         impact,

@@ -2,37 +2,66 @@
 // waits for a piece cannot ask again.
 const plain = window.fetch.bind(window);
 const patient = async (ask) => {
+    // Whoever pressed something sees that it was taken, also where what answers is not there yet.
+    const isWaitedFor = () => touched > loaded && document.documentElement.hasAttribute("data-hydrated");
+    let isTold = false;
+    const say = (words) => {
+        isTold = true;
+        tell(words);
+    };
+    const slow = setTimeout(() => isWaitedFor() && say(LOADING), 500);
     for (let wait = 500, damaged = 0; ; wait = Math.min(wait * 2, damaged ? 60000 : 3000)) {
         try {
             // What came damaged is in the browser's cache, which is asked no more then.
             const answer = await ask(damaged ? { cache: "reload" } : {});
             if (!(answer.status >= 500)) {
-                if (damaged) {
-                    tell(false);
+                clearTimeout(slow);
+                if (isTold) {
+                    tell();
                 }
                 return answer;
             }
         } catch (error) {
             // Nobody answers, or what came is no program.
-            if (error instanceof WebAssembly.CompileError && (damaged += 1) > 1) {
-                tell(true);
+            if (error instanceof WebAssembly.CompileError) {
+                damaged += 1;
             }
+        }
+        clearTimeout(slow);
+        if (damaged > 1) {
+            say(DAMAGED);
+        } else if (!damaged && isWaitedFor()) {
+            say(AWAY);
         }
         await new Promise((again) => setTimeout(again, wait));
     }
 };
-// Says that a part of the page is missing, behind everything that the program has taken over.
+// Says that a part of the page is missing, behind everything that the program has taken over; nothing = it
+// is there.
+const LOADING = "Loading this part of the page…";
+const AWAY = "A part of this page cannot be loaded: the server does not answer. It is asked for again by itself; if that does not help, look at your connection.";
+const DAMAGED = "A part of this page arrived damaged. It is asked for again, less and less often. ";
 let torn;
-const tell = (isTorn) => {
+const tell = (words) => {
+    if (torn?.words === words) {
+        return;
+    }
     torn?.remove();
     torn = undefined;
-    if (isTorn) {
-        const link = Object.assign(document.createElement("a"), { className: "link", rel: "external", textContent: "Reload the page" });
-        link.href = location.pathname + location.search;
-        const box = Object.assign(document.createElement("p"), { className: "toast toast-bad" });
-        box.setAttribute("role", "alert");
-        box.append("A part of this page arrived damaged. It is asked for again, less and less often. ", link);
-        torn = Object.assign(document.createElement("div"), { className: "toasts torn" });
+    if (words) {
+        const box = Object.assign(document.createElement("p"), { className: "toast", textContent: words });
+        if (words === LOADING) {
+            box.ariaLive = "polite";
+        } else {
+            box.setAttribute("role", "alert");
+            box.classList.add("toast-bad");
+        }
+        if (words === DAMAGED) {
+            const link = Object.assign(document.createElement("a"), { className: "link", rel: "external", textContent: "Reload the page" });
+            link.href = location.pathname + location.search;
+            box.append(link);
+        }
+        torn = Object.assign(document.createElement("div"), { className: "torn", words });
         torn.append(box);
         document.body.append(torn);
     }
@@ -60,7 +89,8 @@ window.fetch = async (what, how) => {
     const [piece] = WebAssembly.Module.customSections(found, hash.slice(1));
     return new Response(piece, { headers: { "content-type": "application/wasm" } });
 };
-let touched = Date.now();
+const loaded = Date.now();
+let touched = loaded;
 for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) {
     addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
 }
@@ -121,7 +151,7 @@ const begin = () => {
         setTimeout(glue.hydrate);
     });
     all.catch((error) => {
-        tell(true);
+        tell(DAMAGED);
         throw error;
     });
 };

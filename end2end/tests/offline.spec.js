@@ -74,6 +74,23 @@ test("a piece that comes damaged is said to be, asked for again, and used once i
   await context.close();
 });
 
+test("what is pressed while its piece cannot be loaded says so, and comes by itself", async ({ browser }) => {
+  const context = await as(browser, "viewer");
+  const page = await context.newPage();
+  await open(page, "/");
+  await isLive(page);
+  await page.waitForLoadState("networkidle");
+  let isAway = true;
+  await page.route(/\.wasm$/, (route) => (isAway ? route.abort() : route.continue()));
+  await page.getByRole("link", { name: "Services", exact: true }).first().click();
+  const said = page.locator(".torn");
+  await expect(said.getByRole("alert")).toContainText("the server does not answer");
+  isAway = false;
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Services", { timeout: 20_000 });
+  await expect(said).toHaveCount(0);
+  await context.close();
+});
+
 test("a socket that died unnoticed is left when somebody looks", async ({ browser }) => {
   const context = await as(browser, "viewer");
   const page = await context.newPage();

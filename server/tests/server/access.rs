@@ -137,6 +137,8 @@ async fn c1_plain_routes_and_pages_are_open_to_whom_they_are_declared_for() {
             let expected = match path.as_str() {
                 // Without an upgrade it is no socket.
                 "/live" => 400,
+                // What to compare, and of which service, is not said.
+                "/compare.csv" | "/compare.json" | "/checks.csv" | "/checks.json" => 400,
                 // Nothing was deployed yet.
                 "/deployments/1/log.txt" | "/deployments/1" | "/services/backend" => 404,
                 _ => 200,

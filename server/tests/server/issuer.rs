@@ -80,17 +80,31 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Serves until the test ends. What it gives a job that asks, as GitHub does: a token with `claims`.
+    /// Serves until the test ends. What it gives a job that asks, as GitHub does: a token with `claims`. People
+    /// do not sign in there.
     pub async fn start(claims: impl Fn(&str, &str) -> Value + Clone + Send + Sync + 'static) -> Self {
+        Self::serve(claims, false).await
+    }
+
+    /// One where people sign in, who are vouched for as the test says.
+    pub async fn of_people() -> Self {
+        Self::serve(|_, _| Value::Null, true).await
+    }
+
+    async fn serve(
+        claims: impl Fn(&str, &str) -> Value + Clone + Send + Sync + 'static,
+        is_of_people: bool,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let keys = Arc::new(Mutex::new(vec![Key::new("first")]));
         let asked = Arc::new(AtomicUsize::new(0));
         let at = |path: &str| format!("{url}{path}");
-        let about = json!({
-            "issuer": url, "jwks_uri": at("/keys"),
-            "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
-        });
+        let mut about = json!({ "issuer": url, "jwks_uri": at("/keys") });
+        if is_of_people {
+            about["authorization_endpoint"] = json!(at("/authorize"));
+            about["token_endpoint"] = json!(at("/token"));
+        }
         let vouched = Arc::new(Mutex::new(None));
         let (shown, count) = (keys.clone(), asked.clone());
         let (signing, own) = (keys.clone(), url.clone());

@@ -26,7 +26,7 @@ async fn begin(server: &Lockstep, http: &reqwest::Client) -> (HashMap<String, St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_for_another_sign_in_or_for_somebody_else_lets_nobody_in() {
-    let issuer = Issuer::start(|_, _| Value::Null).await;
+    let issuer = Issuer::of_people().await;
     let folder = tempfile::TempDir::new().expect("a folder");
     let file = folder.path().join("oidc.toml");
     let map = "[[map]]\ngroup = \"everybody\"\nrole = \"viewer\"\n";

@@ -488,7 +488,10 @@ impl Identity {
         if caller.rights.allows_somewhere(permission) {
             return Ok(caller);
         }
-        let is = caller.rights.strongest().map_or("has no role", |_| "has no role anywhere that is enough");
+        let is = caller
+            .rights
+            .strongest()
+            .map_or_else(|| "has no role".to_owned(), |role| format!("is {} at most", role.word()));
         let least = permission.least_role().map_or("another role", Role::word);
         let message = format!("{} {is} and may not do this; it takes {least}: ask an admin", caller.user);
         Err(AppError::new(ErrorKind::Forbidden, message))

@@ -61,8 +61,8 @@ impl Session {
             return None;
         }
         let least = permission.least_role().map_or("", Role::word);
-        let role = role.map_or("not", Role::word);
-        Some(format!("This needs the role {least}{place}; you are {role}."))
+        let yours = role.map_or_else(|| "have none".to_owned(), |role| format!("are {}", role.word()));
+        Some(format!("This needs the role {least}{place}; you {yours}."))
     }
 }
 

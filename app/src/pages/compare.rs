@@ -37,10 +37,17 @@ pub(crate) fn ComparePage() -> impl IntoView {
         <Transition fallback=|| view! { <div class="card skeleton" aria-hidden="true"></div> }>
             {move || both.get().map(|answer| match answer {
                 Ok((a, b)) => view! { <Both a b query/> }.into_any(),
-                Err(error) => view! { <Failure error/><p class="mt-4"><a class="link" href="/deployments">"Choose two deployments"</a></p> }.into_any(),
+                Err(error) => { respond(&error); view! { <Failure error/><p class="mt-4"><a class="link" href="/deployments">"Choose two deployments"</a></p> }.into_any() }
             })}
         </Transition>
     }
+}
+
+/// One that is not there is said so by the page's status, too.
+fn respond(error: &AppError) {
+    #[cfg(feature = "ssr")]
+    crate::error::respond(error.0.kind);
+    let _ = error;
 }
 
 #[component]

@@ -7,7 +7,8 @@ use super::{
 use crate::{AppError, live::Live, prefs::Preferences, time::clock_time};
 use leptos::prelude::*;
 use leptos_meta::Title;
-use lockstep_model::Timestamp;
+use leptos_router::hooks::use_location;
+use lockstep_model::{Timestamp, error::ErrorKind};
 use std::time::Duration;
 use wasm_bindgen::JsCast;
 
@@ -145,11 +146,23 @@ pub fn Failure(
     let incident = error.0.incident.clone().map(|incident| view! {
         <p class="text-meta mt-1">"Incident "<code>{incident}</code>": the server's log says more under this number."</p>
     });
+    // Asking again helps where it is not what was asked that is wrong.
+    let next = match error.0.kind {
+        ErrorKind::Forbidden | ErrorKind::NotFound => None,
+        ErrorKind::Invalid | ErrorKind::Malformed => {
+            let here = use_location();
+            let path = here.pathname.get_untracked();
+            (!here.search.with_untracked(String::is_empty))
+                .then_some((path, "Clear what the address asks for"))
+        }
+        _ => Some((String::new(), "Try again")),
+    };
+    let next = next.map(|(href, words)| view! { <a class="link" href=href rel="external">{words}</a> });
     view! {
         <div role="alert" class="notice">
             <p>{error.to_string()}</p>
             {incident}
-            <a class="link" href="" rel="external">"Try again"</a>
+            {next}
         </div>
     }
 }

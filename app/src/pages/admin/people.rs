@@ -1,6 +1,6 @@
 //! People and their roles: invited, given more or less, switched off.
 
-use super::{Downloads, Roles, Search, Where, has, links::Links, scope_of};
+use super::{Downloads, Roles, Search, Where, has, is_admin, links::Links, scope_of};
 use crate::{
     api::{
         links::link_list, session_end_all, user_add, user_change, user_effective, user_grant, user_link,
@@ -8,6 +8,7 @@ use crate::{
     },
     codec::load,
     query::Query,
+    session::Session,
     time::When,
     ui::{Ask, CopyButton, Failure, Glyph, Icon, Nothing, Questions, Reason, StepUp, Then},
 };
@@ -25,7 +26,8 @@ use lockstep_model::{
 /// The list, one of them in full, and a form for another one.
 #[component]
 pub(super) fn People() -> impl IntoView {
-    let query = Query::here();
+    let (query, session) = (Query::here(), Session::here());
+    let may = Memo::new(move |_| is_admin(session));
     let page = load(|| (), |()| user_list(Empty {}));
     let links = load(|| (), |()| link_list(Empty {}));
     let again = Callback::new(move |()| {
@@ -67,8 +69,8 @@ pub(super) fn People() -> impl IntoView {
                 Err(error) => view! { <Failure error/> }.into_any(),
             })}
         </Transition>
-        <Links page=links/>
-        <Invite again link/>
+        // Who may not see people has one refusal, and no form that refuses once more.
+        {move || may.get().then(|| view! { <Links page=links/><Invite again link/> })}
     }
 }
 

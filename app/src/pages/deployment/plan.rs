@@ -45,7 +45,7 @@ pub(super) fn PlanShown(store: DeploymentStore) -> impl IntoView {
             view! {
                 <tr>
                     <th scope="row" class="mono">{step.id.to_string()}</th>
-                    <td data-label="After" class="mono">{after.join(", ")}</td>
+                    <td data-label="After" class="mono">{(!after.is_empty()).then(|| after.join(", "))}</td>
                     <td data-label="State"><Pill look/></td>
                     <td data-label="Undone by">{undo_words(&step.undo)}</td>
                     <td data-label="Usually" class="mono">{step.median_ms.map(duration)}</td>

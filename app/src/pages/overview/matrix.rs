@@ -319,7 +319,7 @@ fn CellShown(cell: Cell) -> impl IntoView {
                 let words = format!("deployment #{id}{paused}");
                 Either::Left(view! { <a class="link" href=format!("/deployments/{id}")>{words}</a> })
             }
-            (None, Some(at)) => Either::Right(Either::Left(view! { <span>"since "<When at/></span> })),
+            (None, Some(at)) => Either::Right(Either::Left(view! { <span>"deployed "<When at/></span> })),
             (None, None) => Either::Right(Either::Right(())),
         })
     };

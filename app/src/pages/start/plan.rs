@@ -99,7 +99,7 @@ fn change(one: PlannedChange) -> impl IntoView {
             <th scope="row">{one.service.to_string()}</th>
             <td data-label="Change" class="mono">{what}</td>
             <td data-label="Target">{one.target}</td>
-            <td data-label="After">{needs.join(", ")}</td>
+            <td data-label="After">{(!needs.is_empty()).then(|| needs.join(", "))}</td>
         </tr>
     }
 }
@@ -111,7 +111,7 @@ fn step((number, one): (usize, PlannedStepView)) -> impl IntoView {
         <tr>
             <td data-label="No." class="mono">{number}</td>
             <th scope="row" class="mono">{one.id.to_string()}</th>
-            <td data-label="After">{after.join(", ")}</td>
+            <td data-label="After">{(!after.is_empty()).then(|| after.join(", "))}</td>
             <td data-label="Undone by" class:gone=is_final>{undo(&one.undo)}</td>
         </tr>
     }

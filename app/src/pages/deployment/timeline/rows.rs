@@ -11,7 +11,7 @@ use super::{
 use crate::{
     live::Live,
     time::duration,
-    ui::{Icon, progress_look, step_look},
+    ui::{Icon, Look, progress_look, step_look},
 };
 use leptos::{ev, html, prelude::*};
 use lockstep_model::{
@@ -214,6 +214,16 @@ fn QueueRow(context: Context) -> impl IntoView {
     }
 }
 
+/// How a service stands that does not change and is only looked at: as its steps do.
+fn probed(context: Context, places: &[u32]) -> Look {
+    context.steps.with_value(|steps| {
+        let states = places.iter().filter_map(|place| steps.step(*place));
+        let states: Vec<StepState> = states.map(|step| step.with(|step| step.state)).collect();
+        let failed = states.iter().find(|state| **state == StepState::Failed);
+        step_look(failed.or(states.last()).copied().unwrap_or(StepState::Skipped))
+    })
+}
+
 #[component]
 fn ServiceRow(context: Context, service: u32) -> impl IntoView {
     let live = Live::here();
@@ -222,10 +232,11 @@ fn ServiceRow(context: Context, service: u32) -> impl IntoView {
         .with_value(|steps| steps.services.get(service as usize).cloned())
         .map_or_else(|| (None, Vec::new()), |(name, places)| (Some(name), places));
     let words = name.as_ref().map(ToString::to_string);
+    let own = places.clone();
     let look = Memo::new(move |_| {
         context.row.with(|row| {
             let change = row.services.iter().find(|change| Some(&change.service) == name.as_ref());
-            change.map_or_else(|| step_look(StepState::Skipped), |change| progress_look(change.state))
+            change.map_or_else(|| probed(context, &own), |change| progress_look(change.state))
         })
     });
     let tries = Memo::new(move |_| {

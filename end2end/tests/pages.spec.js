@@ -15,6 +15,7 @@ test.beforeAll(() => {
 
 const pages = () => [
   ["overview", "/"],
+  ["overview-list", "/?view=list&sort=name"],
   ["deployments", "/deployments"],
   ["deployment", `/deployments/${broken}`],
   ["deployment-list", `/deployments/${broken}?view=list&stage=frontend.verify`],

@@ -183,15 +183,15 @@ pub(super) fn Matrix() -> impl IntoView {
                         prop:value=move || filter.with(|filter| filter.q.clone())
                         on:input=move |event| query.set(&[("q", &event_target_value(&event))])/>
                 </form>
+                <span class="ml-auto flex gap-2 text-meta">
+                    <a class="link" href="/services.csv" rel="external" download="">"CSV"</a>
+                    <a class="link" href="/services.json" rel="external" download="">"JSON"</a>
+                </span>
                 <div class="chips" role="group" aria-label="Show only">
                     {[State::Unhealthy, State::Degraded, State::Unknown, State::Changing, State::Healthy].map(of_state)}
                     {environments}
                 </div>
                 {part(move || is_filtered.get().then(|| view! { <a class="link text-meta" href=value(move || query.with(&NO_FILTER))>"Clear filters"</a> }))}
-                <span class="ml-auto flex gap-2 text-meta">
-                    <a class="link" href="/services.csv" rel="external" download="">"CSV"</a>
-                    <a class="link" href="/services.json" rel="external" download="">"JSON"</a>
-                </span>
                 <Arrange query/>
             </div>
             <p role="status" class:cell-told=flag(move || told.with(|(key, ..)| !key.is_empty()))>{text(move || told.with(|(.., words)| words.clone()))}</p>

@@ -1,6 +1,8 @@
 // What many at once, and those who mean no good, cost everybody else.
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
+import path from "node:path";
 import { Server, figure, median, percentile, sleep } from "./bench-lib.mjs";
 
 const peak = (pid) => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
@@ -23,6 +25,21 @@ async function load(requests, clients, ask) {
 }
 
 const line = (took, goal) => `p50 ${percentile(took, 50).toFixed(0)} ms, p99 ${percentile(took, 99).toFixed(0)} ms of ${took.length} (goal p99 ${goal})`;
+
+// The same read by a client that costs little beside the server; nothing where there is none. In Node, which has
+// one of two cores for itself, 50 clients wait for Node.
+function wrk(server, endpoint) {
+  const script = path.join(server.data, "..", "read.lua");
+  fs.writeFileSync(script, `wrk.method = "POST"\nwrk.body = "{}"\nwrk.headers["content-type"] = "application/json"\nwrk.headers["authorization"] = "Bearer ${server.local.token}"\n`);
+  const ran = spawnSync("wrk", ["-t1", `-c${CLIENTS}`, "-d2s", "--latency", "-s", script, `${server.local.url}/api/v1${endpoint}`], { encoding: "utf8" });
+  fs.rmSync(script);
+  if (ran.error || ran.status !== 0) return undefined;
+  if (/Non-2xx|Socket errors/.test(ran.stdout)) throw new Error(ran.stdout);
+  const [, p50] = /50%\s+(\S+)/.exec(ran.stdout);
+  const [, p99] = /99%\s+(\S+)/.exec(ran.stdout);
+  const [, count] = /(\d+) requests in/.exec(ran.stdout);
+  return `p50 ${p50}, p99 ${p99} of ${count} (goal p99 50 ms)`;
+}
 
 // Signs in from an address that the proxy, which is us, names.
 async function signIn(server, address, user, password) {
@@ -55,7 +72,7 @@ export async function access() {
   const read = () => server.call("/service/list", {});
   const write = (number) => server.call("/restriction/add", { kind: "hold", service: "web", version: `9.${number}`, reason: "measured" });
   await load(200, CLIENTS, read);
-  figure("API: reads, 50 clients", line(await load(3_000, CLIENTS, read), "50"));
+  figure("API: reads, 50 clients", wrk(server, "/service/list") ?? line(await load(3_000, CLIENTS, read), "50"));
   figure("API: durable writes, 50 clients", line(await load(1_000, CLIENTS, write), "100"));
 
   // Connections that begin a request and never end it.
